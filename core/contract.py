@@ -1,0 +1,336 @@
+"""The invocation JSON: what goes to a backend (a Lambda function or this process) and what comes back.
+
+The fields of the original document are accepted and produced exactly as it shows them; every other field is an
+optional addition which an old caller can ignore. The contract is additive only: `CONTRACT_VERSION` rises with each
+addition, and a field that this version does not know is refused by name, so that nothing an operator asked for is
+dropped in silence.
+
+Tokens are normalised for every vendor as in OpenTelemetry's GenAI conventions: cached and cache-write tokens are
+part of `input_tokens`, reasoning tokens are part of `output_tokens`.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+
+from core.errors import ErrorCode, InvalidRequest, InvocationError, UnknownProvider
+
+CONTRACT_VERSION: Final = "1.0"
+
+MAX_PROMPT_CHARS: Final = 2_000_000
+MAX_SYSTEM_PROMPT_CHARS: Final = 500_000
+MAX_CONTEXT_BYTES: Final = 1_000_000
+MAX_MESSAGES: Final = 1_000
+MAX_ATTACHMENTS: Final = 10
+MAX_ATTACHMENT_BYTES: Final = 4 * 1024 * 1024
+MAX_TIMEOUT_SECONDS: Final = 900.0
+"""Lambda's own limit: the longest that any backend can work on one request."""
+
+AgentType = Literal["one-shot", "chat"]
+Role = Literal["user", "assistant"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
+ImageType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+DocumentType = Literal["application/pdf"]
+
+
+def _no_surrogates(text: str) -> str:
+    # A lone surrogate is a valid Python str and a valid JSON escape, but no UTF-8 encoder will send it.
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError("contains a lone surrogate, which is not valid Unicode text") from exc
+    return text
+
+
+Text = Annotated[str, AfterValidator(_no_surrogates)]
+Name = Annotated[Text, Field(min_length=1, max_length=200)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Message(_Model):
+    """One earlier turn of a chat."""
+
+    role: Role
+    content: Annotated[Text, Field(max_length=MAX_PROMPT_CHARS)]
+
+
+class Attachment(_Model):
+    """A file for the model to read with the prompt.
+
+    Attributes:
+        media_type: What the bytes are; a provider that cannot read it refuses by name.
+        data: The bytes in standard base64, at most `MAX_ATTACHMENT_BYTES` when decoded.
+        name: The file's name, shown to the model by vendors that take one.
+    """
+
+    media_type: ImageType | DocumentType
+    data: Annotated[str, Field(min_length=1, max_length=MAX_ATTACHMENT_BYTES * 4 // 3 + 4, repr=False)]
+    name: Name | None = None
+
+    @model_validator(mode="after")
+    def _data_is_base64(self) -> Self:
+        try:
+            base64.b64decode(self.data, validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise ValueError("data is not standard base64") from exc
+        return self
+
+
+class AgentRequest(_Model):
+    """One request to one model.
+
+    `agent_type="one-shot"` takes a `prompt`. `agent_type="chat"` takes the earlier turns as `messages`, oldest first,
+    and the next user turn as `prompt`; the prompt may be left out if the last message is the user's.
+    Unset fields are not sent on (`to_wire`), and no default is put in their place here: reasoning models reject some.
+
+    Attributes:
+        provider: A registered provider's name, case-sensitive.
+        api_key: The vendor's key. Never in a repr, a log or an error.
+        api_key_ref: Where the backend finds the key: an AWS Secrets Manager ARN or `env:NAME`.
+        context: Any JSON object; it reaches the model as a JSON block before the prompt (`user_text`).
+        response_schema: A JSON schema that the answer must follow.
+        timeout_seconds: How long the backend may take, at most `MAX_TIMEOUT_SECONDS`.
+    """
+
+    provider: Name
+    model_name: Name
+    api_key: SecretStr | None = None
+    prompt: Annotated[Text, Field(max_length=MAX_PROMPT_CHARS)] | None = None
+    system_prompt: Annotated[Text, Field(max_length=MAX_SYSTEM_PROMPT_CHARS)] | None = None
+    agent_type: AgentType = "one-shot"
+    agent_name: Name | None = None
+    max_tokens: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    context: dict[str, JsonValue] | None = None
+    # Additions.
+    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] | None = None
+    attachments: Annotated[list[Attachment], Field(max_length=MAX_ATTACHMENTS)] | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2_000)] | None = None
+    api_key_ref: Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|arn:aws[a-z-]*:secretsmanager:.+)$")] | None = (
+        None
+    )
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    stop: Annotated[list[Annotated[Text, Field(min_length=1, max_length=200)]], Field(max_length=4)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | None = None
+    response_schema: dict[str, JsonValue] | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] | None = None
+    contract_version: Annotated[str, Field(pattern=r"^\d{1,3}\.\d{1,3}$")] | None = None
+
+    @model_validator(mode="after")
+    def _has_something_to_answer(self) -> Self:
+        has_prompt = bool(self.prompt and self.prompt.strip())
+        match self.agent_type:
+            case "one-shot":
+                if self.messages:
+                    raise ValueError("messages belong to agent_type 'chat'; a 'one-shot' request has a prompt only")
+                if not has_prompt:
+                    raise ValueError("prompt is empty: say what the model should answer")
+            case "chat":
+                ends_with_user = bool(self.messages) and self.messages[-1].role == "user"
+                if not has_prompt and not ends_with_user:
+                    raise ValueError("a chat needs a prompt, or messages that end with the user's")
+        return self
+
+    @model_validator(mode="after")
+    def _json_is_bounded(self) -> Self:
+        for name in ("context", "response_schema"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            try:
+                size = len(json.dumps(value, ensure_ascii=False).encode())
+            except (UnicodeEncodeError, RecursionError) as exc:
+                raise ValueError(f"{name} is not JSON that can be sent: nested too deep, or not Unicode") from exc
+            if size > MAX_CONTEXT_BYTES:
+                raise ValueError(f"{name} has {size} bytes of JSON; the limit is {MAX_CONTEXT_BYTES}")
+        return self
+
+    @field_serializer("api_key", when_used="always")
+    def _reveal(self, value: SecretStr | None) -> str | None:
+        # Serialising is how the key travels to the backend; `repr` and `str` stay masked.
+        return None if value is None else value.get_secret_value()
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object to send, WITH the key and without unset fields; never log or store it."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_public(self) -> dict[str, Any]:
+        """The JSON object without the key: safe to store, show and export."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"api_key"})
+
+    def turns(self) -> list[Message]:
+        """The conversation for the model, oldest first; the last one is the user's, with the context in it."""
+        turns = list(self.messages or ())
+        text = self.prompt
+        if not text or not text.strip():
+            text = turns.pop().content
+        return [*turns, Message(role="user", content=user_text(text, self.context))]
+
+
+def user_text(prompt: str, context: Mapping[str, JsonValue] | None) -> str:
+    """The user's turn as the model reads it: the context as a JSON block, an empty line, the prompt.
+
+    It stands in the user's turn and not in the system prompt, so that a vendor's prompt cache, which matches the
+    beginning of a request, still hits when only the context differs.
+    """
+    if not context:
+        return prompt
+    return f"Context (JSON):\n{json.dumps(context, ensure_ascii=False, indent=2)}\n\n{prompt}"
+
+
+class TokenUsage(_Model):
+    """Tokens as the vendor reported them, normalised.
+
+    Attributes:
+        input_tokens: All tokens read, cached ones included.
+        output_tokens: All tokens written, reasoning included.
+        cached_input_tokens: Part of `input_tokens` that the vendor read from its prompt cache.
+        cache_write_input_tokens: Part of `input_tokens` that the vendor wrote to its prompt cache.
+        reasoning_tokens: Part of `output_tokens` that is not in the answer's text.
+    """
+
+    input_tokens: Annotated[int, Field(ge=0)]
+    output_tokens: Annotated[int, Field(ge=0)]
+    total_tokens: Annotated[int, Field(ge=0)]
+    cached_input_tokens: Annotated[int, Field(ge=0)] | None = None
+    cache_write_input_tokens: Annotated[int, Field(ge=0)] | None = None
+    reasoning_tokens: Annotated[int, Field(ge=0)] | None = None
+
+
+class Metadata(_Model):
+    """What the answer says about the request. The first four are the original document's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    agent_type: AgentType = "one-shot"
+    agent_name: str | None = None
+    context_provided: bool = False
+    custom_system_prompt: bool = False
+    execution_backend: str | None = None
+    fell_back_from: str | None = None
+
+
+class ErrorBody(_Model):
+    """An error as data: generic and safe to show; the detail is in the log."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    provider_status: int | None = None
+    retry_after_seconds: float | None = None
+    request_id: str | None = None
+
+    @classmethod
+    def of(cls, error: InvocationError) -> Self:
+        """The error's public half."""
+        return cls(
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+            provider_status=error.provider_status,
+            retry_after_seconds=error.retry_after_seconds,
+            request_id=error.request_id,
+        )
+
+
+class AgentResponse(_Model):
+    """What came back. `error` is set on a failure; `response` then holds what was received before it, if anything.
+
+    Attributes:
+        execution_time_seconds: From accepting the request to the last byte, on the backend's clock.
+        time_to_first_token_seconds: To the first text; unset when the answer was not streamed.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    response: str | None = None
+    provider: str
+    model: str
+    metadata: Metadata
+    timestamp: datetime
+    execution_time_seconds: Annotated[float, Field(ge=0)]
+    token_usage: TokenUsage | None = None
+    finish_reason: FinishReason | None = None
+    time_to_first_token_seconds: float | None = None
+    provider_request_id: str | None = None
+    contract_version: str | None = None
+    error: ErrorBody | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object of the contract, without unset fields; times in UTC as `2024-01-01T00:00:00Z`."""
+        wire = self.model_dump(mode="json", exclude_none=True)
+        if self.error is None:
+            wire.setdefault("token_usage", None)
+        return wire
+
+
+def parse_request(payload: object, *, providers: Collection[str]) -> AgentRequest:
+    """Validates a payload from outside.
+
+    Args:
+        payload: Decoded JSON.
+        providers: The names that are registered here.
+
+    Raises:
+        UnknownProvider: No such provider here.
+        InvalidRequest: Anything else, with every fault named and no value repeated (a value may be a key).
+    """
+    if not isinstance(payload, Mapping):
+        raise InvalidRequest(f"The request must be a JSON object, not {type(payload).__name__}.")
+    provider = payload.get("provider")
+    if isinstance(provider, str) and provider not in providers:
+        raise UnknownProvider(invalid_provider_message(provider, providers))
+    try:
+        return AgentRequest.model_validate(dict(payload))
+    except ValidationError as exc:
+        raise InvalidRequest(_describe(exc)) from None
+    except RecursionError:
+        raise InvalidRequest("The request is nested too deep to be read.") from None
+
+
+def invalid_provider_message(provider: str, providers: Collection[str]) -> str:
+    """The text for a name that is not registered; the original document's wording, and the remedy."""
+    known = ", ".join(sorted(providers))
+    return f"Invalid provider: {provider[:100]!r}. Use one of {known}: names are case-sensitive."
+
+
+def _describe(exc: ValidationError) -> str:
+    lines: list[str] = []
+    for fault in exc.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(
+                f"unknown field {where!r} (this is contract {CONTRACT_VERSION}; "
+                "if the caller is newer, the deployed function is older: deploy)"
+            )
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {message}" if where else message)
+    return "Invalid request: " + "; ".join(lines[:10])
+
+
+def utc_now() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
