@@ -1,0 +1,339 @@
+"""What the store takes and gives: plain frozen records, so that nothing outside this folder sees a table row.
+
+Times are aware UTC datetimes, durations integer microseconds (`*_us`), money integer nano-dollars (`*_nanousd`);
+None means unknown everywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class RunStatus(StrEnum):
+    """The life of a run. All but RUNNING are final."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+
+
+class Trigger(StrEnum):
+    """Who asked for a run."""
+
+    PLAYGROUND = "playground"
+    REPLAY = "replay"
+    CLI = "cli"
+    PYTHON = "python"
+    API = "api"
+    SCHEDULE = "schedule"
+
+
+class Backend(StrEnum):
+    """Where an attempt runs."""
+
+    LOCAL = "LOCAL"
+    LAMBDA = "LAMBDA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run about to be sent; written before anything leaves the process.
+
+    Attributes:
+        worker_id: The process that works on it; when its heart-beat stops, the run's outcome is unknown.
+        request: `AgentRequest.to_public()`: the whole request without the key.
+        group_id: The runs that were started together, side by side.
+        replay_of: The run this one repeats.
+        deadline_at: When the run must have ended.
+    """
+
+    id: UUID
+    project_id: str
+    principal_id: str
+    worker_id: UUID
+    created_at: datetime
+    trigger: Trigger
+    provider: str
+    model: str
+    backend: Backend
+    request: Mapping[str, Any]
+    agent_id: UUID | None = None
+    agent_version_id: UUID | None = None
+    agent_name: str | None = None
+    group_id: UUID | None = None
+    replay_of: UUID | None = None
+    deadline_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One finished try at a run, on one backend.
+
+    Attributes:
+        ordinal: From 1.
+        final: Whether this attempt decided the run; exactly one of a finished run's attempts does.
+        latency_us: As the caller saw it. `model_time_us`: as the backend reported it.
+        tokens_cost_nanousd: None if no price is known for tokens that were used; 0 is a known zero.
+        lambda_compute_nanousd, lambda_request_nanousd: None where it did not run on Lambda, or unknown.
+        price_source: Where the token price came from.
+    """
+
+    id: UUID
+    run_id: UUID
+    ordinal: int
+    backend: Backend
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime
+    final: bool
+    latency_us: int
+    model_time_us: int | None = None
+    first_token_us: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tokens_cost_nanousd: int | None = None
+    input_cost_nanousd: int | None = None
+    output_cost_nanousd: int | None = None
+    lambda_compute_nanousd: int | None = None
+    lambda_request_nanousd: int | None = None
+    price_source: str | None = None
+    finish_reason: str | None = None
+    answered_by_model: str | None = None
+    provider_request_id: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_retryable: bool | None = None
+    provider_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run as a list shows it. Cost, tokens and error are the run's own: the sum over its attempts, counted once.
+
+    Attributes:
+        cost_nanousd: None if any attempt that used tokens has no known price, or while running.
+        prompt_preview: The first 200 characters of the prompt.
+    """
+
+    id: UUID
+    project_id: str
+    principal_id: str
+    created_at: datetime
+    finished_at: datetime | None
+    trigger: Trigger
+    status: RunStatus
+    provider: str
+    model: str
+    backend: Backend
+    agent_id: UUID | None
+    agent_version_id: UUID | None
+    agent_name: str | None
+    group_id: UUID | None
+    replay_of: UUID | None
+    attempts: int
+    latency_us: int | None
+    first_token_us: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_nanousd: int | None
+    error_code: str | None
+    prompt_preview: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """A run with its texts and attempts.
+
+    Attributes:
+        response: The answer, or what was received of it; None if nothing was.
+        request: As in `NewRun`.
+    """
+
+    summary: RunSummary
+    request: Mapping[str, Any]
+    response: str | None
+    attempts: tuple[AttemptRecord, ...]
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs; an empty tuple or None means any. `since` is inclusive, `until` exclusive."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    agent_ids: tuple[UUID, ...] = ()
+    providers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    statuses: tuple[RunStatus, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    error_codes: tuple[str, ...] = ()
+    group_id: UUID | None = None
+    cost_at_least_nanousd: int | None = None
+    cost_at_most_nanousd: int | None = None
+    unpriced_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """One page of runs, newest first.
+
+    Attributes:
+        next_cursor: Pass it to get the following, older page; None on the last. `previous_cursor`: likewise newer.
+    """
+
+    runs: tuple[RunSummary, ...]
+    next_cursor: str | None
+    previous_cursor: str | None
+
+
+class Dimension(StrEnum):
+    """What usage is split by; each has its own roll-up."""
+
+    MODEL = "model"
+    PROVIDER = "provider"
+    AGENT = "agent"
+    BACKEND = "backend"
+    PRINCIPAL = "principal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFigures:
+    """Sums over runs and attempts of a slice. Runs are counted once, by their final attempt; money and tokens over
+    all attempts.
+
+    Attributes:
+        unpriced_runs: Runs of which some attempt used tokens without a known price; their unknown part is in no sum.
+    """
+
+    runs: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    outcome_unknown: int = 0
+    attempts: int = 0
+    unpriced_runs: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    tokens_cost_nanousd: int = 0
+    input_cost_nanousd: int = 0
+    output_cost_nanousd: int = 0
+    lambda_compute_nanousd: int = 0
+    lambda_request_nanousd: int = 0
+
+    @property
+    def cost_nanousd(self) -> int:
+        """Tokens and Lambda together; what has no known price is not in it (`unpriced_runs`)."""
+        return self.tokens_cost_nanousd + self.lambda_compute_nanousd + self.lambda_request_nanousd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsagePoint:
+    """One bucket of a series.
+
+    Attributes:
+        start: The bucket's beginning, UTC (for days: midnight in the zone that was asked for).
+        key: The dimension's value: `PROVIDER/model`, provider, agent id as text ("" for none), backend, principal;
+            "" when not split.
+        label: The key as a person reads it (an agent's name).
+    """
+
+    start: datetime
+    key: str
+    label: str
+    figures: UsageFigures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyPoint:
+    """Percentiles of a bucket, over the latency of finished runs, within 1 % of exact; microseconds."""
+
+    start: datetime
+    key: str
+    label: str
+    runs: int
+    p50_us: float
+    p95_us: float
+    p99_us: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRecord:
+    """An agent and its current version.
+
+    Attributes:
+        revision: Rises with every change of the agent's own row; pass it back to detect a change made meanwhile.
+    """
+
+    id: UUID
+    project_id: str
+    name: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None
+    revision: int
+    version: "AgentVersionRecord"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentVersionRecord:
+    """An immutable configuration of an agent.
+
+    Attributes:
+        number: From 1, without gaps.
+        config: `AgentConfig` of the services as JSON: provider, model, prompts, parameters, credential id ...
+    """
+
+    id: UUID
+    agent_id: UUID
+    number: int
+    note: str
+    created_at: datetime
+    created_by: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRecord:
+    """A stored key, sealed. `last4` is "" when the secret is too short to show any of it."""
+
+    id: UUID
+    project_id: str
+    name: str
+    provider: str
+    sealed: str = field(repr=False)
+    last4: str
+    base_url: str | None
+    created_at: datetime
+    updated_at: datetime
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOverrideRecord:
+    """An operator's price; decimal numbers as text, US dollars per million tokens."""
+
+    id: UUID
+    project_id: str
+    provider: str
+    model_pattern: str
+    input_usd_per_mtok: str
+    output_usd_per_mtok: str
+    cached_input_usd_per_mtok: str | None
+    cache_write_usd_per_mtok: str | None
+    valid_from: datetime | None
+    note: str
+    created_at: datetime
+    created_by: str
