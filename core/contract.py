@@ -231,7 +231,11 @@ class Metadata(_Model):
 
 
 class ErrorBody(_Model):
-    """An error as data: generic and safe to show; the detail is in the log."""
+    """An error as data: generic and safe to show; the detail is in the log.
+
+    Attributes:
+        may_be_billed: False when it is certain that the vendor generated nothing: it was not sent, or was refused.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -241,6 +245,7 @@ class ErrorBody(_Model):
     provider_status: int | None = None
     retry_after_seconds: float | None = None
     request_id: str | None = None
+    may_be_billed: bool | None = None
 
     @classmethod
     def of(cls, error: InvocationError) -> Self:
@@ -252,6 +257,7 @@ class ErrorBody(_Model):
             provider_status=error.provider_status,
             retry_after_seconds=error.retry_after_seconds,
             request_id=error.request_id,
+            may_be_billed=error.sent and (error.provider_status is None or error.provider_status < 400),
         )
 
 

@@ -103,7 +103,7 @@ class InvocationError(AgentLauncherError):
         self.provider_status = provider_status
         self.retry_after_seconds = retry_after_seconds
         self.request_id = request_id
-        self.sent = sent
+        self.sent = sent and not isinstance(self, ConfigurationError)
 
 
 class ConfigurationError(InvocationError):
