@@ -1,0 +1,53 @@
+# `make run` starts the dashboard and `make test` runs every test; both set up what they need first.
+# Options for the command behind a target go in ARGS: make run ARGS="--port 9000", make test ARGS="-k usage".
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-dev run test check format lock screenshots bench clean
+MAKEFLAGS += --no-print-directory
+ARGS ?=
+BIN := .venv/bin
+PYTHON ?=
+export PYTHON
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Make .venv with what the program needs (PYTHON=/path/to/python chooses the interpreter)
+	@.ci/setup run
+
+setup-dev: ## The same, with what checks and tests need
+	@.ci/setup dev
+
+run: setup ## Start the dashboard on http://127.0.0.1:8501
+	@$(BIN)/agent-launcher up $(ARGS)
+
+test: setup-dev ## Run every test; browser, Postgres and Node are found or installed
+	@$(BIN)/python -m tests.support.provision
+	@$(BIN)/pytest $(ARGS)
+
+check: setup-dev ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-logo
+
+format: setup-dev ## Format the code and apply the linter's safe fixes
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock: ## Write the lock files again (ARGS=--upgrade for newer versions)
+	.ci/lock $(ARGS)
+
+screenshots: setup-dev ## Take a picture of every page, light and dark
+	@$(BIN)/python -m tests.support.provision
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
+bench: setup ## Measure beside other libraries, in one interleaved run
+	@.ci/setup bench
+	$(BIN)/python -m benchmarks.run --peers-python .tools/bench/bin/python $(ARGS)
+
+clean: ## Remove environments and caches; data/ stays
+	rm -rf .venv .tools build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf tests/support/aimock/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
