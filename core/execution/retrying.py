@@ -1,0 +1,108 @@
+"""Tries a request again when that can help: one attempt each, in the caller, inside the run's deadline.
+
+Waiting is tenacity's, but asleep on the run's cancel token, so that stop is felt at once. (`stamina`, which wraps
+tenacity, has no way to be woken: docs/decisions/.)
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt
+
+from core.contract import AgentRequest
+from core.errors import Cancelled, DeadlineExceeded
+from core.execution.base import Attempt, Executor
+from core.interruption import Limits
+from core.invocation import OnDelta
+
+MAX_REQUESTS_PER_RUN: Final = 3
+"""Over all layers: the SDKs' own retries are off, and a backend sends one request per attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently.
+
+    Attributes:
+        max_attempts: Requests in all, the first included.
+        base_seconds, cap_seconds: Full-jitter exponential back-off: a random time between 0 and
+            min(cap, base * 2^n), as in "Exponential Backoff And Jitter" of the AWS Architecture Blog.
+    """
+
+    max_attempts: int = MAX_REQUESTS_PER_RUN
+    base_seconds: float = 0.5
+    cap_seconds: float = 8.0
+
+
+def attempt_until_final(
+    executor: Executor,
+    request: AgentRequest,
+    limits: Limits,
+    *,
+    on_delta: OnDelta | None = None,
+    on_retry: Callable[[Attempt], None] | None = None,
+    policy: RetryPolicy | None = None,
+    random_number: Callable[[], float] = random.random,
+) -> list[Attempt]:
+    """All attempts at `request`, in order; the last one decides.
+
+    Tried again are errors that the response calls retryable, as long as no text was handed to `on_delta` (it would be
+    written, and billed, twice) and the wait ends before the deadline. A `Retry-After` is honoured to the second.
+
+    Args:
+        executor: Where to run it.
+        limits: The run's deadline and cancel token; each attempt gets the time that is left.
+        on_retry: Told of each attempt that will be followed by another, before the wait.
+    """
+    rules = policy or RetryPolicy()
+    attempts: list[Attempt] = []
+    streamed = False
+
+    def forward(text: str) -> None:
+        nonlocal streamed
+        streamed = True
+        if on_delta is not None:
+            on_delta(text)
+
+    def attempt_once() -> Attempt:
+        remaining = limits.remaining_seconds()
+        bounded = request if remaining is None else request.model_copy(update={"timeout_seconds": max(remaining, 0.001)})
+        attempt = executor.invoke(bounded, on_delta=forward if on_delta else None, cancel=limits.cancel)
+        attempts.append(attempt)
+        return attempt
+
+    def wait_seconds(state: RetryCallState) -> float:
+        error = attempts[-1].response.error
+        if error is not None and error.retry_after_seconds is not None:
+            return error.retry_after_seconds
+        return random_number() * min(rules.cap_seconds, rules.base_seconds * 2 ** (state.attempt_number - 1))
+
+    def out_of_time(state: RetryCallState) -> bool:
+        remaining = limits.remaining_seconds()
+        return remaining is not None and state.upcoming_sleep >= remaining
+
+    def may_retry(attempt: Attempt) -> bool:
+        error = attempt.response.error
+        return error is not None and error.retryable and not streamed and not limits.cancel.cancelled
+
+    def before_sleep(state: RetryCallState) -> None:
+        del state
+        if on_retry is not None:
+            on_retry(attempts[-1])
+
+    retrying = Retrying(
+        retry=retry_if_result(may_retry),
+        stop=lambda state: stop_after_attempt(rules.max_attempts)(state) or out_of_time(state),
+        wait=wait_seconds,
+        sleep=limits.wait,
+        before_sleep=before_sleep,
+        retry_error_callback=lambda state: attempts[-1],
+    )
+    try:
+        retrying(attempt_once)
+    except (Cancelled, DeadlineExceeded):
+        # Stopped while it waited: the last attempt stands, and the caller sees from the limits why nothing followed.
+        return attempts
+    return attempts

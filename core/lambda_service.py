@@ -1,0 +1,110 @@
+"""The original document's facade, for any Python program (a Django app, say):
+
+    from core.lambda_service import lambda_agent_service
+
+    answer = lambda_agent_service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt="Hello")
+    print(answer["response"])
+
+Every call is recorded as a run, with its tokens and its cost, unless `store=False`.
+"""
+
+import atexit
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import JsonValue
+
+from core.contract import AgentType, Attachment, Message, ReasoningEffort
+from core.errors import InvocationError
+from core.services.agent_config import AgentConfig
+from core.services.application import Application
+from core.services.principal import LOCAL, Principal
+from core.services.runs import RunSpec
+from core.settings import load_settings
+from core.storage.records import Trigger
+
+
+class LambdaAgentService:
+    """Opens the store on the first call, with the settings of the environment and `.env`; safe in threads."""
+
+    def __init__(self, application: Application | None = None, *, principal: Principal = LOCAL) -> None:
+        self._application = application
+        self._principal = principal
+        self._lock = threading.Lock()
+
+    def invoke_agent(
+        self,
+        *,
+        provider: str,
+        model_name: str,
+        prompt: str | None = None,
+        api_key: str | None = None,
+        system_prompt: str | None = None,
+        agent_type: AgentType = "one-shot",
+        agent_name: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        context: Mapping[str, JsonValue] | None = None,
+        messages: Sequence[Mapping[str, str]] | None = None,
+        attachments: Sequence[Mapping[str, str]] | None = None,
+        base_url: str | None = None,
+        top_p: float | None = None,
+        stop: Sequence[str] | None = None,
+        seed: int | None = None,
+        response_schema: Mapping[str, JsonValue] | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        timeout_seconds: float | None = None,
+        store: bool = True,
+    ) -> dict[str, Any]:
+        """Runs one request and returns the contract's response as a dict.
+
+        Texts are sent as they are: braces are no variables here. A run that fails returns the contract's error,
+        `{"error": {"code", "message", ...}, ...}`, as the function on Lambda does; nothing is raised for it.
+
+        Raises:
+            StoreError, SecretUnreadable, SettingsError: This installation needs attention; nothing was sent.
+        """
+        application = self._open()
+        try:
+            # The contract's own rules speak first: AgentConfig is only the carrier.
+            config = AgentConfig.model_construct(
+                provider=provider,
+                model_name=model_name,
+                agent_type=agent_type,
+                system_prompt=system_prompt or "",
+                temperature=temperature,
+                top_p=top_p,
+                max_tokens=max_tokens,
+                stop=list(stop) if stop else None,
+                seed=seed,
+                reasoning_effort=reasoning_effort,
+                response_schema=dict(response_schema) if response_schema else None,
+                base_url=base_url,
+                timeout_seconds=timeout_seconds,
+            )
+            spec = RunSpec(
+                config=config,
+                prompt=prompt or "",
+                rendered=True,
+                messages=[Message.model_validate(message) for message in messages or ()],
+                attachments=[Attachment.model_validate(attachment) for attachment in attachments or ()],
+                context=context,
+                trigger=Trigger.PYTHON,
+                api_key=api_key,
+                agent_name=agent_name,
+            )
+            outcome = application.runs.run(self._principal, spec, store=store)
+        except InvocationError as exc:
+            return error_response(exc, provider=provider, model=model_name)
+        return outcome.response.to_wire()
+
+    def _open(self) -> Application:
+        with self._lock:
+            if self._application is None:
+                self._application = Application.open(load_settings(), kind="python")
+                atexit.register(self._application.close)
+            return self._application
+
+
+lambda_agent_service = LambdaAgentService()

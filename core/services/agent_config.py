@@ -1,0 +1,57 @@
+"""What a version of an agent holds: everything about how to ask, and nothing of what is asked."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from core.contract import AgentType, Name, ReasoningEffort, Text
+from core.errors import InvalidInput
+
+
+class AgentConfig(BaseModel):
+    """A configuration; immutable, stored with each version, exported as YAML.
+
+    Prompts may hold `{{variables}}`. What is None is not sent. There is no key here: `credential_id` names a stored
+    one; without it the provider's only stored credential serves, and else the vendor SDK's own variable.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    provider: Name
+    model_name: Name
+    agent_type: AgentType = "one-shot"
+    system_prompt: Annotated[Text, Field(max_length=500_000)] = ""
+    prompt: Annotated[Text, Field(max_length=2_000_000)] = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    stop: list[str] | None = None
+    seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    response_schema: dict[str, JsonValue] | None = None
+    context: dict[str, JsonValue] | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2_000)] | None = None
+    credential_id: UUID | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=900)] | None = None
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Reads a configuration from outside.
+
+        Raises:
+            InvalidInput: Naming each fault.
+        """
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as exc:
+            faults = [
+                f"{'.'.join(str(part) for part in fault['loc']) or 'configuration'}: {fault['msg']}"
+                for fault in exc.errors(include_url=False, include_input=False, include_context=False)
+            ]
+            raise InvalidInput("The configuration is not valid: " + "; ".join(faults[:10])) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration without unset fields."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,88 @@
+"""The core, wired: what the dashboard, the command line, the API and `lambda_service` all hold one of."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from core.execution.local import LocalExecutor
+from core.security.vault import Vault
+from core.services.agents import AgentService
+from core.services.credentials import CredentialService
+from core.services.health import HealthService
+from core.services.housekeeping import Housekeeping
+from core.services.preferences import PreferenceService
+from core.services.presence import Presence
+from core.services.prices import PriceService
+from core.services.runs import RunService
+from core.services.usage import UsageService
+from core.settings import Settings
+from core.storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """All services of one process, over one store."""
+
+    settings: Settings
+    store: Store
+    vault: Vault
+    presence: Presence
+    runs: RunService
+    agents: AgentService
+    credentials: CredentialService
+    prices: PriceService
+    usage: UsageService
+    preferences: PreferenceService
+    health: HealthService
+    housekeeping: Housekeeping
+
+    @classmethod
+    def open(cls, settings: Settings, *, kind: str) -> Self:
+        """Opens the store and wires the services.
+
+        Args:
+            kind: What this process is ("dashboard", "cli", "python"), for the list of workers.
+
+        Raises:
+            StoreError: The database cannot be used; the text says what to do.
+        """
+        store = Store.open(settings.database_url)
+        vault = Vault(settings, secrets_exist=store.credentials.any_sealed)
+        credentials = CredentialService(store, vault)
+        prices = PriceService(store)
+        presence = Presence(store, kind=kind)
+        runs = RunService(
+            store=store,
+            executor=LocalExecutor(),
+            credentials=credentials,
+            prices=prices,
+            presence=presence,
+            default_timeout_seconds=settings.run_timeout_seconds,
+            max_concurrency=settings.max_concurrency,
+        )
+        return cls(
+            settings=settings,
+            store=store,
+            vault=vault,
+            presence=presence,
+            runs=runs,
+            agents=AgentService(store, credentials),
+            credentials=credentials,
+            prices=prices,
+            usage=UsageService(store),
+            preferences=PreferenceService(store),
+            health=HealthService(settings, store, vault, credentials),
+            housekeeping=Housekeeping(store),
+        )
+
+    def close(self) -> None:
+        """Stops what is under way, signs off and closes the store."""
+        self.housekeeping.stop()
+        self.runs.close()
+        self.presence.leave()
+        self.store.close()
+
+
+def demo_agents_file() -> Path:
+    """The two demo agents that a new installation starts with."""
+    return Path(__file__).parents[2] / "data" / "demo" / "agents.yaml"

@@ -1,0 +1,50 @@
+"""A project's defaults: what a new playground or agent starts with, and the zone in which days begin."""
+
+from dataclasses import asdict, dataclass
+from zoneinfo import ZoneInfo, available_timezones
+
+from core.errors import InvalidInput
+from core.providers import registry
+from core.services.principal import Principal
+from core.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """The defaults. `time_zone` is an IANA name."""
+
+    provider: str = registry.DEMO.name
+    model_name: str = registry.DEMO.default_model
+    time_zone: str = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone, for computing days."""
+        return ZoneInfo(self.time_zone)
+
+
+class PreferenceService:
+    """See the module."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, principal: Principal) -> Preferences:
+        """What is stored over what is built in; a value that is no longer valid gives way to the built-in one."""
+        stored = self._store.preferences.get(principal.project_id)
+        known = {key: str(value) for key, value in stored.items() if key in Preferences.__dataclass_fields__}
+        if known.get("time_zone", "UTC") not in available_timezones():
+            del known["time_zone"]
+        if known.get("provider", registry.DEMO.name) not in registry.specs():
+            known.pop("provider")
+            known.pop("model_name", None)
+        return Preferences(**known)
+
+    def put(self, principal: Principal, preferences: Preferences) -> None:
+        """Stores them. Raises InvalidInput, UnknownProvider."""
+        registry.get_spec(preferences.provider)
+        if preferences.time_zone not in available_timezones():
+            raise InvalidInput(f"{preferences.time_zone!r} is not an IANA time zone, such as Europe/Berlin or UTC.")
+        if not preferences.model_name.strip():
+            raise InvalidInput("Name a default model.")
+        self._store.preferences.put(principal.project_id, asdict(preferences))

@@ -1,0 +1,75 @@
+"""This process's sign of life in the store: while its heart beats, its runs are under way; when it stops, their outcome
+is unknown and the reaper says so."""
+
+import logging
+import os
+import socket
+import threading
+from uuid import UUID
+
+from core import ids
+from core.contract import utc_now
+from core.errors import StoreError
+from core.storage.store import Store
+
+log = logging.getLogger("agent_launcher.presence")
+
+BEAT_SECONDS = 5.0
+STALE_AFTER_SECONDS = 15.0
+"""Three missed beats: with the reaper's own period, an orphaned run is settled well within 30 s."""
+
+
+class Presence:
+    """The heart-beat: starts with the first run, ends with `leave`."""
+
+    def __init__(self, store: Store, *, kind: str) -> None:
+        self.worker_id: UUID = ids.uuid7()
+        self._store = store
+        self._kind = kind
+        self._started_at = utc_now()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def appear(self) -> None:
+        """Registers the process before its first run, and keeps the heart beating. Again is free.
+
+        Raises:
+            StoreError: The store does not take it.
+        """
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._beat()
+                thread = threading.Thread(target=self._keep_beating, name="presence", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def leave(self) -> None:
+        """Stops the heart-beat and removes the row; runs still RUNNING under it are orphans from now on."""
+        self._stop.set()
+        if self._thread is None:
+            return
+        self._thread.join(timeout=2)
+        try:
+            self._store.workers.retire(self.worker_id)
+        except StoreError as exc:
+            log.warning("could not sign off: %s", exc)
+
+    def _beat(self) -> None:
+        self._store.workers.beat(
+            self.worker_id,
+            kind=self._kind,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_at=self._started_at,
+            now=utc_now(),
+        )
+
+    def _keep_beating(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                self._beat()
+            except StoreError as exc:
+                log.warning("heart-beat not stored: %s", exc)
