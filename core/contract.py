@@ -337,6 +337,19 @@ def _describe(exc: ValidationError) -> str:
     return "Invalid request: " + "; ".join(lines[:10])
 
 
+def error_response(error: InvocationError, *, provider: object, model: object) -> AgentResponse:
+    """The response to a request that could not even be read: the error as data, and what little is known."""
+    return AgentResponse(
+        provider=str(provider)[:200],
+        model=str(model)[:200],
+        metadata=Metadata(),
+        timestamp=utc_now(),
+        execution_time_seconds=0.0,
+        contract_version=CONTRACT_VERSION,
+        error=ErrorBody.of(error),
+    )
+
+
 def utc_now() -> datetime:
     """Now, in UTC."""
     return datetime.now(UTC)

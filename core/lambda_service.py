@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from core.contract import AgentType, Attachment, Message, ReasoningEffort
+from core.contract import AgentType, ReasoningEffort, error_response, parse_request
 from core.errors import InvocationError
-from core.services.agent_config import AgentConfig
+from core.providers import registry
 from core.services.application import Application
 from core.services.principal import LOCAL, Principal
-from core.services.runs import RunSpec
+from core.services.runs import spec_of_request
 from core.settings import load_settings
 from core.storage.records import Trigger
 
@@ -65,38 +65,34 @@ class LambdaAgentService:
         Raises:
             StoreError, SecretUnreadable, SettingsError: This installation needs attention; nothing was sent.
         """
+        payload = {
+            "provider": provider,
+            "model_name": model_name,
+            "prompt": prompt,
+            "api_key": api_key,
+            "system_prompt": system_prompt,
+            "agent_type": agent_type,
+            "agent_name": agent_name,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "context": context,
+            "messages": messages,
+            "attachments": attachments,
+            "base_url": base_url,
+            "top_p": top_p,
+            "stop": stop,
+            "seed": seed,
+            "response_schema": response_schema,
+            "reasoning_effort": reasoning_effort,
+            "timeout_seconds": timeout_seconds,
+        }
         application = self._open()
         try:
-            # The contract's own rules speak first: AgentConfig is only the carrier.
-            config = AgentConfig.model_construct(
-                provider=provider,
-                model_name=model_name,
-                agent_type=agent_type,
-                system_prompt=system_prompt or "",
-                temperature=temperature,
-                top_p=top_p,
-                max_tokens=max_tokens,
-                stop=list(stop) if stop else None,
-                seed=seed,
-                reasoning_effort=reasoning_effort,
-                response_schema=dict(response_schema) if response_schema else None,
-                base_url=base_url,
-                timeout_seconds=timeout_seconds,
-            )
-            spec = RunSpec(
-                config=config,
-                prompt=prompt or "",
-                rendered=True,
-                messages=[Message.model_validate(message) for message in messages or ()],
-                attachments=[Attachment.model_validate(attachment) for attachment in attachments or ()],
-                context=context,
-                trigger=Trigger.PYTHON,
-                api_key=api_key,
-                agent_name=agent_name,
-            )
+            request = parse_request({k: v for k, v in payload.items() if v is not None}, providers=registry.specs())
+            spec = spec_of_request(request, trigger=Trigger.PYTHON)
             outcome = application.runs.run(self._principal, spec, store=store)
         except InvocationError as exc:
-            return error_response(exc, provider=provider, model=model_name)
+            return error_response(exc, provider=provider, model=model_name).to_wire()
         return outcome.response.to_wire()
 
     def _open(self) -> Application:

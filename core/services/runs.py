@@ -166,19 +166,12 @@ class RunService:
     def spec_of(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> RunSpec:
         """What would repeat a stored run. Raises NotFound."""
         detail = self._store.runs.get(principal.project_id, run_id)
-        wire = dict(detail.request)
-        request = parse_request(wire, providers=registry.specs())
-        kept = {key: value for key, value in wire.items() if key in AgentConfig.model_fields}
+        request = parse_request(dict(detail.request), providers=registry.specs())
         summary = detail.summary
-        return RunSpec(
-            config=AgentConfig.parse(kept),
-            rendered=True,
-            messages=tuple(request.messages or ()),
-            attachments=tuple(request.attachments or ()),
-            trigger=trigger,
+        return replace(
+            spec_of_request(request, trigger=trigger),
             agent_id=summary.agent_id,
             agent_version_id=summary.agent_version_id,
-            agent_name=summary.agent_name,
             replay_of=run_id,
         )
 
@@ -386,6 +379,25 @@ class RunService:
             error_retryable=error.retryable if error else None,
             provider_status=error.provider_status if error else None,
         )
+
+
+def spec_of_request(request: AgentRequest, *, trigger: Trigger) -> RunSpec:
+    """A request of the contract as something to run: its texts are final, braces in them are just braces."""
+    fields = {name: getattr(request, name) for name in AgentConfig.model_fields if name in AgentRequest.model_fields}
+    # Those two are asked with each run, not configured.
+    del fields["prompt"], fields["context"]
+    fields["system_prompt"] = request.system_prompt or ""
+    return RunSpec(
+        config=AgentConfig(**fields),
+        prompt=request.prompt or "",
+        rendered=True,
+        messages=tuple(request.messages or ()),
+        attachments=tuple(request.attachments or ()),
+        context=request.context,
+        trigger=trigger,
+        api_key=request.api_key.get_secret_value() if request.api_key else None,
+        agent_name=request.agent_name,
+    )
 
 
 def status_of(error: ErrorBody | None) -> RunStatus:
