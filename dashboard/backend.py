@@ -1,0 +1,36 @@
+"""The one place where pages get the core: an open `Application`, and the principal who asks."""
+
+import threading
+
+from core.services.application import Application
+from core.services.principal import LOCAL, Principal
+from core.settings import load_settings
+
+_lock = threading.Lock()
+_application: Application | None = None
+
+
+def install(application: Application | None) -> None:
+    """Hands pages the application that the server (or a test) has opened; None takes it back."""
+    global _application
+    with _lock:
+        _application = application
+
+
+def application() -> Application:
+    """The process's application; opened here when the pages run under plain `streamlit run`.
+
+    Raises:
+        SettingsError, StoreError: The text says what to do.
+    """
+    global _application
+    with _lock:
+        if _application is None:
+            _application = Application.open(load_settings(), kind="dashboard")
+            _application.housekeeping.start()
+        return _application
+
+
+def principal() -> Principal:
+    """Who is looking; until sign-in exists, the one local principal."""
+    return LOCAL

@@ -1,0 +1,71 @@
+"""The ASGI app: Streamlit's pages, and the embedded housekeeping for as long as it runs."""
+
+import os
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from streamlit import config as streamlit_config
+
+from core.errors import StoreError
+from core.services.application import Application
+from core.services.seeding import seed_demo_agents
+from dashboard import backend
+
+ROOT = Path(__file__).parents[1]
+
+
+def create_app(application: Application) -> st.App:
+    """The dashboard over an open application; closes it when the server stops."""
+    apply_streamlit_config()
+    os.environ.setdefault("STREAMLIT_SERVER_HEADLESS", "true")
+
+    @asynccontextmanager
+    async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
+        del app
+        backend.install(application)
+        seed_demo_agents(application)
+        application.housekeeping.start()
+        try:
+            yield {}
+        finally:
+            backend.install(None)
+            application.close()
+
+    async def healthz(request: Request) -> JSONResponse:
+        del request
+        try:
+            facts = application.store.describe()
+        except StoreError as exc:
+            return JSONResponse({"status": "failing", "database": str(exc)}, status_code=503)
+        return JSONResponse({"status": "ok", "schema": str(facts.get("schema revision", ""))})
+
+    return st.App(ROOT / "dashboard" / "app.py", lifespan=lifespan, routes=[Route("/healthz", healthz)])
+
+
+def apply_streamlit_config() -> None:
+    """Uses the project's `.streamlit/config.toml` from any working directory.
+
+    Streamlit itself looks only in the home and the working directory. A value that the operator set there, or by a
+    STREAMLIT_* variable, stays.
+    """
+    path = ROOT / ".streamlit" / "config.toml"
+    if not path.exists() or path.parent.parent == Path.cwd():
+        return
+    for section, values in tomllib.loads(path.read_text()).items():
+        _apply(section, values)
+
+
+def _apply(prefix: str, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        name = f"{prefix}.{key}"
+        if isinstance(value, dict):
+            _apply(name, value)
+        elif not streamlit_config.is_manually_set(name):
+            streamlit_config.set_option(name, value)
