@@ -368,7 +368,7 @@ class RunService:
             cache_write_input_tokens=usage.cache_write_input_tokens if usage else None,
             reasoning_tokens=usage.reasoning_tokens if usage else None,
             tokens_cost_nanousd=cost.total_nanousd if cost else None,
-            input_cost_nanousd=cost.input_nanousd if cost else None,
+            input_cost_nanousd=cost.all_input_nanousd if cost else None,
             output_cost_nanousd=cost.output_nanousd if cost else None,
             price_source=cost.source if cost else None,
             finish_reason=response.finish_reason,
