@@ -1,15 +1,21 @@
-"""What stands around every page: the title in the sidebar, the page itself, and a clear text when it cannot be shown."""
+"""What stands around every page: the browser tab's title, the page itself, and a clear text when it cannot be shown."""
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from core.errors import AgentLauncherError
+from dashboard.components.failure import show_failure
 
 
 def page_frame(page: StreamlitPage) -> None:
-    """Draws the chosen page. An error of ours becomes its text, which names the remedy; all else is a fault."""
-    st.set_page_config(page_title=f"{page.title} · Agent Launcher", page_icon=":material/rocket_launch:", layout="wide")
+    """Draws the chosen page. An error of ours becomes its text, which names the remedy.
+
+    A fault of the program goes on to the server's `on_script_error`, which also serves callbacks and fragments.
+    """
+    st.set_page_config(
+        page_title=f"{page.title} · Agent Launcher", page_icon=":material/rocket_launch:", layout="wide"
+    )
     try:
         page.run()
     except AgentLauncherError as exc:
-        st.error(str(exc), icon=":material/error:", title="This page cannot be shown right now")
+        show_failure(exc)

@@ -1,0 +1,49 @@
+"""The top of every page: title and one line of caption, then one row with filters on the left and the range on the right."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from core.services.usage import Period
+from dashboard import state
+
+_PERIOD_LABELS = {
+    Period.TODAY: "Today",
+    Period.DAYS_7: "7 days",
+    Period.DAYS_30: "30 days",
+    Period.DAYS_90: "90 days",
+}
+
+
+@contextmanager
+def page_header(title: str, caption: str) -> Iterator[None]:
+    """Draws title and caption; what is drawn in the `with` block stands right-aligned beside them (buttons, the range)."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        with st.container(gap=None, width="content"):
+            st.title(title, anchor=False)
+            st.caption(caption)
+        with st.container(
+            horizontal=True, horizontal_alignment="right", vertical_alignment="bottom", width="content"
+        ):
+            yield
+
+
+def choose_period(
+    *,
+    zone: ZoneInfo,
+    options: Sequence[Period] = (Period.TODAY, Period.DAYS_7, Period.DAYS_30),
+    default: Period = Period.DAYS_7,
+) -> Period:
+    """The range, kept in the URL and from page to page; the zone in which its days begin is said above it."""
+    chosen = st.segmented_control(
+        f"Range, days in {zone.key}",
+        options,
+        default=default,
+        required=True,
+        format_func=_PERIOD_LABELS.__getitem__,
+        key=state.RANGE,
+        bind="query-params",
+    )
+    return chosen or default
