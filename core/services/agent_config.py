@@ -13,8 +13,9 @@ from core.errors import InvalidInput
 class AgentConfig(BaseModel):
     """A configuration; immutable, stored with each version, exported as YAML.
 
-    Prompts may hold `{{variables}}`. What is None is not sent. There is no key here: `credential_id` names a stored
-    one; without it the provider's only stored credential serves, and else the vendor SDK's own variable.
+    Prompts may hold `{{variables}}`; `variables` gives those a value that stands where a run gives none. What is None
+    is not sent. There is no key here: `credential_id` names a stored one; without it the provider's only stored
+    credential serves, and else the vendor SDK's own variable.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -24,6 +25,7 @@ class AgentConfig(BaseModel):
     agent_type: AgentType = "one-shot"
     system_prompt: Annotated[Text, Field(max_length=500_000)] = ""
     prompt: Annotated[Text, Field(max_length=2_000_000)] = ""
+    variables: dict[Name, Text] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
