@@ -2,6 +2,8 @@
 
 import threading
 
+import streamlit as st
+
 from core.services.application import Application
 from core.services.principal import LOCAL, Principal
 from core.settings import load_settings
@@ -15,6 +17,7 @@ def install(application: Application | None) -> None:
     global _application
     with _lock:
         _application = application
+    st.cache_data.clear()
 
 
 def application() -> Application:

@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 UNKNOWN = "unknown"
-NO_VALUE = "–"
+NO_VALUE = "\N{EN DASH}"
 
 _NANOUSD_PER_USD = 1_000_000_000
 
@@ -39,7 +39,7 @@ def count(number: int | None) -> str:
 
 
 def duration(microseconds: float | None) -> str:
-    """`340 ms`, `1.62 s`, `2 min 5 s`; `–` for None."""
+    """`340 ms`, `1.62 s`, `2 min 5 s`; a dash for None."""
     if microseconds is None:
         return NO_VALUE
     if microseconds < 1_000:
@@ -55,7 +55,7 @@ def duration(microseconds: float | None) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """`98.7 %`; `–` of nothing. Rounded so that 100 % means all and 0 % means none."""
+    """`98.7 %`; a dash for a share of nothing. Rounded so that 100 % means all and 0 % means none."""
     if not whole:
         return NO_VALUE
     share = 100 * part / whole

@@ -1,8 +1,8 @@
 """Every cached read of the pages.
 
-Roll-ups answer in milliseconds, so the caches are short: they only save the several reruns that one click causes. Each is
-keyed by the project and its arguments; `backend.install` empties them all when another application takes over.
-After a change, call the reader's `forget`, or `forget_all`.
+Roll-ups answer in milliseconds, so the caches are short: they only save the several reruns that one click
+causes. Each is keyed by the project and its arguments; `backend.install` empties them all when another
+application takes over. After a change that a page shows at once, call `forget_all`.
 """
 
 from zoneinfo import ZoneInfo

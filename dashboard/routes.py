@@ -33,7 +33,10 @@ def page_link(
     """Draws a link to one of the pages above.
 
     Args:
+        page: One of the paths above.
+        label: The link's text.
         icon: A `:material/...:` name; "" for none.
+        help: A text on hover.
         params: Query parameters of the page that it opens.
     """
     st.page_link(page, label=label, icon=icon, help=help, query_params=dict(params or {}))

@@ -17,6 +17,7 @@ from core.errors import StoreError
 from core.services.application import Application
 from core.services.seeding import seed_demo_agents
 from dashboard import backend
+from dashboard.components.failure import show_failure
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +39,8 @@ def create_app(application: Application) -> st.App:
             backend.install(None)
             application.close()
 
-    async def healthz(request: Request) -> JSONResponse:
+    # Not a coroutine: the database may be slow, and Starlette gives a plain function a thread of its own.
+    def healthz(request: Request) -> JSONResponse:
         del request
         try:
             facts = application.store.describe()
@@ -46,14 +48,19 @@ def create_app(application: Application) -> st.App:
             return JSONResponse({"status": "failing", "database": str(exc)}, status_code=503)
         return JSONResponse({"status": "ok", "schema": str(facts.get("schema revision", ""))})
 
-    return st.App(ROOT / "dashboard" / "app.py", lifespan=lifespan, routes=[Route("/healthz", healthz)])
+    return st.App(
+        ROOT / "dashboard" / "app.py",
+        lifespan=lifespan,
+        routes=[Route("/healthz", healthz)],
+        on_script_error=show_failure,
+    )
 
 
 def apply_streamlit_config() -> None:
     """Uses the project's `.streamlit/config.toml` from any working directory.
 
-    Streamlit itself looks only in the home and the working directory. A value that the operator set there, or by a
-    STREAMLIT_* variable, stays.
+    Streamlit itself looks only in the home and the working directory. A value that the operator set there, or
+    by a STREAMLIT_* variable, stays.
     """
     path = ROOT / ".streamlit" / "config.toml"
     if not path.exists() or path.parent.parent == Path.cwd():

@@ -1,7 +1,7 @@
 """Every key of `st.session_state` and every query parameter, by page.
 
-A widget that is bound to the URL (`bind="query-params"`) uses its key as the parameter's name, so the keys of bound
-widgets are short words that read well in an address. Keys that are not bound start with the page's name.
+A widget that is bound to the URL (`bind="query-params"`) uses its key as the parameter's name, so the keys of
+bound widgets are short words that read well in an address. Other keys start with their page's name.
 """
 
 from typing import Final

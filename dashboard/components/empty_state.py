@@ -8,7 +8,7 @@ import streamlit as st
 
 @contextmanager
 def empty_state(title: str, text: str, *, icon: str) -> Iterator[None]:
-    """Draws a bordered block with an icon, a title and a text; the `with` block draws the next step (a link or button)."""
+    """Draws a block with icon, title and text; the `with` block draws the next step (a link, a button)."""
     with st.container(border=True, horizontal_alignment="center", gap="small"):
         st.space("small")
         st.markdown(f"#### {icon} {title}", text_alignment="center")

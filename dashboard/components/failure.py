@@ -11,34 +11,30 @@ log = logging.getLogger("agent_launcher.dashboard")
 
 
 def show_failure(exc: Exception) -> bool:
-    """Draws a calm text in the page's place and logs what the operator needs.
+    """Draws a calm text in the page's place, and logs what the operator needs.
 
-    An error of ours becomes its own text, which names the remedy. Anything else is a fault of the program: the page shows
-    an id, and the log has the whole story under it.
+    An error of ours becomes its own text, which names the remedy. Anything else is a fault of the program: the
+    page shows an id, and the log has the whole story under it.
 
     Returns:
         True, which tells Streamlit that the exception has been shown.
     """
     if isinstance(exc, AgentLauncherError):
-        title = (
-            "The database cannot be used right now"
-            if isinstance(exc, StoreError)
-            else "This cannot be done right now"
-        )
-        log.warning("shown to the operator: %s: %s", type(exc).__name__, exc)
-        st.error(_plain(str(exc)), icon=":material/error:", title=title)
+        log.warning("a page showed %s: %s", type(exc).__name__, exc)
+        what = "The database cannot be used" if isinstance(exc, StoreError) else "This cannot be done"
+        st.error(literal(str(exc)), icon=":material/error:", title=f"{what} right now")
         return True
     error_id = secrets.token_hex(4)
     log.error("error id %s: %s in a page", error_id, type(exc).__name__, exc_info=exc)
     st.error(
-        f"This is a fault in Agent Launcher; nothing you entered caused it. Its cause is in the log under the error id "
-        f"`{error_id}`. Reload the page to go on.",
+        "This is a fault in Agent Launcher; nothing that was stored is lost. The log has its cause under the "
+        f"error id `{error_id}`. Reload the page to go on.",
         icon=":material/error:",
         title="Something went wrong in this page",
     )
     return True
 
 
-def _plain(text: str) -> str:
+def literal(text: str) -> str:
     """The text with Markdown's signs made literal: an error may quote a path, a pattern or a price."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>#$~|:" else char for char in text)

@@ -1,4 +1,4 @@
-"""The top of every page: title and one line of caption, then one row with filters on the left and the range on the right."""
+"""The top of every page: title and one line of caption, with the page's actions or its range on the right."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +19,13 @@ _PERIOD_LABELS = {
 
 @contextmanager
 def page_header(title: str, caption: str) -> Iterator[None]:
-    """Draws title and caption; what is drawn in the `with` block stands right-aligned beside them (buttons, the range)."""
+    """Draws title and caption; what the `with` block draws stands to their right (buttons, the range)."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         with st.container(gap=None, width="content"):
             st.title(title, anchor=False)
             st.caption(caption)
-        with st.container(
-            horizontal=True, horizontal_alignment="right", vertical_alignment="bottom", width="content"
-        ):
+        beside = st.container(horizontal=True, vertical_alignment="bottom", width="content")
+        with beside:
             yield
 
 
