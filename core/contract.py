@@ -1,12 +1,12 @@
 """The invocation JSON: what goes to a backend (a Lambda function or this process) and what comes back.
 
-The fields of the original document are accepted and produced exactly as it shows them; every other field is an
-optional addition which an old caller can ignore. The contract is additive only: `CONTRACT_VERSION` rises with each
-addition, and a field that this version does not know is refused by name, so that nothing an operator asked for is
-dropped in silence.
+The fields of the original document are accepted and produced exactly as it shows them; every other field is
+an optional addition which an old caller can ignore. The contract is additive only: `CONTRACT_VERSION` rises
+with each addition, and a field that this version does not know is refused by name, so that nothing an
+operator asked for is dropped in silence.
 
-Tokens are normalised for every vendor as in OpenTelemetry's GenAI conventions: cached and cache-write tokens are
-part of `input_tokens`, reasoning tokens are part of `output_tokens`.
+Tokens are normalised for every vendor as in OpenTelemetry's GenAI conventions: cached and cache-write tokens
+are part of `input_tokens`, reasoning tokens are part of `output_tokens`.
 """
 
 import base64
@@ -98,9 +98,10 @@ class Attachment(_Model):
 class AgentRequest(_Model):
     """One request to one model.
 
-    `agent_type="one-shot"` takes a `prompt`. `agent_type="chat"` takes the earlier turns as `messages`, oldest first,
-    and the next user turn as `prompt`; the prompt may be left out if the last message is the user's.
-    Unset fields are not sent on (`to_wire`), and no default is put in their place here: reasoning models reject some.
+    `agent_type="one-shot"` takes a `prompt`. `agent_type="chat"` takes the earlier turns as `messages`,
+    oldest first, and the next user turn as `prompt`; the prompt may be left out if the last message is the
+    user's. Unset fields are not sent on (`to_wire`), and no default is put in their place here: reasoning
+    models reject some.
 
     Attributes:
         provider: A registered provider's name, case-sensitive.
@@ -190,8 +191,8 @@ class AgentRequest(_Model):
 def user_text(prompt: str, context: Mapping[str, JsonValue] | None) -> str:
     """The user's turn as the model reads it: the context as a JSON block, an empty line, the prompt.
 
-    It stands in the user's turn and not in the system prompt, so that a vendor's prompt cache, which matches the
-    beginning of a request, still hits when only the context differs.
+    It stands in the user's turn and not in the system prompt, so that a vendor's prompt cache, which matches
+    the beginning of a request, still hits when only the context differs.
     """
     if not context:
         return prompt
@@ -234,7 +235,8 @@ class ErrorBody(_Model):
     """An error as data: generic and safe to show; the detail is in the log.
 
     Attributes:
-        may_be_billed: False when it is certain that the vendor generated nothing: it was not sent, or was refused.
+        may_be_billed: False when it is certain that the vendor generated nothing: it was not sent, or was
+            refused.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)

@@ -1,12 +1,13 @@
 """How a call that is under way is ended from outside: by its deadline, or by somebody who stops it.
 
-A blocking read cannot look at a flag. So whoever blocks registers a callback that unblocks it (`on_cancel`), and asks
-`remaining_seconds` before each wait, so that many short waits do not add up to more than the deadline.
+A blocking read cannot look at a flag. So whoever blocks registers a callback that unblocks it (`on_cancel`),
+and asks `remaining_seconds` before each wait, so that many short waits do not add up to more than the
+deadline.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from core.errors import Cancelled, DeadlineExceeded
@@ -18,8 +19,7 @@ class CancelToken:
     def __init__(self) -> None:
         self.event = threading.Event()
         self._lock = threading.Lock()
-        self._callbacks: dict[int, Callable[[], None]] = {}
-        self._next = 0
+        self._callbacks: dict[object, Callable[[], None]] = {}
 
     @property
     def cancelled(self) -> bool:
@@ -33,28 +33,38 @@ class CancelToken:
                 return
             self.event.set()
             callbacks = list(self._callbacks.values())
+            self._callbacks.clear()
         for callback in callbacks:
             callback()
 
-    @contextmanager
-    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Calls `callback` if the token is cancelled inside the block; at once if it already was.
+    def add(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Has `callback` called when the token is pressed, at once if it already was; returns what takes it back.
 
-        The callback must not raise and must be safe to call from another thread.
+        The callback must not raise and must be safe to call from another thread, also shortly after it was
+        taken back.
         """
+        key = object()
         with self._lock:
             pressed = self.event.is_set()
-            key = self._next
-            self._next += 1
             if not pressed:
                 self._callbacks[key] = callback
         if pressed:
             callback()
+
+        def take_back() -> None:
+            with self._lock:
+                self._callbacks.pop(key, None)
+
+        return take_back
+
+    @contextmanager
+    def on_cancel(self, callback: Callable[[], None]) -> Generator[None]:
+        """`add` for the length of a block."""
+        take_back = self.add(callback)
         try:
             yield
         finally:
-            with self._lock:
-                self._callbacks.pop(key, None)
+            take_back()
 
 
 class Limits:
@@ -83,7 +93,9 @@ class Limits:
         if self.cancel.cancelled:
             raise Cancelled("The run was stopped.")
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            raise DeadlineExceeded("The deadline passed before the answer was complete. Allow more time, or ask for less.")
+            raise DeadlineExceeded(
+                "The deadline passed before the answer was complete. Allow more time, or ask for less."
+            )
 
     def wait(self, seconds: float) -> None:
         """Sleeps, but wakes for stop and deadline.

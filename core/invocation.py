@@ -1,21 +1,37 @@
-"""One invocation: exactly one provider request, the same in Lambda and here. Never retries, never raises for a fault
-of the caller or of the provider: an error is data."""
+"""One invocation: exactly one provider request, the same in Lambda and here.
+
+Never retries, and never raises for a fault of the caller or of the provider: an error is data.
+"""
 
 import logging
+import os
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import closing
+from typing import Final
 from uuid import uuid4
 
 from core import redaction
-from core.contract import CONTRACT_VERSION, AgentRequest, AgentResponse, ErrorBody, Metadata, utc_now
+from core.contract import (
+    CONTRACT_VERSION,
+    MAX_TIMEOUT_SECONDS,
+    AgentRequest,
+    AgentResponse,
+    ErrorBody,
+    Metadata,
+    utc_now,
+)
 from core.errors import BadProviderResponse, InternalError, InvocationError
 from core.interruption import CancelToken, Limits
 from core.providers import registry
-from core.providers.base import Completion, Delta, require_features
+from core.providers.base import Completion, Delta, Provider, require_features
 
 log = logging.getLogger("agent_launcher.invocation")
 
 OnDelta = Callable[[str], None]
+
+_INTERNAL_ERROR: Final = "An internal error. The log has the detail under this request id."
 
 
 def invoke(
@@ -28,16 +44,19 @@ def invoke(
     """Sends `request` to its provider, once, and returns the answer or the error as data.
 
     Args:
-        request: A valid request. Its `timeout_seconds` bounds the whole call.
-        on_delta: Called with each piece of text as it arrives, in this thread; asks for a stream.
-        cancel: Pressed by another thread to stop; the answer is then a `CANCELLED` error with the text so far.
+        request: A valid request. Its `timeout_seconds` bounds the whole call, `MAX_TIMEOUT_SECONDS` if it is
+            unset.
+        on_delta: Called with each piece of text as it arrives, in this thread; asks for a stream. What it
+            raises ends the call as an `INTERNAL_ERROR`.
+        cancel: Pressed by another thread to stop; the answer is then a `CANCELLED` error with the text so
+            far.
         backend: What `metadata.execution_backend` says.
     """
     started = time.monotonic()
     timestamp = utc_now()
-    limits = Limits(timeout_seconds=request.timeout_seconds, cancel=cancel)
-    pieces: list[str] = []
-    first_token_at: float | None = None
+    timeout = MAX_TIMEOUT_SECONDS if request.timeout_seconds is None else request.timeout_seconds
+    limits = Limits(timeout_seconds=timeout, cancel=cancel)
+    progress = _Progress(on_delta)
     completion: Completion | None = None
     error: InvocationError | None = None
     try:
@@ -48,33 +67,21 @@ def invoke(
         if on_delta is None:
             completion = provider.complete(request, limits)
         else:
-            for item in provider.stream(request, limits):
-                match item:
-                    case Delta(text=text):
-                        if first_token_at is None:
-                            first_token_at = time.monotonic()
-                        pieces.append(text)
-                        on_delta(text)
-                    case Completion():
-                        completion = item
-            if completion is None:
-                error = BadProviderResponse("The provider's stream ended without its end mark: the answer is incomplete.")
+            completion = progress.follow(provider, request, limits)
+        error = completion.error
     except InvocationError as exc:
         error = exc
     except Exception as exc:
         # The boundary of the contract: a fault of ours becomes data too, and the log has the trace.
-        error = InternalError(
-            "An internal error; the log has the detail under this request id.", detail=repr(exc), request_id=uuid4().hex
-        )
+        error = InternalError(_INTERNAL_ERROR, request_id=uuid4().hex)
         error.__cause__ = exc
     finished = time.monotonic()
     if error is not None:
         _log_error(request, error)
-    text = completion.text if completion else "".join(pieces) or None
     return AgentResponse(
-        response=text,
+        response=completion.text if completion is not None else progress.text,
         provider=request.provider,
-        model=completion.model if completion else request.model_name,
+        model=completion.model if completion is not None else request.model_name,
         metadata=Metadata(
             agent_type=request.agent_type,
             agent_name=request.agent_name,
@@ -84,27 +91,84 @@ def invoke(
         ),
         timestamp=timestamp,
         execution_time_seconds=round(finished - started, 6),
-        token_usage=completion.usage if completion else None,
-        finish_reason=completion.finish_reason if completion else None,
-        time_to_first_token_seconds=None if first_token_at is None else round(first_token_at - started, 6),
-        provider_request_id=completion.provider_request_id if completion else (error.request_id if error else None),
+        token_usage=completion.usage if completion is not None else None,
+        finish_reason=completion.finish_reason if completion is not None else None,
+        time_to_first_token_seconds=progress.seconds_to_first_token(started),
+        provider_request_id=_request_id(completion, error),
         contract_version=CONTRACT_VERSION,
         error=None if error is None else ErrorBody.of(error),
     )
 
 
+class _Progress:
+    """What has come of a stream."""
+
+    def __init__(self, on_delta: OnDelta | None) -> None:
+        self._on_delta = on_delta
+        self._pieces: list[str] = []
+        self._first_at: float | None = None
+
+    def follow(self, provider: Provider, request: AgentRequest, limits: Limits) -> Completion:
+        completion: Completion | None = None
+        with closing(provider.stream(request, limits)) as stream:
+            for item in stream:
+                match item:
+                    case Delta(text=text):
+                        self._show(text)
+                    case Completion():
+                        completion = item
+        if completion is None:
+            raise BadProviderResponse(
+                "The provider's stream ended without its end mark: the answer is incomplete."
+            )
+        return completion
+
+    def _show(self, text: str) -> None:
+        if self._first_at is None:
+            self._first_at = time.monotonic()
+        self._pieces.append(text)
+        if self._on_delta is not None:
+            self._on_delta(text)
+
+    @property
+    def text(self) -> str | None:
+        return "".join(self._pieces) or None
+
+    def seconds_to_first_token(self, started: float) -> float | None:
+        return None if self._first_at is None else round(self._first_at - started, 6)
+
+
+def _request_id(completion: Completion | None, error: InvocationError | None) -> str | None:
+    if completion is not None:
+        return completion.provider_request_id
+    return error.request_id if error is not None else None
+
+
 def _log_error(request: AgentRequest, error: InvocationError) -> None:
-    secrets = [request.api_key.get_secret_value()] if request.api_key else []
-    detail = redaction.redact(error.detail or "", secrets)
-    trace = isinstance(error, InternalError)
+    level, detail = logging.WARNING, error.detail or ""
+    if isinstance(error, InternalError) and error.__cause__ is not None:
+        # As text, so that it is redacted: an exception's words may hold anything.
+        level, detail = logging.ERROR, "".join(traceback.format_exception(error.__cause__))
+    if not log.isEnabledFor(level):
+        return
     log.log(
-        logging.ERROR if trace else logging.WARNING,
-        "invocation failed: %s provider=%s model=%s status=%s request_id=%s %s",
+        level,
+        "invocation failed: code=%s provider=%s model=%s status=%s request_id=%s %s",
         error.code.value,
         request.provider,
         request.model_name,
         error.provider_status,
         error.request_id,
-        detail,
-        exc_info=error.__cause__ if trace else None,
+        redaction.redact(detail, _secrets(request)),
     )
+
+
+def _secrets(request: AgentRequest) -> list[str]:
+    """Every key that this request can have been sent with."""
+    secrets = [request.api_key.get_secret_value()] if request.api_key is not None else []
+    spec = registry.specs().get(request.provider)
+    names = [
+        spec.api_key_variable if spec is not None else None,
+        (request.api_key_ref or "").removeprefix("env:"),
+    ]
+    return secrets + [value for name in names if name and (value := os.environ.get(name))]

@@ -1,17 +1,21 @@
 """What a provider is: a row of data (`ProviderSpec`) and an object with three verbs (`Provider`).
 
-A provider sends exactly ONE request per call and never retries: retries belong to the caller, who stores each try.
-It translates its SDK's errors into ours once, by type or status, and normalises usage.
+A provider sends exactly ONE request per call and never retries: retries belong to the caller, who stores each
+try. It translates its SDK's errors into ours once, by type or status, and normalises usage.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from functools import cache
+from types import MappingProxyType
+from typing import Final, Protocol, Self
+from urllib.parse import urlsplit
 
-from core.contract import AgentRequest, FinishReason, TokenUsage
-from core.errors import InvalidRequest, MissingApiKey
+from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
+from core.errors import InvalidRequest, InvocationError, MissingApiKey
 from core.interruption import Limits
 
 
@@ -39,11 +43,13 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer. A stream ends with exactly one; it carries the whole text.
+    """The vendor's last word. A stream ends with exactly one; it carries the whole text.
 
     Attributes:
         usage: None if the vendor reported none.
         model: The model that answered, as the vendor names it; often more exact than what was asked for.
+        error: Set when the vendor ended the answer in a way that makes it a failure (its content filter cut
+            it); text and usage are then what was received, and billed, before.
     """
 
     text: str
@@ -51,6 +57,7 @@ class Completion:
     finish_reason: FinishReason | None
     model: str
     provider_request_id: str | None = None
+    error: InvocationError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +71,29 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What is needed to ask a vendor something that is not an invocation, such as its list of models."""
+    """Where a vendor is asked, and with which key.
 
-    api_key: str | None = None
+    Attributes:
+        api_key: The key itself.
+        api_key_ref: Or where it is found, as in the contract.
+        base_url: The endpoint, if it is not the vendor's own.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
+    api_key_ref: str | None = None
+
+    @classmethod
+    def of(cls, request: AgentRequest) -> Self:
+        """The request's own."""
+        key = request.api_key.get_secret_value() if request.api_key is not None else None
+        return cls(api_key=key, base_url=request.base_url, api_key_ref=request.api_key_ref)
 
 
 class Provider(Protocol):
     """One vendor. Instances are shared by threads and live as long as the process."""
 
-    def stream(self, request: AgentRequest, limits: Limits) -> Iterator[Delta | Completion]:
+    def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """Sends one request and yields the text as it comes, then the completion.
 
         Raises:
@@ -91,7 +111,24 @@ class Provider(Protocol):
         ...
 
 
-ModelFeatures = Callable[[str], frozenset[Feature]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRule:
+    """What some models of a provider take differently from the provider's row.
+
+    Attributes:
+        pattern: Matched against the whole model name, without regard to case.
+        without: What these models cannot take although the provider can.
+        without_while_reasoning: What they can take only with `reasoning_effort` "none", said in the request.
+        names: The vendor's name of a parameter where these models have another one than `Feature` says.
+        own_endpoint_only: Does not hold where a `base_url` leads to another server, which gives its own
+            models any name.
+    """
+
+    pattern: str
+    without: frozenset[Feature] = frozenset()
+    without_while_reasoning: frozenset[Feature] = frozenset()
+    names: Mapping[Feature, str] = field(default_factory=lambda: MappingProxyType({}))
+    own_endpoint_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +139,15 @@ class ProviderSpec:
         name: As in the contract, upper case.
         label: As on screen.
         module: Imported on first use; must define `create() -> Provider`.
-        features: What the provider can take.
+        features: What the provider can take; what one of its models can take is `features_of`.
         api_key_variable: The vendor SDK's own environment variable; None if the provider takes no key.
         base_url_variable: Likewise for the endpoint.
         default_model: What a new agent starts with.
         color: Its colour in every chart, as `#rrggbb`.
         offline: Makes no request at all; labelled so wherever it is shown.
         description: One sentence for a person who chooses.
+        model_rules: Where its models differ; the first rule that matches a name holds.
+        not_for_chat: Matches the names in the vendor's list of models that cannot answer a prompt.
     """
 
     name: str
@@ -124,19 +163,51 @@ class ProviderSpec:
     price_provider: str | None = None
     key_help: str = ""
     models: tuple[ModelInfo, ...] = field(default=())
+    model_rules: tuple[ModelRule, ...] = ()
+    not_for_chat: str | None = None
 
     @property
     def needs_api_key(self) -> bool:
         """Whether a request without a key is refused before it is sent."""
         return self.api_key_variable is not None
 
+    def rule_for(self, model_name: str, *, base_url: str | None = None) -> ModelRule | None:
+        """The rule that holds for this model, if it differs from the provider's row.
 
-def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
-    """Refuses a request that uses what the provider cannot take.
+        Args:
+            model_name: As in the request.
+            base_url: The request's own endpoint, if it has one.
+        """
+        for rule in self.model_rules:
+            if rule.own_endpoint_only and base_url is not None:
+                continue
+            if _compiled(rule.pattern).fullmatch(model_name):
+                return rule
+        return None
 
-    Raises:
-        InvalidRequest: Naming the parameter and the provider.
-    """
+    def features_of(
+        self, model_name: str, *, reasoning_effort: ReasoningEffort | None = None, base_url: str | None = None
+    ) -> frozenset[Feature]:
+        """What this model takes, as far as it is known here: what a form should offer.
+
+        The vendor has the last word: it may refuse more, and its refusal then names the parameter.
+        """
+        rule = self.rule_for(model_name, base_url=base_url)
+        if rule is None:
+            return self.features
+        without = rule.without
+        if reasoning_effort != "none":
+            without |= rule.without_while_reasoning
+        return self.features - without
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def features_used(request: AgentRequest) -> frozenset[Feature]:
+    """What the request asks for beyond text."""
     used: dict[Feature, bool] = {
         Feature.TEMPERATURE: request.temperature is not None,
         Feature.TOP_P: request.top_p is not None,
@@ -149,33 +220,108 @@ def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
         Feature.DOCUMENTS: any(a.media_type == "application/pdf" for a in request.attachments or ()),
         Feature.BASE_URL: request.base_url is not None,
     }
-    missing = [feature.value for feature, is_used in used.items() if is_used and feature not in spec.features]
-    if missing:
-        raise InvalidRequest(f"{spec.name} does not take {', '.join(missing)}. Leave it out, or choose another provider.")
+    return frozenset(feature for feature, is_used in used.items() if is_used)
 
 
-def resolve_api_key(spec: ProviderSpec, request: AgentRequest, environment: Mapping[str, str] | None = None) -> str | None:
-    """The key for this request: its own, else the named variable's, else the vendor SDK's own variable.
+def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
+    """Refuses a request that uses what the provider or the model cannot take.
+
+    Raises:
+        InvalidRequest: Naming each parameter, and the provider or the model.
+    """
+    used = features_used(request)
+    if not used:
+        return
+    if missing := used - spec.features:
+        raise InvalidRequest(
+            f"{spec.name} does not take {_names(missing)}. Leave it out, or choose another provider."
+        )
+    rule = spec.rule_for(request.model_name, base_url=request.base_url)
+    if rule is None:
+        return
+    if missing := used & rule.without:
+        raise InvalidRequest(
+            f"The model {request.model_name} does not take {_names(missing)}. Leave it out, or choose another model."
+        )
+    if request.reasoning_effort != "none" and (missing := used & rule.without_while_reasoning):
+        raise InvalidRequest(
+            f"The model {request.model_name} takes {_names(missing)} only with reasoning_effort 'none'. "
+            "Leave it out, or switch reasoning off."
+        )
+
+
+def _names(features: frozenset[Feature]) -> str:
+    return ", ".join(sorted(feature.value for feature in features))
+
+
+def resolve_api_key(
+    spec: ProviderSpec, connection: Connection, environment: Mapping[str, str] | None = None
+) -> str | None:
+    """The key to send: the connection's own, else the named variable's, else the vendor SDK's own variable.
+
+    The vendor's own variable holds a key of the vendor (or of the endpoint that the environment names), so it
+    is sent there or to this machine, but to no other server that a request names: whoever may edit an agent
+    could otherwise read the key by pointing `base_url` at a server of theirs. A request with a `base_url` and
+    no key is sent without.
 
     Raises:
         MissingApiKey: The provider needs one and there is none.
+        InvalidRequest: The key has a character that no header can carry.
     """
     variables = os.environ if environment is None else environment
-    if request.api_key is not None and request.api_key.get_secret_value():
-        return request.api_key.get_secret_value()
-    if request.api_key_ref is not None and request.api_key_ref.startswith("env:"):
-        name = request.api_key_ref.removeprefix("env:")
-        if value := variables.get(name):
-            return value
-        raise MissingApiKey(
-            f"API key required for {spec.name}: the environment variable {name} named by api_key_ref is not set.", sent=False
-        )
+    if connection.api_key is not None and (key := connection.api_key.strip()):
+        return _sendable(key)
+    if connection.api_key_ref is not None:
+        return _sendable(_referenced(spec, connection.api_key_ref, variables))
     if spec.api_key_variable is None:
         return None
-    if value := variables.get(spec.api_key_variable):
-        return value
+    key = variables.get(spec.api_key_variable, "").strip()
+    if connection.base_url is not None:
+        named = spec.base_url_variable is not None and connection.base_url == variables.get(
+            spec.base_url_variable
+        )
+        return _sendable(key) if key and (named or _is_this_machine(connection.base_url)) else None
+    if key:
+        return _sendable(key)
     raise MissingApiKey(
         f"API key required for {spec.name}. Add one under Settings > Credentials, or set {spec.api_key_variable}. "
-        "The DEMO provider works without a key.",
-        sent=False,
+        "The DEMO provider works without a key."
     )
+
+
+_NOT_A_PROVIDERS_KEY: Final = re.compile(r"AWS_.*|AGENT_LAUNCHER_.*|DATABASE_URL|PG[A-Z]+", re.IGNORECASE)
+
+
+def _referenced(spec: ProviderSpec, reference: str, variables: Mapping[str, str]) -> str:
+    name = reference.removeprefix("env:")
+    if name == reference:
+        raise InvalidRequest(
+            "api_key_ref names an AWS secret, which this backend does not read. Use env:NAME."
+        )
+    if _NOT_A_PROVIDERS_KEY.fullmatch(name):
+        # Otherwise a request could have this installation's own secrets sent to any server.
+        raise InvalidRequest(
+            f"api_key_ref may not name {name}: that is no provider's key. Put the key in another variable."
+        )
+    if key := variables.get(name, "").strip():
+        return key
+    raise MissingApiKey(
+        f"API key required for {spec.name}: the environment variable {name} named by api_key_ref is not set."
+    )
+
+
+def _sendable(key: str) -> str:
+    if key.isascii() and key.isprintable() and " " not in key:
+        return key
+    raise InvalidRequest(
+        "The API key has a character that cannot be sent (a blank, a line break, a letter that is not ASCII). "
+        "Copy the key again."
+    )
+
+
+def _is_this_machine(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return False
+    return host is not None and (host in {"localhost", "::1"} or host.startswith("127."))

@@ -1,17 +1,17 @@
 """The offline demo model: no network, no key, no cost. Deterministic text made from the prompt.
 
-Its models let every state of the product be seen by hand: `demo-echo` answers at once, `demo-slow` writes slowly,
-`demo-flaky` fails each prompt's first try with a retryable error, `demo-error` always fails. A prompt may ask for more
-exact behaviour with directives, which are taken out of the answer:
-`[[delay=2]]` seconds before the first text, `[[chunk_delay=0.1]]` seconds between pieces, `[[words=200]]`,
-`[[fail=RATE_LIMITED]]` any error code a provider can give, `[[fail_after=20]]` pieces of text, then a cut stream.
+Its models let every state of the product be seen by hand: `demo-echo` answers at once, `demo-slow` writes
+slowly, `demo-flaky` fails each prompt's first try with a retryable error, `demo-error` always fails. A prompt
+may ask for more exact behaviour with directives, which are taken out of the answer: `[[delay=2]]` seconds
+before the first text, `[[chunk_delay=0.1]]` seconds between pieces, `[[words=200]]`, `[[fail=RATE_LIMITED]]`
+any error code a provider can give, `[[fail_after=20]]` pieces of text, then a cut stream.
 """
 
 import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,7 @@ class DemoProvider:
         self._lock = threading.Lock()
         self._seen: set[str] = set()
 
-    def stream(self, request: AgentRequest, limits: Limits) -> Iterator[Delta | Completion]:
+    def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """Yields the answer word by word."""
         prompt = request.turns()[-1].content
         script = _read_script(prompt, request.model_name)
@@ -104,14 +104,18 @@ class DemoProvider:
     def _maybe_fail(self, request: AgentRequest, script: _Script) -> None:
         if request.model_name not in {model.name for model in DEMO.models}:
             names = ", ".join(model.name for model in DEMO.models)
-            raise errors.ModelNotFound(f"DEMO has no model {request.model_name!r}. Use one of {names}.", provider_status=404)
+            raise errors.ModelNotFound(
+                f"DEMO has no model {request.model_name!r}. Use one of {names}.", provider_status=404
+            )
         if script.fail is not None:
             error = _FAILURES.get(script.fail)
             if error is None:
                 raise errors.InvalidRequest(f"[[fail=...]] takes one of {', '.join(_FAILURES)}.")
             raise error(f"The demo model failed with {script.fail}, as the prompt asked.")
         if request.model_name == "demo-error":
-            raise errors.ProviderUnavailable("The demo model demo-error always fails.", provider_status=503, retryable=False)
+            raise errors.ProviderUnavailable(
+                "The demo model demo-error always fails.", provider_status=503, retryable=False
+            )
         if request.model_name == "demo-flaky":
             key = _digest(request)
             with self._lock:
@@ -119,7 +123,9 @@ class DemoProvider:
                 self._seen.symmetric_difference_update({key})
             if first:
                 raise errors.RateLimited(
-                    "The demo model demo-flaky fails each first try.", provider_status=429, retry_after_seconds=0.2
+                    "The demo model demo-flaky fails each first try.",
+                    provider_status=429,
+                    retry_after_seconds=0.2,
                 )
 
 
@@ -194,7 +200,9 @@ def _example_of(schema: object, *, depth: int) -> object:
 
 
 def _digest(request: AgentRequest) -> str:
-    text = "\0".join([request.model_name, request.system_prompt or "", *(turn.content for turn in request.turns())])
+    text = "\0".join(
+        [request.model_name, request.system_prompt or "", *(turn.content for turn in request.turns())]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

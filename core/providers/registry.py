@@ -6,12 +6,12 @@ A package can add a provider by an entry point in the group `agent_launcher.prov
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Final, cast
 
 from core.contract import invalid_provider_message
 from core.errors import UnknownProvider
-from core.providers.base import Feature, ModelInfo, Provider, ProviderSpec
+from core.providers.base import Feature, ModelInfo, ModelRule, Provider, ProviderSpec
 
 ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
 
@@ -32,18 +32,75 @@ DEMO: Final = ProviderSpec(
     ),
 )
 
+_SAMPLING: Final = frozenset({Feature.TEMPERATURE, Feature.TOP_P})
+_MAX_COMPLETION_TOKENS: Final = MappingProxyType({Feature.MAX_TOKENS: "max_completion_tokens"})
+
+# Sources: developers.openai.com/api/docs, guides "Reasoning" and "Using the latest model" (parameter
+# compatibility), the model pages and the API reference of chat completions; the docstrings of openai 3.54.
+# Checked 2026-11-22. `stop` is documented as refused by o3 and o4-mini; gpt-5 answers 400 "Unsupported
+# parameter: 'stop'" to it. `seed` is accepted everywhere. The optional prefixes are a gateway's
+# ("openai/gpt-5") and a fine-tuned model's.
+_OPENAI_MODELS: Final = (
+    ModelRule(
+        # Chat variants of the reasoning generations: no effort to choose.
+        pattern=r"(openai/|ft:)?gpt-([5-9]|\d\d)(\.\d+)?-chat.*|(openai/)?gpt-chat-latest",
+        without=frozenset({Feature.REASONING_EFFORT}),
+        names=_MAX_COMPLETION_TOKENS,
+    ),
+    ModelRule(
+        # These cannot switch reasoning off.
+        pattern=r"(openai/|ft:)?(gpt-5(-(pro|mini|nano|codex).*)?(-20\d\d.*)?|gpt-.*-(pro|codex).*|o1-pro.*|o[134](-20.*)?|o4-mini.*)",
+        without=_SAMPLING | {Feature.STOP},
+        names=_MAX_COMPLETION_TOKENS,
+    ),
+    ModelRule(
+        pattern=r"(openai/|ft:)?(o3-mini|o1-mini|o1-preview).*",
+        without=_SAMPLING | {Feature.STOP, Feature.IMAGES, Feature.DOCUMENTS},
+        names=_MAX_COMPLETION_TOKENS,
+    ),
+    ModelRule(
+        # Later generations sample like a chat model while their reasoning is off.
+        pattern=r"(openai/|ft:)?(gpt-([5-9]|\d\d)(\.\d+)?(-.*)?|o\d+(-.*)?)",
+        without=frozenset({Feature.STOP}),
+        without_while_reasoning=_SAMPLING,
+        names=_MAX_COMPLETION_TOKENS,
+    ),
+    ModelRule(
+        pattern=r"(ft:)?(gpt-3\.5.*|gpt-4(-0314|-0613|-32k.*)?)",
+        without=frozenset(
+            {Feature.REASONING_EFFORT, Feature.RESPONSE_SCHEMA, Feature.IMAGES, Feature.DOCUMENTS}
+        ),
+        own_endpoint_only=True,
+    ),
+    ModelRule(
+        pattern=r"(ft:)?gpt-4-.*",
+        without=frozenset({Feature.REASONING_EFFORT, Feature.RESPONSE_SCHEMA, Feature.DOCUMENTS}),
+        own_endpoint_only=True,
+    ),
+    ModelRule(
+        pattern=r"(ft:)?(gpt-4o|gpt-4\.\d|chatgpt-4o).*",
+        without=frozenset({Feature.REASONING_EFFORT}),
+        own_endpoint_only=True,
+    ),
+)
+
 OPENAI: Final = ProviderSpec(
     name="OPENAI",
     label="OpenAI",
     module="core.providers.openai",
     features=frozenset(Feature),
-    default_model="gpt-4o-mini",
+    default_model="gpt-5.4-mini",
     color="#10a37f",
     description="OpenAI, and any server that speaks its chat completions API (give its base URL).",
     api_key_variable="OPENAI_API_KEY",
     base_url_variable="OPENAI_BASE_URL",
     price_provider="openai",
     key_help="platform.openai.com > API keys",
+    model_rules=_OPENAI_MODELS,
+    not_for_chat=(
+        r"(text-|omni-|ft:)?(embedding|moderation|davinci|babbage|curie|ada).*|(whisper|tts|dall-e|sora|computer-use)-?.*"
+        r"|gpt-(image|audio|realtime|live|transcribe).*|.*-(transcribe|tts|realtime|audio|image|instruct)(-.*)?"
+    ),
 )
 
 BUILT_IN: Final = (DEMO, OPENAI)
@@ -52,6 +109,10 @@ BUILT_IN: Final = (DEMO, OPENAI)
 @cache
 def specs() -> dict[str, ProviderSpec]:
     """All registered providers by name, the built-in ones first."""
+    # Not at the top: `importlib.metadata` brings `email` and `zipfile`, a fifth of what importing this
+    # package costs.
+    from importlib.metadata import entry_points
+
     rows = {spec.name: spec for spec in BUILT_IN}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         spec = cast("ProviderSpec", entry_point.load())

@@ -1,0 +1,560 @@
+"""The HTTP under a vendor's SDK: one request, which its deadline or whoever stops it ends at once.
+
+An SDK's own transport waits in `recv` for as long as each wait was allowed: it cannot be told to stop, and a
+server that sends a byte now and then keeps it for ever. Here every wait is cut to what is left of the call's
+`Limits`, and pressing stop shuts the socket down under the blocked read. It is also cheaper: see
+`docs/decisions/2026-11-22-http-transport.md`.
+
+The wire format is the standard library's (`http.client.HTTPResponse`); connecting, proxies and TLS are too.
+Connections are kept per host and reused. Nothing is retried, no redirect is followed, no cookie is kept.
+
+Raises, wherever it can fail: `Cancelled`, `DeadlineExceeded`; `ProviderUnavailable` until a status is
+received (`sent` is False when it is certain that the vendor received nothing); `BadProviderResponse` for what
+comes after.
+"""
+
+import http.client
+import io
+import os
+import socket
+import ssl
+import threading
+import time
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from core.errors import (
+    BadProviderResponse,
+    InvalidRequest,
+    InvocationError,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from core.interruption import Limits
+
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 30.0
+"""How long an unused connection is kept; a shorter time than a server's or a load balancer's own."""
+MAX_IDLE_PER_HOST: Final = 128
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+MAX_ERROR_BODY_BYTES: Final = 64 * 1024
+DRAIN_SECONDS: Final = 0.02
+"""How long the end of a body is waited for, after its last useful byte, so that the connection can be reused."""
+_READ_BYTES: Final = 64 * 1024
+
+_limits: ContextVar[Limits] = ContextVar("agent_launcher_limits")
+
+
+@contextmanager
+def bounded_by(limits: Limits) -> Generator[None]:
+    """Requests that this thread starts inside the block end by `limits`, though an SDK stands between."""
+    token = _limits.set(limits)
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+def current_limits() -> Limits:
+    """The limits of the block that this thread is in; none at all outside of one."""
+    return _limits.get(None) or Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections go."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+class _Channel:
+    """A connected socket whose every wait is bounded.
+
+    One call at a time uses it. `interrupt` may come from any thread, at any moment, even after the call is
+    over and the connection serves another one; so it only acts for the call that `begin` named.
+    """
+
+    def __init__(self, sock: socket.socket, *, proxy: str | None) -> None:
+        self.proxy = proxy
+        self._sock = sock
+        self._lock = threading.Lock()
+        self._limits: Limits | None = None
+
+    def begin(self, limits: Limits) -> None:
+        with self._lock:
+            self._limits = limits
+
+    def end(self) -> None:
+        with self._lock:
+            self._limits = None
+
+    def interrupt(self, limits: Limits) -> None:
+        with self._lock:
+            if self._limits is limits:
+                # Not SSLSocket.shutdown: that drops the TLS state under a read that is going on.
+                try:
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                except OSError:
+                    return  # the other side was faster
+
+    def _grant(self) -> Limits:
+        limits = self._limits
+        if limits is None:
+            raise OSError("the connection is not in use")
+        limits.check()
+        self._sock.settimeout(limits.remaining_seconds())
+        return limits
+
+    def receive_into(self, buffer: memoryview) -> int:
+        """Waits for bytes; 0 at the end."""
+        while True:
+            limits = self._grant()
+            try:
+                count = self._sock.recv_into(buffer)
+            except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
+                continue  # the next grant finds the deadline passed
+            except OSError:
+                limits.check()  # it was us who ended it
+                raise
+            if count == 0:
+                limits.check()
+            return count
+
+    def send_all(self, data: bytes) -> bool:
+        """Sends it all; False if the other side stopped listening, which may still have answered."""
+        view = memoryview(data)
+        while view:
+            limits = self._grant()
+            try:
+                view = view[self._sock.send(view) :]
+            except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError):
+                continue
+            except (BrokenPipeError, ConnectionResetError):
+                limits.check()
+                return False
+            except OSError:
+                limits.check()
+                raise
+        return True
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What `HTTPResponse` asks its socket for; to close the file leaves the connection open."""
+        del mode
+        return io.BufferedReader(_Reader(self), _READ_BYTES)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing waits to be read: on an unused connection anything, even the end, means it is dead."""
+        try:
+            self._sock.settimeout(0)
+            socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def disconnect(self) -> None:
+        self.end()
+        self._sock.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, channel: _Channel) -> None:
+        self.readinto = channel.receive_into
+
+    def readable(self) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class _Dial:
+    """A connection being made in a thread of its own: name look-up, connect and handshake cannot be interrupted."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    abandoned: bool = False
+    sock: socket.socket | None = None
+    error: Exception | None = None
+
+    def run(self, connection: http.client.HTTPConnection) -> None:
+        try:
+            connection.connect()
+        except Exception as exc:
+            connection.close()
+            self.error = exc
+        with self.lock:
+            self.sock = connection.sock
+            if self.abandoned:
+                connection.close()
+        self.done.set()
+
+
+class Transport:
+    """A pool of connections to any number of hosts; shared by threads.
+
+    Args:
+        ssl_context: Makes the TLS settings, once, on the first https request.
+    """
+
+    def __init__(self, ssl_context: Callable[[], ssl.SSLContext]) -> None:
+        self._make_ssl_context = ssl_context
+        self._ssl_context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, deque[tuple[_Channel, float]]] = {}
+        os.register_at_fork(after_in_child=self._forget)
+
+    def send(
+        self, method: str, origin: Origin, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> "Reply":
+        """Sends one request within `current_limits()` and returns when the status and headers are there.
+
+        Args:
+            method: Such as POST.
+            origin: The server.
+            target: Path and query as they go on the wire.
+            headers: As they go on the wire, with Host and, if there is a body, Content-Length.
+            body: The whole body.
+        """
+        limits = current_limits()
+        _check_unsent(limits)
+        channel = self._take(origin) or self._connect(origin, limits)
+        if channel.proxy is not None and origin.scheme == "http":
+            target = f"http://{_authority(origin)}".encode() + target
+            headers = [*headers, *_proxy_authorization(channel.proxy)]
+        head = _head(method, target, headers)
+        exchange = _Exchange(self, origin, channel, limits)
+        try:
+            response = exchange.request(head + body, method)
+        except BaseException:
+            exchange.close()
+            raise
+        return Reply(exchange, response)
+
+    def _take(self, origin: Origin) -> _Channel | None:
+        now = time.monotonic()
+        while True:
+            with self._lock:
+                stack = self._idle.get(origin)
+                if not stack:
+                    return None
+                channel, since = stack.pop()
+            if now - since < IDLE_SECONDS and channel.is_quiet():
+                return channel
+            channel.disconnect()
+
+    def give_back(self, origin: Origin, channel: _Channel) -> None:
+        """Keeps a connection whose last answer was read to its end."""
+        channel.end()
+        with self._lock:
+            stack = self._idle.setdefault(origin, deque())
+            stack.append((channel, time.monotonic()))
+            # The oldest end of the stack is where unused connections gather.
+            expired: list[_Channel] = []
+            while stack and (
+                len(stack) > MAX_IDLE_PER_HOST or time.monotonic() - stack[0][1] >= IDLE_SECONDS
+            ):
+                expired.append(stack.popleft()[0])
+        for old in expired:
+            old.disconnect()
+
+    def close(self) -> None:
+        """Closes the unused connections."""
+        with self._lock:
+            stacks = list(self._idle.values())
+            self._idle.clear()
+        for stack in stacks:
+            for channel, _ in stack:
+                channel.disconnect()
+
+    def _forget(self) -> None:
+        # After a fork the connections are the parent's.
+        self._lock = threading.Lock()
+        self._idle = {}
+
+    def _connect(self, origin: Origin, limits: Limits) -> _Channel:
+        proxy = _proxy_for(origin)
+        dial = _Dial()
+        connection = self._connection(origin, proxy)
+        worker = threading.Thread(
+            target=dial.run, args=(connection,), name=f"connect {origin.host}", daemon=True
+        )
+        remaining = limits.remaining_seconds()
+        with limits.cancel.on_cancel(dial.done.set):
+            worker.start()
+            dial.done.wait(
+                CONNECT_TIMEOUT_SECONDS if remaining is None else min(remaining, CONNECT_TIMEOUT_SECONDS)
+            )
+        with dial.lock:
+            if dial.sock is None and dial.error is None or limits.cancel.cancelled:
+                dial.abandoned = True
+                if dial.sock is not None:
+                    dial.sock.close()
+        if dial.abandoned:
+            _check_unsent(limits)
+            raise ProviderTimeout(
+                f"{origin} accepted no connection within {CONNECT_TIMEOUT_SECONDS:.0f} s. "
+                "Check the base URL, the network and the proxy settings.",
+                sent=False,
+            )
+        if dial.error is not None:
+            raise _cannot_connect(origin, dial.error) from dial.error
+        assert dial.sock is not None
+        _keep_alive(dial.sock)
+        return _Channel(dial.sock, proxy=proxy)
+
+    def _connection(self, origin: Origin, proxy: str | None) -> http.client.HTTPConnection:
+        host, port = origin.host, origin.port
+        tunnel: tuple[str, int] | None = None
+        if proxy is not None:
+            parts = urlsplit(proxy)
+            host, port = parts.hostname or "", parts.port or 80
+            tunnel = (origin.host, origin.port) if origin.scheme == "https" else None
+        if origin.scheme == "https":
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=CONNECT_TIMEOUT_SECONDS, context=self._tls()
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_SECONDS)
+        if tunnel is not None and proxy is not None:
+            connection.set_tunnel(
+                *tunnel, headers={k.decode(): v.decode() for k, v in _proxy_authorization(proxy)}
+            )
+        return connection
+
+    def _tls(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._ssl_context is None:
+                self._ssl_context = self._make_ssl_context()
+            return self._ssl_context
+
+
+class _Exchange:
+    """One request on one connection, up to the end of its answer."""
+
+    def __init__(self, transport: Transport, origin: Origin, channel: _Channel, limits: Limits) -> None:
+        self._transport = transport
+        self._channel = channel
+        self.limits = limits
+        self.over = False
+        self.origin = origin
+        channel.begin(limits)
+        self._forget = limits.cancel.add(self._interrupt)
+
+    def _interrupt(self) -> None:
+        self._channel.interrupt(self.limits)
+
+    def request(self, data: bytes, method: str) -> http.client.HTTPResponse:
+        """Sends the bytes and reads the answer's head."""
+        try:
+            delivered = self._channel.send_all(data)
+            # `HTTPResponse` asks its socket for nothing but a file.
+            response = http.client.HTTPResponse(self._channel, method=method)  # type: ignore[arg-type]
+            response.begin()
+        except http.client.RemoteDisconnected as exc:
+            raise ProviderUnavailable(
+                f"{self.origin} closed the connection without an answer. Try again."
+            ) from exc
+        except http.client.HTTPException as exc:
+            raise BadProviderResponse(
+                f"{self.origin} did not answer in HTTP. Check the base URL and the port.", detail=repr(exc)
+            ) from exc
+        except (OSError, ValueError) as exc:
+            raise ProviderUnavailable(
+                f"The connection to {self.origin} was lost before an answer came. Try again.",
+                detail=repr(exc),
+            ) from exc
+        if not delivered:
+            # It refused early (413, 401): the answer is good, the connection is not.
+            response.will_close = True
+        return response
+
+    def hurry(self, seconds: float) -> None:
+        """Leaves so much time for the rest."""
+        self._channel.begin(Limits(timeout_seconds=seconds))
+
+    def close(self) -> None:
+        """Drops the connection."""
+        if not self.over:
+            self.over = True
+            self._forget()
+            self._channel.disconnect()
+
+    def finish(self) -> None:
+        """Keeps the connection for the next call."""
+        if not self.over:
+            self.over = True
+            self._forget()
+            self._transport.give_back(self.origin, self._channel)
+
+
+class Reply:
+    """A status, headers and a body to read once."""
+
+    def __init__(self, exchange: _Exchange, response: http.client.HTTPResponse) -> None:
+        self._exchange = exchange
+        self._response = response
+        self._left = response.length  # None if chunked, or up to the end of the connection
+        self.status = response.status
+        self.headers: list[tuple[bytes, bytes]] = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.getheaders()
+        ]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body in pieces, as they arrive; the connection is kept or dropped at the end.
+
+        Raises:
+            BadProviderResponse: It was cut, is larger than `MAX_BODY_BYTES`, or breaks HTTP. The body of an
+                error status ends quietly instead: what was received of it says enough.
+        """
+        is_error = self.status >= 400
+        limit = MAX_ERROR_BODY_BYTES if is_error else MAX_BODY_BYTES
+        received = 0
+        try:
+            while piece := self._read():
+                received += len(piece)
+                if received > limit:
+                    self._exchange.close()
+                    if is_error:
+                        return
+                    raise BadProviderResponse(
+                        f"{self._exchange.origin} answered with more than {MAX_BODY_BYTES} bytes.",
+                        provider_status=self.status,
+                    )
+                yield piece
+        except (http.client.HTTPException, OSError, ValueError) as exc:
+            self._exchange.close()
+            if is_error:
+                return
+            raise BadProviderResponse(
+                f"The connection to {self._exchange.origin} was lost in the middle of the answer.",
+                detail=repr(exc),
+                provider_status=self.status,
+            ) from exc
+        except InvocationError:
+            self._exchange.close()
+            raise
+        finally:
+            self.close()
+
+    def _read(self) -> bytes:
+        left = self._left
+        if self._response.chunked:
+            return self._response.read1(_READ_BYTES)
+        if left == 0:
+            return b""
+        piece = self._response.fp.read1(_READ_BYTES if left is None else min(left, _READ_BYTES))
+        if left is not None:
+            if not piece:
+                raise http.client.IncompleteRead(b"", left)
+            self._left = left - len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Ends it; harmless again.
+
+        The last useful byte often comes before the body's end mark; when the mark is there too, or follows
+        within `DRAIN_SECONDS`, the connection is kept.
+        """
+        if self._exchange.over:
+            return
+        if self._response.will_close or self._exchange.limits.cancel.cancelled:
+            self._exchange.close()
+            return
+        self._exchange.hurry(DRAIN_SECONDS)
+        try:
+            while self._read():
+                pass
+        except (InvocationError, http.client.HTTPException, OSError, ValueError):
+            self._exchange.close()
+        else:
+            self._exchange.finish()
+
+
+def _check_unsent(limits: Limits) -> None:
+    try:
+        limits.check()
+    except InvocationError as exc:
+        exc.sent = False
+        raise
+
+
+def _head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), target)]
+    lines += [b"%s: %s" % pair for pair in headers]
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+        raise InvalidRequest("A header of the request contains a line break.")
+    return head + b"\r\n\r\n"
+
+
+def _authority(origin: Origin) -> str:
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return f"{host}:{origin.port}"
+
+
+def _proxy_for(origin: Origin) -> str | None:
+    """The proxy that the environment names for this server (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)."""
+    proxies = getproxies()
+    if not proxies:
+        return None
+    proxy = proxies.get(origin.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(f"{origin.host}:{origin.port}") or proxy_bypass(origin.host):
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if urlsplit(proxy).scheme != "http":
+        raise InvalidRequest(
+            "The environment names a proxy that is not an http:// one. Only http:// proxies are supported."
+        )
+    return proxy
+
+
+def _proxy_authorization(proxy: str) -> list[tuple[bytes, bytes]]:
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return []
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [(b"Proxy-Authorization", b"Basic " + b64encode(pair.encode()))]
+
+
+def _cannot_connect(origin: Origin, error: Exception) -> ProviderUnavailable | ProviderTimeout:
+    match error:
+        case ssl.SSLError():
+            reason = "no secure connection could be made"
+        case socket.gaierror():
+            reason = "its name could not be resolved"
+        case ConnectionRefusedError():
+            reason = "the connection was refused"
+        case TimeoutError():
+            return ProviderTimeout(
+                f"{origin} accepted no connection in time. Check the base URL and the network.",
+                detail=repr(error),
+                sent=False,
+            )
+        case _:
+            reason = "no connection could be made"
+    return ProviderUnavailable(
+        f"{origin} cannot be reached: {reason}. Check the base URL, that the server runs, and the network.",
+        detail=repr(error),
+        sent=False,
+    )
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    # A model that thinks for minutes sends nothing; without this a NAT on the way forgets the connection.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60)
