@@ -43,9 +43,10 @@ screenshots: setup-dev ## Take a picture of every page, light and dark
 	@$(BIN)/python -m tests.support.provision
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
-bench: setup ## Measure beside other libraries, in one interleaved run
-	@.ci/setup bench
-	$(BIN)/python -m benchmarks.run --peers-python .tools/bench/bin/python $(ARGS)
+bench: setup-dev ## Measure beside other libraries, in one interleaved run
+	@.ci/setup bench-peers
+	@.ci/setup bench-litellm
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 clean: ## Remove environments and caches; data/ stays
 	rm -rf .venv .tools build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
