@@ -102,7 +102,7 @@ class AppServer:
             return False
 
     def stop(self, *, timeout_s: float = 15) -> int:
-        """Asks the server to end, as Ctrl-C does, and returns its exit code; RuntimeError if it does not end."""
+        """Asks the server to end, as Ctrl-C does; returns its exit code. RuntimeError: it did not end."""
         if self._process is None:
             return 0
         process = self._process
