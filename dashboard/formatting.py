@@ -8,34 +8,47 @@ UNKNOWN = "unknown"
 NO_VALUE = "\N{EN DASH}"
 
 _NANOUSD_PER_USD = 1_000_000_000
+_CENT = Decimal("0.01")
 
 
 def money(nanousd: int | None) -> str:
     """`$12.34`; below a cent the first two significant digits (`$0.00042`); `unknown` for None."""
     if nanousd is None:
         return UNKNOWN
-    usd = Decimal(nanousd) / _NANOUSD_PER_USD
+    usd = abs(Decimal(nanousd)) / _NANOUSD_PER_USD
+    sign = "-" if nanousd < 0 else ""
     if usd == 0:
         return "$0.00"
-    size = abs(usd)
-    sign = "-" if usd < 0 else ""
-    if size >= 1_000:
-        return f"{sign}${size:,.0f}"
-    if size >= Decimal("0.01"):
-        return f"{sign}${size:,.2f}"
-    step = Decimal(1).scaleb(size.adjusted() - 1)
-    return f"{sign}${size.quantize(step, rounding=ROUND_HALF_UP):f}"
+    if usd < _CENT:
+        usd = usd.quantize(Decimal(1).scaleb(usd.adjusted() - 1), rounding=ROUND_HALF_UP)
+        if usd < _CENT:
+            return f"{sign}${usd:f}"
+    cents = usd.quantize(_CENT, rounding=ROUND_HALF_UP)
+    if cents < 1_000:
+        return f"{sign}${cents:f}"
+    return f"{sign}${usd.quantize(Decimal(1), rounding=ROUND_HALF_UP):,f}"
 
 
-def count(number: int | None) -> str:
-    """`987`, `12.3 k`, `4.56 M`."""
+def money_known(nanousd: int, unpriced: int) -> str:
+    """A sum that may leave something out: `unknown` when nothing in it has a price, else what is known."""
+    return UNKNOWN if unpriced and not nanousd else money(nanousd)
+
+
+def count(number: float | None) -> str:
+    """`987`, `9,876`, `12.3 k`, `4.56 M`: three digits from ten thousand on."""
     if number is None:
         return UNKNOWN
-    for limit, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
-        if abs(number) >= limit:
-            value = number / (1_000 if unit == "k" else limit)
-            return f"{value:.3g} {unit}" if value < 1_000 else f"{value:,.0f} {unit}"
-    return f"{number:,}"
+    if abs(round(number)) < 10_000:
+        return f"{round(number):,}"
+    value, unit = abs(number) / 1_000, "k"
+    for larger in ("M", "G", "T"):
+        if value < 999.5:
+            break
+        value, unit = value / 1_000, larger
+    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    text = f"{value:,.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{'-' if number < 0 else ''}{text} {unit}"
 
 
 def duration(microseconds: float | None) -> str:
@@ -63,7 +76,34 @@ def percent(part: int, whole: int) -> str:
         return "<0.1 %"
     if 99.9 < share < 100:
         return ">99.9 %"
-    return f"{share:.1f} %" if share % 1 else f"{share:.0f} %"
+    text = f"{share:.1f}"
+    return f"{text.removesuffix('.0')} %"
+
+
+def change(now: float | None, before: float | None) -> str | None:
+    """How much more or less than before: `+12 %`, `-3.4 %`, `0 %`, `12 times`.
+
+    None when there is nothing to compare: either is unknown, or it was zero before.
+    """
+    if now is None or not before:
+        return None
+    ratio = now / before
+    if ratio >= 10:
+        return f"{count(ratio)} times"
+    share = 100 * (ratio - 1)
+    if abs(share) < 0.05:
+        return "0 %"
+    return f"{share:+.0f} %" if abs(share) >= 9.95 else f"{share:+.1f} %".replace(".0 %", " %")
+
+
+def points(now: tuple[int, int], before: tuple[int, int]) -> str | None:
+    """How two shares, each (part, whole), differ: `+1.2 points` of a hundred; None if either has no whole."""
+    if not now[1] or not before[1]:
+        return None
+    difference = 100 * (now[0] / now[1] - before[0] / before[1])
+    if abs(difference) < 0.05:
+        return "0 points"
+    return f"{difference:+.1f} points"
 
 
 def ago(moment: datetime, now: datetime) -> str:
@@ -84,3 +124,9 @@ def ago(moment: datetime, now: datetime) -> str:
 def exact_time(moment: datetime, zone: ZoneInfo) -> str:
     """`2026-11-22 14:05:09 CET`."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def day(moment: datetime, zone: ZoneInfo) -> str:
+    """`22 Nov`, the day in that zone."""
+    local = moment.astimezone(zone)
+    return f"{local.day} {local:%b}"

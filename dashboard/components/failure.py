@@ -13,8 +13,8 @@ log = logging.getLogger("agent_launcher.dashboard")
 def show_failure(exc: Exception) -> bool:
     """Draws a calm text in the page's place, and logs what the operator needs.
 
-    An error of ours becomes its own text, which names the remedy. Anything else is a fault of the program: the
-    page shows an id, and the log has the whole story under it.
+    An error of ours becomes its own text, which names the remedy. Anything else is a fault of the program:
+    the page shows an id, and the log has the whole story under it.
 
     Returns:
         True, which tells Streamlit that the exception has been shown.

@@ -1,0 +1,297 @@
+"""Rows to Plotly figures, as plain dictionaries of its schema (Streamlit validates them when it draws them).
+
+Colours of text, grid and background are left to Streamlit's theme, so that a figure is right in light and
+dark without being made anew. Every axis starts at 0 and carries its unit; zooming is off, because a page is
+scrolled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.storage.records import LatencyPoint
+from dashboard import palette
+from dashboard.chart_axes import Buckets, Unit, figure_text, spread, ticks
+
+Figure = dict[str, Any]
+
+CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+HEIGHT = 250
+
+_LABEL_GAP_PX = 17
+_ROW_PX = 34
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One colour of a chart: a value for each bucket, None where there is none."""
+
+    name: str
+    color: str
+    values: Sequence[float | None]
+
+
+def stacked_bars(
+    series: Sequence[Series],
+    buckets: Buckets,
+    unit: Unit,
+    *,
+    average: str | None = None,
+    height: int = HEIGHT,
+) -> Figure:
+    """Bars by bucket, one on top of the other.
+
+    Args:
+        series: From the bottom up; drawn with a legend when there are several.
+        buckets: The x axis.
+        unit: Of the values.
+        average: What the dashed line at the buckets' mean says, such as "average a day"; None for no line.
+        height: In pixels.
+    """
+    totals = [sum(part.values[index] or 0 for part in series) for index in range(len(buckets.starts))]
+    scale = ticks(unit, max(totals, default=0))
+    figure = _by_time(buckets, scale.top, height)
+    figure["layout"]["yaxis"] |= {"tickvals": scale.values, "ticktext": scale.texts}
+    figure["layout"] |= {
+        "barmode": "stack",
+        "bargap": 0.3,
+        "barcornerradius": 2,
+        "showlegend": len(series) > 1,
+    }
+    for part in series:
+        values = [value or 0 for value in part.values]
+        figure["data"].append(
+            {
+                "type": "bar",
+                "name": part.name,
+                "x": buckets.names,
+                "y": values,
+                "marker": {"color": part.color, "line": {"width": 0}},
+                # A part that is nothing in a bucket does not fill the hover box with a line of its own.
+                "customdata": [figure_text(unit, value) if value else "" for value in values],
+                "hovertemplate": "%{customdata}"
+                if len(series) > 1
+                else f"%{{customdata}}<extra>{part.name}</extra>",
+            }
+        )
+    if average is not None and sum(1 for total in totals if total) > 1:
+        _add_average(figure, sum(totals) / len(totals), unit, average)
+    return figure
+
+
+def _add_average(figure: Figure, value: float, unit: Unit, words: str) -> None:
+    figure["layout"]["shapes"] = [
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": value,
+            "y1": value,
+            "line": {"color": palette.OTHER, "width": 1, "dash": "dash"},
+        }
+    ]
+    figure["layout"]["annotations"] = [
+        {
+            "xref": "paper",
+            "x": 1,
+            "xanchor": "right",
+            "y": value,
+            "yanchor": "bottom",
+            "showarrow": False,
+            "text": f"{words} {figure_text(unit, value)}",
+            "font": {"color": palette.OTHER, "size": 11},
+        }
+    ]
+
+
+def lines(series: Sequence[Series], buckets: Buckets, unit: Unit, *, height: int = HEIGHT) -> Figure:
+    """One row for each key: where its p50, p95 and p99 lie on one axis; the first on top."""
+    highest = max((value for part in series for value in part.values if value is not None), default=0)
+    scale = ticks(unit, highest)
+    figure = _by_time(buckets, scale.top, height)
+    figure["layout"]["yaxis"] |= {"tickvals": scale.values, "ticktext": scale.texts}
+    figure["layout"] |= {"showlegend": False}
+    figure["layout"]["margin"]["r"] = 84
+    for part in series:
+        figure["data"].append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": part.name,
+                "x": buckets.names,
+                "y": list(part.values),
+                "line": {"color": part.color, "width": 2},
+                "marker": {"color": part.color, "size": 5},
+                "connectgaps": False,
+                "cliponaxis": False,
+                "customdata": [figure_text(unit, value) for value in part.values],
+                "hovertemplate": "%{customdata}",
+            }
+        )
+    figure["layout"]["annotations"] = _end_labels(series, unit, scale.top, height)
+    return figure
+
+
+def _end_labels(series: Sequence[Series], unit: Unit, top: float, height: int) -> list[dict[str, Any]]:
+    ended = [
+        (part, next((value for value in reversed(part.values) if value is not None), None)) for part in series
+    ]
+    named = [(part, value) for part, value in ended if value is not None]
+    plot_px = height - 50
+    moves = spread([value / top * plot_px for _, value in named], gap=_LABEL_GAP_PX)
+    return [
+        {
+            "xref": "paper",
+            "x": 1,
+            "xanchor": "left",
+            "xshift": 6,
+            "y": value,
+            "yshift": move,
+            "showarrow": False,
+            "text": f"<b>{part.name}</b> {figure_text(unit, value)}",
+            "font": {"color": part.color, "size": 12},
+        }
+        for (part, value), move in zip(named, moves, strict=True)
+    ]
+
+
+def percentile_series(points: Sequence[LatencyPoint], buckets: Buckets, *, p99: bool = False) -> list[Series]:
+    """The percentiles of a range as lines, in the colours that they have everywhere."""
+    found = {buckets.index(point.start): point for point in points}
+    by_bucket = [found.get(index) for index in range(len(buckets.starts))]
+    chosen = [
+        Series(name="p95", color=palette.P95, values=[point and point.p95_us for point in by_bucket]),
+        Series(name="p50", color=palette.P50, values=[point and point.p50_us for point in by_bucket]),
+    ]
+    if p99:
+        chosen.insert(
+            0, Series(name="p99", color=palette.P99, values=[point and point.p99_us for point in by_bucket])
+        )
+    return chosen
+
+
+def percentile_ranges(points: Sequence[LatencyPoint]) -> Figure:
+    """One row for each key: where its p50, p95 and p99 lie, on a common axis; the first on top."""
+    scale = ticks(Unit.DURATION, max((point.p99_us for point in points), default=0), about=5)
+    rows = [_short(point.label) for point in points]
+    spans: list[float | None] = []
+    span_rows: list[str | None] = []
+    for row, point in zip(rows, points, strict=True):
+        spans += [point.p50_us, point.p99_us, None]
+        span_rows += [row, row, None]
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": spans,
+            "y": span_rows,
+            "line": {"color": palette.OTHER, "width": 2},
+            "opacity": 0.5,
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+    ]
+    for name, color, values in (
+        ("p50", palette.P50, [point.p50_us for point in points]),
+        ("p95", palette.P95, [point.p95_us for point in points]),
+        ("p99", palette.P99, [point.p99_us for point in points]),
+    ):
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": values,
+                "y": rows,
+                "marker": {"color": color, "size": 11},
+                "customdata": [figure_text(Unit.DURATION, value) for value in values],
+                "hovertemplate": f"{name} %{{customdata}}<extra>%{{y}}</extra>",
+            }
+        )
+    layout = _frame(max(HEIGHT, 90 + _ROW_PX * len(points)))
+    layout |= {
+        "xaxis": _axis()
+        | {"range": [0, scale.top], "tickvals": scale.values, "ticktext": scale.texts, "showgrid": True},
+        "yaxis": _axis() | {"type": "category", "autorange": "reversed", "showgrid": False},
+        "hovermode": "closest",
+    }
+    return {"data": data, "layout": layout}
+
+
+def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, color: str) -> Figure:
+    """Bars from the left, the first on top, each with its value at its end."""
+    scale = ticks(unit, max(values, default=0), about=5)
+    layout = _frame(max(HEIGHT, 60 + _ROW_PX * len(names)))
+    layout |= {
+        "xaxis": _axis()
+        | {"range": [0, scale.top * 1.08], "tickvals": scale.values, "ticktext": scale.texts},
+        "yaxis": _axis() | {"type": "category", "autorange": "reversed", "showgrid": False},
+        "bargap": 0.45,
+        "barcornerradius": 2,
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(values),
+        "y": [_short(name) for name in names],
+        "marker": {"color": color, "line": {"width": 0}},
+        "text": [figure_text(unit, value) for value in values],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "%{text}<extra>%{y}</extra>",
+    }
+    return {"data": [bars], "layout": layout}
+
+
+def _by_time(buckets: Buckets, top: float, height: int) -> Figure:
+    layout = _frame(height)
+    layout |= {
+        "xaxis": _axis()
+        | {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": buckets.names,
+            "range": [-0.6, len(buckets.names) - 0.4],
+            "tickvals": [name for name, _ in buckets.ticks],
+            "ticktext": [text for _, text in buckets.ticks],
+            "tickangle": 0,
+            "showgrid": False,
+        },
+        "yaxis": _axis() | {"range": [0, top], "showgrid": True},
+        "hovermode": "x unified",
+    }
+    return {"data": [], "layout": layout}
+
+
+def _frame(height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 4, "r": 4, "t": 10, "b": 4},
+        "dragmode": False,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": -0.16,
+            "yanchor": "top",
+            "itemsizing": "constant",
+        },
+        "hoverlabel": {"namelength": -1},
+    }
+
+
+def _axis() -> dict[str, Any]:
+    return {"fixedrange": True, "zeroline": False, "automargin": True, "ticks": "", "title": None}
+
+
+def _short(name: str, limit: int = 40) -> str:
+    """Long names keep both ends, where models differ."""
+    return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-limit // 2 + 1 :]}"
+
+
+def by_bucket(values: Mapping[int, float], buckets: Buckets) -> list[float]:
+    """Values by the bucket's index as a list, 0 where nothing happened."""
+    return [values.get(index, 0) for index in range(len(buckets.starts))]
