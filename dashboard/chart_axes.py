@@ -103,7 +103,7 @@ class Buckets:
 
 
 def buckets_of(span: Span) -> Buckets:
-    """Days of the zone, or steps of the grain until its day ends, so that a young day does not fill the chart."""
+    """Days of the zone, or steps of the grain until its day ends, so that a young day fills no chart."""
     if isinstance(span.grain, timedelta):
         return _steps(span, span.grain)
     return _days(span)

@@ -106,7 +106,7 @@ def _add_average(figure: Figure, value: float, unit: Unit, words: str) -> None:
 
 
 def lines(series: Sequence[Series], buckets: Buckets, unit: Unit, *, height: int = HEIGHT) -> Figure:
-    """One row for each key: where its p50, p95 and p99 lie on one axis; the first on top."""
+    """Lines by bucket, each named at its end with its last value; where there is no value the line breaks."""
     highest = max((value for part in series for value in part.values if value is not None), default=0)
     scale = ticks(unit, highest)
     figure = _by_time(buckets, scale.top, height)
@@ -172,7 +172,7 @@ def percentile_series(points: Sequence[LatencyPoint], buckets: Buckets, *, p99: 
 
 
 def percentile_ranges(points: Sequence[LatencyPoint]) -> Figure:
-    """One row for each key: where its p50, p95 and p99 lie, on a common axis; the first on top."""
+    """One row for each key: where its p50, p95 and p99 lie on one axis; the first on top."""
     scale = ticks(Unit.DURATION, max((point.p99_us for point in points), default=0), about=5)
     rows = [_short(point.label) for point in points]
     spans: list[float | None] = []
