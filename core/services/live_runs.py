@@ -1,4 +1,4 @@
-"""The runs that this process works on: what a page, or a second tab, can see of a run before it is stored whole."""
+"""The runs that this process works on: what a page, or a second tab, can see before a run is stored whole."""
 
 import threading
 import time
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from core.contract import AgentResponse
 from core.interruption import CancelToken
+from core.services.run_spec import RunSpec
 from core.storage.records import RunStatus
 
 
@@ -17,6 +18,7 @@ class RunOutcome:
 
     Attributes:
         response: The deciding attempt's response, in the contract's form.
+        latency_us: From beginning to work on it to its end, waits between attempts included.
         cost_nanousd: Over all attempts; None if unknown.
         stored: Whether the outcome reached the store; if not, `store_error` says why.
     """
@@ -32,16 +34,34 @@ class RunOutcome:
 
 
 class LiveRun:
-    """One run under way. Written by the thread that runs it, read by any."""
+    """One run under way. Written by the thread that runs it, read by any.
 
-    def __init__(self, run_id: UUID, *, project_id: str, provider: str, model: str, timeout_seconds: float) -> None:
+    Attributes:
+        spec: What was asked, with templates and values that the stored request no longer shows; no key.
+        begun: Whether a thread works on it; before that it waits for a free one.
+        attempt: From 1.
+        retry_reason: The error code of the attempt before this one; None on the first.
+    """
+
+    def __init__(
+        self,
+        run_id: UUID,
+        *,
+        project_id: str,
+        provider: str,
+        model: str,
+        timeout_seconds: float,
+        spec: RunSpec,
+    ) -> None:
         self.run_id = run_id
         self.project_id = project_id
         self.provider = provider
         self.model = model
         self.timeout_seconds = timeout_seconds
+        self.spec = spec
         self.cancel = CancelToken()
         self.outcome: RunOutcome | None = None
+        self.begun = False
         self.attempt = 1
         self.retry_reason: str | None = None
         self.first_token_seconds: float | None = None
@@ -52,13 +72,19 @@ class LiveRun:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since it started, until it finished."""
+        """Since a thread began to work on it (before that: since it was asked for), until it finished."""
         return (self._finished or time.monotonic()) - self._started
 
     @property
     def text(self) -> str:
         """The answer so far."""
         return "".join(self._pieces)
+
+    def begin(self) -> None:
+        """A thread takes it up."""
+        with self._changed:
+            self.begun = True
+            self._started = time.monotonic()
 
     def add_text(self, piece: str) -> None:
         """Appends a piece of the answer."""
@@ -103,7 +129,7 @@ class LiveRun:
 
 
 class LiveRuns:
-    """The register of them, by id. Finished ones stay for a while, so that their page needs no second look-up."""
+    """The register of them, by id. Finished ones stay for a while, for their pages."""
 
     def __init__(self, *, keep_finished: int = 200) -> None:
         self._keep = keep_finished
@@ -115,7 +141,8 @@ class LiveRuns:
         with self._lock:
             self._runs[run.run_id] = run
             if len(self._runs) > self._keep:
-                for run_id in [key for key, other in self._runs.items() if other.outcome][: len(self._runs) - self._keep]:
+                finished = [key for key, other in self._runs.items() if other.outcome]
+                for run_id in finished[: len(self._runs) - self._keep]:
                     del self._runs[run_id]
 
     def get(self, run_id: UUID, *, project_id: str) -> LiveRun | None:

@@ -1,11 +1,12 @@
-"""`{{variables}}` in prompts: sandboxed Jinja, where an undefined variable is an error and not an empty string."""
+"""`{{variables}}` in prompts: sandboxed Jinja, where an undefined variable is an error."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.errors import InvalidRequest
 
@@ -14,11 +15,11 @@ MAX_PRODUCT: Final = 2_000_000
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    # The sandbox guards attributes and ranges; without this `{{ 'a' * 10**10 }}` would take the process's memory.
+    # The sandbox guards attributes and ranges; without this `{{ 'a' * 10**10 }}` takes the process's memory.
     intercepted_binops = frozenset({"*", "**"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        sizes = [len(side) if isinstance(side, str | list | tuple) else abs(side) for side in (left, right)]
+        sizes = [len(side) if hasattr(side, "__len__") else abs(side) for side in (left, right)]
         size = sizes[0] ** min(sizes[1], 100) if operator == "**" else sizes[0] * sizes[1]
         if size > MAX_PRODUCT:
             raise SecurityError(f"a product in it is larger than {MAX_PRODUCT:,}")
@@ -53,8 +54,8 @@ def render(template: str, variables: Mapping[str, str]) -> str:
     """The text with its variables filled in.
 
     Raises:
-        InvalidRequest: Wrong syntax, a variable without a value (all of them are named), or a template that does
-            what it may not.
+        InvalidRequest: Wrong syntax, variables without a value (all are named), or a template that does what
+            it may not.
     """
     if "{" not in template:
         return template

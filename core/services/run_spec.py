@@ -1,0 +1,105 @@
+"""What to run: a configuration, and what is asked. And how that becomes a request of the contract."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from core.contract import AgentRequest, Attachment, Message, parse_request
+from core.providers import registry
+from core.services.agent_config import AgentConfig
+from core.services.credentials import ResolvedKey
+from core.services.templating import render
+from core.storage.records import Trigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What to run.
+
+    Attributes:
+        prompt: May hold `{{variables}}`; empty for the configuration's own prompt.
+        variables: They go before the configuration's own values.
+        rendered: The prompts are final text, and braces in them are just braces.
+        context: Replaces the configuration's context when not None.
+        api_key: For this run only; never stored.
+        agent_id, agent_version_id, agent_name: Which stored agent this is, if it is one.
+        group_id: The runs that stand side by side.
+    """
+
+    config: AgentConfig
+    prompt: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    rendered: bool = False
+    messages: Sequence[Message] = ()
+    attachments: Sequence[Attachment] = ()
+    context: Mapping[str, Any] | None = None
+    trigger: Trigger = Trigger.PYTHON
+    api_key: str | None = field(default=None, repr=False)
+    agent_id: UUID | None = None
+    agent_version_id: UUID | None = None
+    agent_name: str | None = None
+    group_id: UUID | None = None
+    replay_of: UUID | None = None
+
+
+def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: float) -> AgentRequest:
+    """The request that the spec asks for, with its texts rendered.
+
+    Args:
+        spec: What to run.
+        key: Whose secret and base URL serve.
+        default_timeout_seconds: For a configuration without one.
+
+    Raises:
+        InvalidRequest: A template that cannot be rendered, or a value that the contract does not take.
+        UnknownProvider: As it says.
+    """
+    config = spec.config
+    prompt, system_prompt = spec.prompt or config.prompt, config.system_prompt
+    if not spec.rendered:
+        values = {**(config.variables or {}), **spec.variables}
+        prompt, system_prompt = render(prompt, values), render(system_prompt, values)
+    wire: dict[str, Any] = {
+        "provider": config.provider,
+        "model_name": config.model_name,
+        "agent_type": "chat" if spec.messages else config.agent_type,
+        "agent_name": spec.agent_name,
+        "api_key": key.secret,
+        "prompt": prompt or None,
+        "system_prompt": system_prompt or None,
+        "context": config.context if spec.context is None else dict(spec.context) or None,
+        "messages": [message.model_dump() for message in spec.messages] or None,
+        "attachments": [attachment.model_dump() for attachment in spec.attachments] or None,
+        "base_url": config.base_url or key.base_url,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "max_tokens": config.max_tokens,
+        "stop": config.stop,
+        "seed": config.seed,
+        "reasoning_effort": config.reasoning_effort,
+        "response_schema": config.response_schema,
+        "timeout_seconds": config.timeout_seconds or default_timeout_seconds,
+    }
+    return parse_request({k: v for k, v in wire.items() if v is not None}, providers=registry.specs())
+
+
+def spec_of_request(request: AgentRequest, *, trigger: Trigger) -> RunSpec:
+    """A request of the contract as something to run: its texts are final, braces in them are just braces."""
+    fields = {
+        name: getattr(request, name) for name in AgentConfig.model_fields if name in AgentRequest.model_fields
+    }
+    # Those two are asked with each run, not configured.
+    del fields["prompt"], fields["context"]
+    fields["system_prompt"] = request.system_prompt or ""
+    return RunSpec(
+        config=AgentConfig(**fields),
+        prompt=request.prompt or "",
+        rendered=True,
+        messages=tuple(request.messages or ()),
+        attachments=tuple(request.attachments or ()),
+        context=request.context,
+        trigger=trigger,
+        api_key=request.api_key.get_secret_value() if request.api_key else None,
+        agent_name=request.agent_name,
+    )

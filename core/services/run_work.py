@@ -1,0 +1,219 @@
+"""One run from its first attempt to its stored end; in whatever thread it is called."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from core.contract import AgentRequest, ErrorBody, error_response, utc_now
+from core.errors import Cancelled, ErrorCode, InternalError, InvocationError, NotFound, StoreError
+from core.execution.base import Attempt, Executor
+from core.execution.retrying import RetryPolicy, attempt_until_final
+from core.interruption import Limits
+from core.logs import log_run
+from core.services.attempt_records import attempt_record, sum_if_known
+from core.services.credentials import CredentialService
+from core.services.live_runs import LiveRun, RunOutcome
+from core.services.prices import PriceService
+from core.services.principal import Principal
+from core.storage.records import AttemptRecord, NewRun
+from core.storage.store import Store
+
+log = logging.getLogger("agent_launcher.runs")
+
+_CREDENTIAL_USE_GRAIN_SECONDS = 60.0
+"""How exact a credential's "last used" is: finer would be one more write for each run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A run on its way through a thread.
+
+    Attributes:
+        request: With its key.
+        new_run: None for a run that is not recorded.
+        credential_id: Whose key it is, if a stored one's.
+        records: Its attempts so far.
+    """
+
+    principal: Principal
+    request: AgentRequest
+    new_run: NewRun | None
+    live: LiveRun
+    credential_id: UUID | None
+    created_at: datetime
+    records: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+
+
+class RunWorker:
+    """Works jobs; shared by threads."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        executor: Executor,
+        credentials: CredentialService,
+        prices: PriceService,
+        retry_policy: RetryPolicy | None,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._credentials = credentials
+        self._prices = prices
+        self._retry_policy = retry_policy
+        self._lock = threading.Lock()
+        self._unstored: dict[UUID, dict[str, Any]] = {}
+        self._credential_uses: dict[UUID, float] = {}
+
+    def work(self, job: Job, on_delta: Callable[[str], None] | None) -> RunOutcome:
+        """Tries the request until an attempt decides, and stores and announces the end, whatever happens.
+
+        Raises:
+            KeyboardInterrupt: After the run has ended as CANCELLED, with what was received until then.
+        """
+        live = job.live
+        live.begin()
+        limits = Limits(timeout_seconds=live.timeout_seconds, cancel=live.cancel)
+        try:
+            attempts = attempt_until_final(
+                self._executor,
+                job.request,
+                limits,
+                on_delta=on_delta,
+                on_retry=lambda attempt: self._keep_retried(job, attempt),
+                policy=self._retry_policy,
+            )
+        except KeyboardInterrupt:
+            live.cancel.cancel()
+            self._conclude(job, _broken_off(job, Cancelled("The run was stopped (Ctrl+C).")))
+            raise
+        except Exception:
+            log.exception("run %s broke off", live.run_id)
+            message = "An internal error; the log has the detail under this request id."
+            return self._conclude(job, _broken_off(job, InternalError(message, request_id=str(live.run_id))))
+        last = attempts[-1]
+        error = last.response.error
+        if limits.cancel.cancelled and error is not None:
+            last = replace(last, response=last.response.model_copy(update={"error": _stopped(error)}))
+        # Stopped, or out of time, while it waited to try again: the last attempt decides after all.
+        already = job.records.pop() if len(job.records) == len(attempts) else None
+        return self._conclude(job, last, already=already)
+
+    def settle(self) -> int:
+        """Stores what the store refused before (a full disk, say); returns how many outcomes still wait."""
+        with self._lock:
+            waiting = list(self._unstored.items())
+        for run_id, outcome in waiting:
+            try:
+                self._store.runs.finish(run_id, **outcome)
+            except StoreError as exc:
+                log.debug("run %s still cannot be stored: %s", run_id, exc)
+                continue
+            log.info("run %s is stored now", run_id)
+            with self._lock:
+                self._unstored.pop(run_id, None)
+        with self._lock:
+            return len(self._unstored)
+
+    def _keep_retried(self, job: Job, attempt: Attempt) -> None:
+        record = self._record(job, attempt, final=False)
+        job.records.append(record)
+        job.live.note_retry(record.error_code or "")
+        if job.new_run is None:
+            return
+        try:
+            self._store.runs.add_attempt(record)
+        except StoreError as exc:
+            # Not lost: the end of the run stores all of its attempts.
+            log.warning("an attempt of run %s could not be stored yet: %s", job.live.run_id, exc)
+
+    def _record(self, job: Job, attempt: Attempt, *, final: bool) -> AttemptRecord:
+        run_id, ordinal = job.live.run_id, len(job.records) + 1
+        cost = self._prices.price_attempt(
+            job.live.project_id, job.request, attempt.response, at=attempt.started_at
+        )
+        return attempt_record(attempt, run_id=run_id, ordinal=ordinal, final=final, cost=cost)
+
+    def _conclude(self, job: Job, last: Attempt, *, already: AttemptRecord | None = None) -> RunOutcome:
+        live = job.live
+        record = self._record(job, last, final=True)
+        if already is not None:
+            record = replace(record, id=already.id)
+        records = [*job.records, record]
+        store_error = self._store_outcome(job, records, last) if job.new_run is not None else None
+        outcome = RunOutcome(
+            run_id=live.run_id,
+            status=record.status,
+            response=last.response,
+            attempts=len(records),
+            latency_us=int(live.elapsed_seconds * 1_000_000),
+            cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
+            stored=job.new_run is not None and store_error is None,
+            store_error=store_error,
+        )
+        log_run(outcome, agent_name=job.request.agent_name)
+        live.finish(outcome)
+        self._note_credential(job)
+        return outcome
+
+    def _store_outcome(self, job: Job, records: Sequence[AttemptRecord], last: Attempt) -> str | None:
+        """Stores the end of the run; returns why that failed."""
+        run_id, error = job.live.run_id, last.response.error
+        outcome: dict[str, Any] = {
+            "status": records[-1].status,
+            "finished_at": last.finished_at,
+            "attempts": records,
+            "response": last.response.response,
+            "error_code": error.code.value if error else None,
+            "error_message": error.message if error else None,
+        }
+        try:
+            if self._store.runs.finish(run_id, **outcome):
+                return None
+        except StoreError as exc:
+            log.error("run %s finished but could not be stored: %s", run_id, exc)
+            with self._lock:
+                self._unstored[run_id] = outcome
+            return str(exc)
+        log.warning("run %s finished after it had been taken for lost", run_id)
+        return "The run had been taken for lost before it ended (OUTCOME_UNKNOWN); its answer was not stored."
+
+    def _note_credential(self, job: Job) -> None:
+        credential_id, now = job.credential_id, time.monotonic()
+        if credential_id is None:
+            return
+        with self._lock:
+            noted = self._credential_uses.get(credential_id)
+            if noted is not None and now - noted < _CREDENTIAL_USE_GRAIN_SECONDS:
+                return
+            self._credential_uses[credential_id] = now
+        try:
+            self._credentials.mark_used(job.principal, credential_id)
+        except (StoreError, NotFound) as exc:
+            log.debug("the use of a credential was not noted: %s", exc)
+
+
+def _broken_off(job: Job, error: InvocationError) -> Attempt:
+    """An attempt that ended without a response of its own, with the text that came before."""
+    started_at = job.records[-1].finished_at if job.records else job.created_at
+    finished_at = utc_now()
+    response = error_response(error, provider=job.request.provider, model=job.request.model_name)
+    return Attempt(
+        backend="LOCAL" if job.new_run is None else job.new_run.backend.value,
+        response=response.model_copy(update={"response": job.live.text or None}),
+        started_at=started_at,
+        finished_at=finished_at,
+        latency_us=int((finished_at - started_at).total_seconds() * 1_000_000),
+    )
+
+
+def _stopped(error: ErrorBody) -> ErrorBody:
+    if error.code is ErrorCode.CANCELLED:
+        return error
+    text = f"The run was stopped while it waited to try again after {error.code.value}: {error.message}"
+    return ErrorBody(code=ErrorCode.CANCELLED, message=text, may_be_billed=error.may_be_billed)
