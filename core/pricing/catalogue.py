@@ -129,7 +129,7 @@ def known_models(
     """Every model that is known for the provider at that address, sorted by name, unpriced ones included.
 
     These are the provider's own fixed ones, the catalogue's (models for sound or embeddings are among them;
-    an entry that stands for a family and not for a name is left out) and those that an override names exactly.
+    an entry that stands for a family and not a name is left out) and those that an override names exactly.
     """
     spec = registry.specs().get(provider)
     names = {info.name for info in spec.models} if spec else set[str]()
