@@ -1,5 +1,6 @@
 """The real servers and the browser that tests use: a query, a vendor's wire, a page."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openai
@@ -7,6 +8,8 @@ import psycopg
 import pytest
 import sqlalchemy
 
+from tests.support import provision
+from tests.support.commands import CommandFailed, run
 from tests.support.vendor_server import Reply, VendorServer
 
 if TYPE_CHECKING:
@@ -164,3 +167,42 @@ def test_the_browser_reaches_this_machine_only(page: "Page", page_errors: "PageE
         with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
             page.goto(address)
     page_errors.clear()
+
+
+def test_a_browser_that_is_here_is_not_installed_again() -> None:
+    def install() -> None:
+        raise AssertionError("nothing to install")
+
+    assert provision.chromium(lambda: Path("here"), {"Playwright": install}) == Path("here")
+
+
+def test_the_next_source_is_asked_when_one_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    browser = tmp_path / "chromium"
+
+    def unreachable() -> None:
+        raise CommandFailed("playwright install ended with 1:\n" + "a line\n" * 50 + "no route to the CDN")
+
+    found = provision.chromium(
+        lambda: browser if browser.exists() else None,
+        {"Playwright": unreachable, "the distribution": browser.touch},
+    )
+    assert found == browser
+    told = capsys.readouterr().out
+    assert "asking Playwright" in told
+    assert "no route to the CDN" in told
+    assert "asking the distribution" in told
+    assert told.count("a line") == 3, "the end of a long report is enough"
+
+
+def test_without_a_browser_the_search_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    assert provision.chromium(lambda: None, {"Playwright": lambda: None}) is None
+    assert "asking Playwright" in capsys.readouterr().out
+
+
+def test_a_command_that_fails_says_what_it_printed() -> None:
+    with pytest.raises(CommandFailed, match=r"(?s)ended with 3:.*no such thing"):
+        run(["/bin/sh", "-c", "echo no such thing >&2; exit 3"])
+    with pytest.raises(CommandFailed, match="timed out"):
+        run(["sleep", "5"], timeout_s=0.05)
+    with pytest.raises(CommandFailed, match="No such file"):
+        run(["/nowhere/at/all"])

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from functools import cache
 from pathlib import Path
 
 from tests.support.commands import works
@@ -32,7 +31,6 @@ LAUNCH_FLAGS = (
 )
 
 
-@cache
 def find_chromium() -> Path | None:
     """Returns a Chromium that runs, or None."""
     named = os.environ.get("CHROMIUM")

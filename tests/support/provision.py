@@ -7,16 +7,13 @@ tests that need it say so again, as skipped, or as failed where `CI=true`.
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.support.aimock_server import Aimock
 from tests.support.chromium import PLAYWRIGHT_BROWSERS, find_chromium
 from tests.support.commands import CommandFailed, run
 from tests.support.node import find_node
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _INSTALL_TIMEOUT_S = 900
 
@@ -27,18 +24,34 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def chromium() -> Path | None:
-    """Returns a Chromium that runs, after installing one where it has to."""
-    for name, install in (("Playwright", _install_by_playwright), ("the distribution", _install_by_apt)):
-        if path := find_chromium():
-            return path
+def chromium(
+    find: Callable[[], Path | None] = find_chromium,
+    installers: Mapping[str, Callable[[], None]] | None = None,
+) -> Path | None:
+    """Returns a Chromium that runs, or None; asks each installer for one until it is there.
+
+    Args:
+        find: looks for it, each time anew.
+        installers: what to try, by the name of who provides it; CommandFailed says why it could not.
+    """
+    if installers is None:
+        installers = {"Playwright": _install_by_playwright, "the distribution": _install_by_apt}
+    path = find()
+    for name, install in installers.items():
+        if path is not None:
+            break
         say(f"Chromium is not here; asking {name} for it")
         try:
             install()
         except CommandFailed as error:
-            say(str(error))
-        find_chromium.cache_clear()
-    return find_chromium()
+            say(_shortened(str(error)))
+        path = find()
+    return path
+
+
+def _shortened(text: str) -> str:
+    first, *rest = text.splitlines()
+    return "\n    ".join([first, *rest[-4:]])
 
 
 def _install_by_playwright() -> None:
@@ -77,7 +90,7 @@ def aimock() -> str | None:
         try:
             Aimock.install(node)
         except CommandFailed as error:
-            say(str(error))
+            say(_shortened(str(error)))
             return None
     return f"aimock on Node {node.version} from {node.origin}"
 
