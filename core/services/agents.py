@@ -1,34 +1,86 @@
 """Agents: create, edit in immutable versions, compare, restore, clone, archive, import and export."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, assert_never
 from uuid import UUID
 
-import yaml
-
-from core.errors import AgentLauncherError, InvalidInput, NotFound
-from core.interruption import Limits
+from core.contract import parse_request, utc_now
+from core.errors import Conflict, InvalidInput, InvocationError, NotFound
 from core.providers import registry
-from core.providers.base import Connection, ModelInfo
+from core.providers.base import ModelInfo, require_features
 from core.services.agent_config import AgentConfig
+from core.services.agent_yaml import AgentEntry, dump_agents, load_agents, valid_name
+from core.services.connections import Connections, ConnectionTest
 from core.services.credentials import CredentialService
 from core.services.principal import Principal
-from core.storage.records import AgentRecord, AgentVersionRecord
+from core.services.request_diff import RequestDiff, diff_requests
+from core.services.templating import variables_of
+from core.storage.records import (
+    AgentRecord,
+    AgentVersionRecord,
+    Dimension,
+    RunFilter,
+    RunSummary,
+    UsageFigures,
+)
 from core.storage.store import Store
 
-EXPORT_FORMAT: Final = "agent-launcher/agents/v1"
-_LIST_MODELS_TIMEOUT_SECONDS: Final = 15.0
+_ANY_PROMPT: Final = "-"
+"""Stands for the prompt where a configuration is checked before anything is asked."""
+
+
+class ImportAction(StrEnum):
+    """What an import does with an agent."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedImport:
+    """What an import will do with one agent.
+
+    Attributes:
+        current: The agent of that name; None if it will be created.
+        unarchives: It is archived, and comes back.
+    """
+
+    entry: AgentEntry
+    action: ImportAction
+    current: AgentRecord | None
+    unarchives: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What an import did, by name. `unchanged` agents were already exactly so."""
+    """What an import did, by name.
+
+    Attributes:
+        unchanged: Were already exactly so.
+        failed: (name, reason): somebody else changed them in the meantime; importing again takes them up.
+    """
 
     created: tuple[str, ...]
     updated: tuple[str, ...]
     unchanged: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentActivity:
+    """What an agent did lately.
+
+    Attributes:
+        figures: Over the days that were asked for.
+        last_run: Of all time; None if it never ran.
+    """
+
+    figures: UsageFigures
+    last_run: RunSummary | None
 
 
 class AgentService:
@@ -37,6 +89,9 @@ class AgentService:
     def __init__(self, store: Store, credentials: CredentialService) -> None:
         self._store = store
         self._credentials = credentials
+        self._connections = Connections(credentials)
+
+    # Reading
 
     def list(self, principal: Principal, *, archived: bool = False) -> list[AgentRecord]:
         """The project's agents by name; the archived ones instead if asked."""
@@ -57,16 +112,71 @@ class AgentService:
                 names = ", ".join(agent.name for agent in self.list(principal)[:20]) or "none yet"
                 raise NotFound(f"No agent is called {name_or_id!r}. There are: {names}.") from None
 
+    def versions(self, principal: Principal, agent_id: UUID) -> Sequence[AgentVersionRecord]:
+        """All versions, newest first."""
+        return self._store.agents.versions(principal.project_id, agent_id)
+
+    def version(self, principal: Principal, version_id: UUID) -> AgentVersionRecord:
+        """One version by its id. Raises NotFound."""
+        return self._store.agents.version(principal.project_id, version_id)
+
+    def diff(self, principal: Principal, old: AgentVersionRecord, new: AgentVersionRecord) -> RequestDiff:
+        """What differs between two versions, of one agent or of two."""
+        names = {str(c.id): c.name for c in self._credentials.list(principal)}
+
+        def named(version: AgentVersionRecord) -> dict[str, Any]:
+            config = dict(version.config)
+            credential_id = config.pop("credential_id", None)
+            return (
+                config
+                if credential_id is None
+                else {**config, "credential": names.get(credential_id, "(deleted)")}
+            )
+
+        return diff_requests(named(old), named(new))
+
+    def activity(
+        self,
+        principal: Principal,
+        agents: Sequence[AgentRecord],
+        *,
+        days: int = 7,
+        now: datetime | None = None,
+    ) -> dict[UUID, AgentActivity]:
+        """What each of the agents did in the last `days` times 24 hours, and when it last ran."""
+        until = now or utc_now()
+        points = self._store.usage.breakdown(
+            principal.project_id, until - timedelta(days=days), until, Dimension.AGENT
+        )
+        figures = {point.key: point.figures for point in points}
+        return {
+            agent.id: AgentActivity(
+                figures=figures.get(str(agent.id), UsageFigures()),
+                last_run=self._last_run(principal, agent.id),
+            )
+            for agent in agents
+        }
+
+    def _last_run(self, principal: Principal, agent_id: UUID) -> RunSummary | None:
+        page = self._store.runs.page(principal.project_id, RunFilter(agent_ids=(agent_id,)), limit=1)
+        return page.runs[0] if page.runs else None
+
+    # Changing
+
     def create(
         self, principal: Principal, *, name: str, config: AgentConfig, description: str = "", note: str = ""
     ) -> AgentRecord:
-        """A new agent with its first version. Raises InvalidInput, UnknownProvider, Conflict (the name is taken)."""
-        registry.get_spec(config.provider)
+        """A new agent with its first version.
+
+        Raises:
+            InvalidInput, UnknownProvider: As they say; nothing was changed.
+            Conflict: The name is taken, by an archived agent perhaps.
+        """
         return self._store.agents.create(
             principal.project_id,
-            name=_valid_name(name),
+            name=valid_name(name),
             description=description.strip(),
-            config=config.to_json(),
+            config=checked(config).to_json(),
             note=note.strip() or "First version",
             by=principal.id,
         )
@@ -78,16 +188,15 @@ class AgentService:
 
         Raises:
             Conflict: Somebody else changed the agent since it was read.
-            NotFound, UnknownProvider: As they say.
+            InvalidInput, NotFound, UnknownProvider: As they say.
         """
-        registry.get_spec(config.provider)
         current = self.get(principal, agent_id)
-        if config_of(current.version) == config and current.revision == expected_revision:
+        if current.revision == expected_revision and current.version.config == config.to_json():
             return current
         return self._store.agents.add_version(
             principal.project_id,
             agent_id,
-            config=config.to_json(),
+            config=checked(config).to_json(),
             note=note.strip(),
             by=principal.id,
             expected_revision=expected_revision,
@@ -100,17 +209,46 @@ class AgentService:
         return self._store.agents.update(
             principal.project_id,
             agent_id,
-            name=_valid_name(name),
+            name=valid_name(name),
             description=description.strip(),
             expected_revision=expected_revision,
         )
 
-    def versions(self, principal: Principal, agent_id: UUID) -> Sequence[AgentVersionRecord]:
-        """All versions, newest first."""
-        return self._store.agents.versions(principal.project_id, agent_id)
+    def save(
+        self,
+        principal: Principal,
+        agent_id: UUID,
+        *,
+        name: str,
+        description: str,
+        config: AgentConfig,
+        note: str,
+        expected_revision: int,
+    ) -> AgentRecord:
+        """What a form does: `describe` if name or description changed, and `edit` if the configuration did.
 
-    def restore(self, principal: Principal, agent_id: UUID, *, number: int, expected_revision: int) -> AgentRecord:
-        """Makes an earlier configuration current, as a new version; history is never rewritten."""
+        Raises:
+            Conflict: The name is taken, or somebody else changed the agent since it was read (then its
+                revision is no longer the expected one).
+            InvalidInput, NotFound, UnknownProvider: As they say; nothing was changed.
+        """
+        checked(config)
+        current = self.get(principal, agent_id)
+        if (current.name, current.description) != (valid_name(name), description.strip()):
+            current = self.describe(
+                principal, agent_id, name=name, description=description, expected_revision=expected_revision
+            )
+            expected_revision = current.revision
+        return self.edit(principal, agent_id, config=config, note=note, expected_revision=expected_revision)
+
+    def restore(
+        self, principal: Principal, agent_id: UUID, *, number: int, expected_revision: int
+    ) -> AgentRecord:
+        """Makes an earlier configuration current, as a new version; history is never rewritten.
+
+        Raises:
+            Conflict, InvalidInput, NotFound, UnknownProvider: As in `edit`.
+        """
         version = next((v for v in self.versions(principal, agent_id) if v.number == number), None)
         if version is None:
             raise NotFound(f"This agent has no version {number}.")
@@ -138,143 +276,148 @@ class AgentService:
         return self._store.agents.archive(principal.project_id, agent_id)
 
     def unarchive(self, principal: Principal, agent_id: UUID) -> AgentRecord:
-        """Brings it back. Raises NotFound, Conflict (another has its name now)."""
+        """Brings it back. Raises NotFound."""
         return self._store.agents.unarchive(principal.project_id, agent_id)
 
-    def list_models(
-        self, principal: Principal, *, provider: str, credential_id: UUID | None = None, base_url: str | None = None
-    ) -> Sequence[ModelInfo]:
-        """The vendor's own list for the key that would serve; also how a connection is tested: it costs nothing.
+    # The vendor
+
+    def test_connection(
+        self,
+        principal: Principal,
+        *,
+        provider: str,
+        credential_id: UUID | None = None,
+        base_url: str | None = None,
+    ) -> ConnectionTest:
+        """Asks the vendor for its models with the key that would serve; costs nothing.
 
         Raises:
-            InvocationError: What the vendor or the network said.
+            InvocationError: What the vendor or the network said, or that there is no key.
+            InvalidInput, SecretUnreadable, UnknownProvider: As they say.
         """
-        config = AgentConfig(provider=provider, model_name="-", credential_id=credential_id, base_url=base_url)
-        key = self._credentials.resolve(principal, config=config, given=None)
-        connection = Connection(api_key=key.secret, base_url=base_url or key.base_url)
-        limits = Limits(timeout_seconds=_LIST_MODELS_TIMEOUT_SECONDS)
-        return registry.load(provider).list_models(connection, limits)
+        return self._connections.test(
+            principal, provider=provider, credential_id=credential_id, base_url=base_url
+        )
+
+    def list_models(
+        self,
+        principal: Principal,
+        *,
+        provider: str,
+        credential_id: UUID | None = None,
+        base_url: str | None = None,
+    ) -> Sequence[ModelInfo]:
+        """The vendor's own list for the key that would serve. Errors as in `test_connection`."""
+        return self.test_connection(
+            principal, provider=provider, credential_id=credential_id, base_url=base_url
+        ).models
 
     # YAML
 
     def export_yaml(self, principal: Principal, agent_ids: Sequence[UUID] | None = None) -> str:
-        """The agents' current configurations as one YAML document; all if no ids are given. It holds no secret."""
-        agents = [a for a in self.list(principal) if agent_ids is None or a.id in agent_ids]
-        names = {c.id: c.name for c in self._credentials.list(principal)}
-        entries: list[dict[str, Any]] = []
-        for agent in agents:
-            config = dict(agent.version.config)
-            credential_id = config.pop("credential_id", None)
-            entry: dict[str, Any] = {"name": agent.name, "description": agent.description, "config": config}
-            if credential_id and UUID(str(credential_id)) in names:
-                entry["credential"] = names[UUID(str(credential_id))]
-            entries.append(entry)
-        document = {"format": EXPORT_FORMAT, "agents": entries}
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+        """The agents' current configurations as one YAML document; it holds no secret.
 
-    def import_yaml(self, principal: Principal, text: str) -> ImportReport:
-        """Creates the agents that are new, adds a version to those that differ. All entries are checked before the
-        first is written.
+        Args:
+            principal: Who asks.
+            agent_ids: Those, archived ones too; None for all that are not archived.
 
         Raises:
-            InvalidInput: Not YAML, not this format, or an entry that is wrong: which and why; nothing was changed.
+            NotFound: One of the ids.
         """
-        entries = _read_entries(text)
-        credentials = {c.name: c.id for c in self._credentials.list(principal)}
-        parsed = [_parse_entry(number, entry, credentials) for number, entry in enumerate(entries, start=1)]
-        names = [name for name, _, _ in parsed]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InvalidInput(f"The file names the same agent twice: {', '.join(twice)}. Nothing was imported.")
+        agents = self.list(principal) if agent_ids is None else [self.get(principal, i) for i in agent_ids]
+        return dump_agents(agents, {c.id: c.name for c in self._credentials.list(principal)})
+
+    def plan_import(self, principal: Principal, text: str) -> tuple[PlannedImport, ...]:
+        """What `import_yaml` would do, in the file's order; changes nothing.
+
+        Raises:
+            InvalidInput: Not YAML, not this format, or an entry that is wrong: which and why.
+        """
+        credential_ids = {c.name: c.id for c in self._credentials.list(principal)}
+        entries = load_agents(text, credential_ids=credential_ids, check=checked)
         existing = {a.name: a for a in [*self.list(principal), *self.list(principal, archived=True)]}
-        created: list[str] = []
-        updated: list[str] = []
-        unchanged: list[str] = []
-        for name, description, config in parsed:
-            agent = existing.get(name)
-            if agent is None:
-                self.create(principal, name=name, description=description, config=config, note="Imported")
-                created.append(name)
-            elif config_of(agent.version) == config:
-                unchanged.append(name)
+        return tuple(_plan(entry, existing.get(entry.name)) for entry in entries)
+
+    def import_yaml(self, principal: Principal, text: str, *, note: str = "Imported") -> ImportReport:
+        """Creates the agents that are new, adds a version to those that differ, brings archived ones back.
+
+        All entries are checked before the first is written; each agent is then written by itself.
+
+        Raises:
+            InvalidInput: As in `plan_import`; nothing was changed.
+        """
+        done: dict[ImportAction, list[str]] = {action: [] for action in ImportAction}
+        failed: list[tuple[str, str]] = []
+        for planned in self.plan_import(principal, text):
+            try:
+                self._apply(principal, planned, note=note)
+            except (Conflict, NotFound) as exc:
+                failed.append((planned.entry.name, str(exc)))
             else:
-                self.edit(principal, agent.id, config=config, note="Imported", expected_revision=agent.revision)
-                updated.append(name)
-        return ImportReport(created=tuple(created), updated=tuple(updated), unchanged=tuple(unchanged))
+                done[planned.action].append(planned.entry.name)
+        return ImportReport(
+            created=tuple(done[ImportAction.CREATE]),
+            updated=tuple(done[ImportAction.UPDATE]),
+            unchanged=tuple(done[ImportAction.UNCHANGED]),
+            failed=tuple(failed),
+        )
+
+    def _apply(self, principal: Principal, planned: PlannedImport, *, note: str) -> None:
+        entry, current = planned.entry, planned.current
+        match planned.action:
+            case ImportAction.UNCHANGED:
+                return
+            case ImportAction.CREATE:
+                self.create(
+                    principal, name=entry.name, description=entry.description, config=entry.config, note=note
+                )
+            case ImportAction.UPDATE:
+                if current is None:
+                    raise NotFound(f"The agent {entry.name!r} is gone.")
+                if planned.unarchives:
+                    current = self.unarchive(principal, current.id)
+                self.save(
+                    principal,
+                    current.id,
+                    name=entry.name,
+                    description=entry.description,
+                    config=entry.config,
+                    note=note,
+                    expected_revision=current.revision,
+                )
+            case _:
+                assert_never(planned.action)
+
+
+def checked(config: AgentConfig) -> AgentConfig:
+    """The configuration, if a run could be made of it.
+
+    Raises:
+        UnknownProvider: No such provider here.
+        InvalidInput: A value that the contract does not take, a parameter that the model does not take, or a
+            template with wrong syntax; the text names it.
+    """
+    spec = registry.get_spec(config.provider)
+    wire = config.model_dump(mode="json", exclude_none=True, exclude={"variables", "credential_id"})
+    wire = {key: value for key, value in wire.items() if value not in ("", [], {})}
+    wire.setdefault("prompt", _ANY_PROMPT)
+    try:
+        require_features(spec, parse_request(wire, providers=registry.specs()))
+        variables_of(config.system_prompt, config.prompt)
+    except InvocationError as exc:
+        raise InvalidInput(exc.message) from exc
+    return config
 
 
 def config_of(version: AgentVersionRecord) -> AgentConfig:
-    """A version's configuration, typed."""
+    """A version's configuration, typed. Raises InvalidInput if it holds what is no longer known."""
     return AgentConfig.parse(version.config)
 
 
-def diff_versions(old: AgentVersionRecord, new: AgentVersionRecord) -> str:
-    """A unified diff of two versions' YAML; "" when they are the same."""
-    lines = difflib.unified_diff(
-        _as_yaml(old.config).splitlines(),
-        _as_yaml(new.config).splitlines(),
-        fromfile=f"version {old.number}",
-        tofile=f"version {new.number}",
-        lineterm="",
-        n=3,
-    )
-    return "\n".join(lines)
-
-
-class _BlockDumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, so that a diff shows the line that changed."""
-
-
-def _block_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_BlockDumper.add_representer(str, _block_text)
-
-
-def _as_yaml(config: Mapping[str, Any]) -> str:
-    return yaml.dump(dict(config), Dumper=_BlockDumper, sort_keys=True, allow_unicode=True, width=100)
-
-
-def _valid_name(name: str) -> str:
-    name = name.strip()
-    if not name:
-        raise InvalidInput("Give the agent a name.")
-    if len(name) > 100:
-        raise InvalidInput("An agent's name has at most 100 characters.")
-    return name
-
-
-def _read_entries(text: str) -> list[Any]:
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise InvalidInput(f"This is not YAML: {exc}. Nothing was imported.") from exc
-    if not isinstance(document, dict) or document.get("format") != EXPORT_FORMAT:
-        raise InvalidInput(
-            f"The file must start with 'format: {EXPORT_FORMAT}' and a list 'agents'. Nothing was imported. "
-            "Export an agent to see the form."
-        )
-    entries = document.get("agents")
-    if not isinstance(entries, list) or not entries:
-        raise InvalidInput("The file has no agents. Nothing was imported.")
-    return entries
-
-
-def _parse_entry(number: int, entry: object, credentials: Mapping[str, UUID]) -> tuple[str, str, AgentConfig]:
-    where = f"Agent {number}"
-    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
-        raise InvalidInput(f"{where} needs a 'name' and a 'config'. Nothing was imported.")
-    try:
-        name = _valid_name(str(entry.get("name") or ""))
-        where = f"Agent {number} ({name})"
-        config = dict(entry["config"])
-        credential = entry.get("credential")
-        if credential is not None:
-            if credential not in credentials:
-                raise InvalidInput(f"it names the credential {credential!r}, which does not exist here: add it first")
-            config["credential_id"] = credentials[credential]
-        parsed = AgentConfig.parse(config)
-        registry.get_spec(parsed.provider)
-    except AgentLauncherError as exc:
-        raise InvalidInput(f"{where}: {exc} Nothing was imported.") from exc
-    return name, str(entry.get("description") or ""), parsed
+def _plan(entry: AgentEntry, current: AgentRecord | None) -> PlannedImport:
+    if current is None:
+        return PlannedImport(entry=entry, action=ImportAction.CREATE, current=None)
+    archived = current.archived_at is not None
+    same = current.version.config == entry.config.to_json() and current.description == entry.description
+    action = ImportAction.UNCHANGED if same and not archived else ImportAction.UPDATE
+    return PlannedImport(entry=entry, action=action, current=current, unarchives=archived)

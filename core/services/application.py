@@ -8,6 +8,7 @@ from core.execution.local import LocalExecutor
 from core.security.vault import Vault
 from core.services.agents import AgentService
 from core.services.credentials import CredentialService
+from core.services.export_jobs import ExportService
 from core.services.health import HealthService
 from core.services.housekeeping import Housekeeping
 from core.services.preferences import PreferenceService
@@ -28,6 +29,7 @@ class Application:
     vault: Vault
     presence: Presence
     runs: RunService
+    exports: ExportService
     agents: AgentService
     credentials: CredentialService
     prices: PriceService
@@ -66,6 +68,7 @@ class Application:
             vault=vault,
             presence=presence,
             runs=runs,
+            exports=ExportService(runs, settings.data_dir / "exports"),
             agents=AgentService(store, credentials),
             credentials=credentials,
             prices=prices,
@@ -78,6 +81,7 @@ class Application:
     def close(self) -> None:
         """Stops what is under way, signs off and closes the store."""
         self.housekeeping.stop()
+        self.exports.close()
         self.runs.close()
         self.presence.leave()
         self.store.close()

@@ -1,17 +1,25 @@
-"""Runs as CSV or JSON lines, written piece by piece: a million runs need no more memory than a page of them."""
+"""Runs as CSV or JSON lines, written piece by piece: a million runs need no more memory than a page."""
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, assert_never
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final, assert_never
 
+from core import redaction
 from core.services.money import usd_text
 from core.services.principal import Principal
 from core.services.runs import RunService
-from core.storage.records import RunDetail, RunFilter
+from core.storage.records import AttemptRecord, RunDetail, RunFilter
 
-ExportFormat = Literal["csv", "jsonl"]
+
+class ExportFormat(StrEnum):
+    """The forms of the file; the value is its extension."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
 
 COLUMNS: Final = (
     "id",
@@ -19,6 +27,8 @@ COLUMNS: Final = (
     "finished_at",
     "status",
     "agent",
+    "agent_id",
+    "agent_version_id",
     "provider",
     "model",
     "backend",
@@ -27,16 +37,23 @@ COLUMNS: Final = (
     "latency_ms",
     "first_token_ms",
     "input_tokens",
+    "cached_input_tokens",
     "output_tokens",
+    "reasoning_tokens",
     "cost_usd",
     "error_code",
     "error_message",
+    "group_id",
+    "replay_of",
+    "system_prompt",
     "prompt",
     "response",
 )
-"""A value that is unknown is an empty cell (CSV) or null (JSON lines), never 0."""
+"""A value that is unknown is an empty cell (CSV) or null (JSON lines), never 0. Times are ISO 8601 in UTC,
+money is exact decimal text. JSON lines have `request` and the `attempts` in full besides.
+"""
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def export_runs(
@@ -48,24 +65,33 @@ def export_runs(
     on_progress: Callable[[int], None] | None = None,
     every: int = 500,
 ) -> Iterator[bytes]:
-    """Yields the file's bytes in pieces, newest run first.
+    """Yields the file's bytes in pieces of `every` runs, newest run first.
+
+    Whatever looks like a key is masked, wherever it stands: a file leaves the house more easily than a page.
 
     Args:
-        on_progress: Told how many runs have been written, every `every` runs and at the end.
+        runs: Where they come from.
+        principal: Who asks.
+        run_filter: Which runs.
+        form: Of the file.
+        on_progress: Told how many runs have been written, after every piece.
+        every: Runs per piece.
+
+    Raises:
+        StoreError: While reading; what was yielded before is intact, but the file is not whole.
     """
     written = 0
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    if form == "csv":
+    if form is ExportFormat.CSV:
         writer.writerow(COLUMNS)
     for detail in runs.iterate(principal, run_filter):
-        row = _row(detail)
         match form:
-            case "csv":
+            case ExportFormat.CSV:
+                row = _row(detail)
                 writer.writerow([_cell(row[name]) for name in COLUMNS])
-            case "jsonl":
-                row["request"] = dict(detail.request)
-                buffer.write(json.dumps(row, ensure_ascii=False) + "\n")
+            case ExportFormat.JSONL:
+                buffer.write(json.dumps(_redacted(_document(detail)), ensure_ascii=False) + "\n")
             case _:
                 assert_never(form)
         written += 1
@@ -93,6 +119,8 @@ def _row(detail: RunDetail) -> dict[str, Any]:
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
         "status": run.status.value,
         "agent": run.agent_name,
+        "agent_id": _text(run.agent_id),
+        "agent_version_id": _text(run.agent_version_id),
         "provider": run.provider,
         "model": run.model,
         "backend": run.backend.value,
@@ -101,12 +129,53 @@ def _row(detail: RunDetail) -> dict[str, Any]:
         "latency_ms": _milliseconds(run.latency_us),
         "first_token_ms": _milliseconds(run.first_token_us),
         "input_tokens": run.input_tokens,
+        "cached_input_tokens": _sum_of_known(a.cached_input_tokens for a in detail.attempts),
         "output_tokens": run.output_tokens,
-        "cost_usd": None if run.cost_nanousd is None else usd_text(run.cost_nanousd),
+        "reasoning_tokens": _sum_of_known(a.reasoning_tokens for a in detail.attempts),
+        "cost_usd": _usd(run.cost_nanousd),
         "error_code": run.error_code,
         "error_message": detail.error_message,
+        "group_id": _text(run.group_id),
+        "replay_of": _text(run.replay_of),
+        "system_prompt": detail.request.get("system_prompt"),
         "prompt": detail.request.get("prompt"),
         "response": detail.response,
+    }
+
+
+def _document(detail: RunDetail) -> dict[str, Any]:
+    row = _row(detail)
+    # They stand in the request.
+    del row["prompt"], row["system_prompt"]
+    return {**row, "request": dict(detail.request), "attempts": [_attempt(a) for a in detail.attempts]}
+
+
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    return {
+        "ordinal": attempt.ordinal,
+        "backend": attempt.backend.value,
+        "status": attempt.status.value,
+        "started_at": attempt.started_at.isoformat(),
+        "finished_at": attempt.finished_at.isoformat(),
+        "latency_ms": _milliseconds(attempt.latency_us),
+        "first_token_ms": _milliseconds(attempt.first_token_us),
+        "input_tokens": attempt.input_tokens,
+        "cached_input_tokens": attempt.cached_input_tokens,
+        "cache_write_input_tokens": attempt.cache_write_input_tokens,
+        "output_tokens": attempt.output_tokens,
+        "reasoning_tokens": attempt.reasoning_tokens,
+        "input_cost_usd": _usd(attempt.input_cost_nanousd),
+        "output_cost_usd": _usd(attempt.output_cost_nanousd),
+        "tokens_cost_usd": _usd(attempt.tokens_cost_nanousd),
+        "lambda_compute_cost_usd": _usd(attempt.lambda_compute_nanousd),
+        "lambda_request_cost_usd": _usd(attempt.lambda_request_nanousd),
+        "price_source": attempt.price_source,
+        "finish_reason": attempt.finish_reason,
+        "answered_by_model": attempt.answered_by_model,
+        "provider_request_id": attempt.provider_request_id,
+        "provider_status": attempt.provider_status,
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
     }
 
 
@@ -114,8 +183,37 @@ def _milliseconds(microseconds: int | None) -> float | None:
     return None if microseconds is None else microseconds / 1_000
 
 
+def _usd(nanousd: int | None) -> str | None:
+    return None if nanousd is None else usd_text(nanousd)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _sum_of_known(values: Iterator[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
 def _cell(value: object) -> object:
-    # A spreadsheet runs a cell that starts like a formula (OWASP, "CSV Injection"); a leading quote makes it text.
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return "" if value is None else value
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return value
+    value = redaction.redact(value)
+    # A spreadsheet runs a cell that starts like a formula (OWASP, "CSV Injection"); a leading quote makes it
+    # text.
+    return "'" + value if value.startswith(_FORMULA_STARTS) else value
+
+
+def _redacted(value: object) -> object:
+    match value:
+        case str():
+            return redaction.redact(value)
+        case Mapping():
+            return {key: _redacted(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_redacted(part) for part in value]
+        case _:
+            return value
