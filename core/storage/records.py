@@ -225,6 +225,7 @@ class UsageFigures:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
     reasoning_tokens: int = 0
     tokens_cost_nanousd: int = 0
     input_cost_nanousd: int = 0

@@ -1,0 +1,294 @@
+"""Connections: how a transaction begins, who may write at the same time, and what is set on each connection.
+
+SQLite: one writing connection per process and file, under a lock of ours, so that threads wait for one another without
+the polling of SQLite's busy handler; each writing transaction is a BEGIN IMMEDIATE, so that it never has to be upgraded
+(which fails at once, whatever the busy time-out). Readers have connections of their own that cannot write.
+Postgres: a pool; reading transactions of several statements see one snapshot.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+from sqlmodel import Session
+
+from core import database_url
+from core.errors import SettingsError, StoreNotWritable, StoreUnavailable
+from core.storage.failures import translated
+
+Dialect = Literal["sqlite", "postgresql"]
+
+PAGE_SIZE: Final = 16_384
+"""Texts of a few kilobytes fill pages of 4 KB badly: twice the data on disk, instead of 1.3 times."""
+
+BUSY_TIMEOUT_SECONDS: Final = 30.0
+_READERS: Final = 32
+_POSTGRES_POOL: Final = 10
+_POSTGRES_OVERFLOW: Final = 30
+_CONNECT_TIMEOUT_SECONDS: Final = 10
+
+_OPEN_FOR_READING_ONLY: Final = (
+    "The database file is open for reading only: it, its folder or the disk is read-only for this user. Make them "
+    "writable and start again to run and change things."
+)
+
+
+class _WriterLock:
+    """A lock with a weak reference, shared by all stores of a process that have the same file open."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+_writer_locks: WeakValueDictionary[str, _WriterLock] = WeakValueDictionary()
+_writer_locks_guard = threading.Lock()
+
+
+class Database:
+    """One database. Safe to share between threads, not across a fork.
+
+    Attributes:
+        path: The SQLite file; None on Postgres.
+        writable: False when the SQLite file could be opened for reading only.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = make_url(database_url.normalise(url))
+        except SettingsError as exc:
+            raise SettingsError(f"DATABASE_URL {exc}") from exc
+        self.writable = True
+        self.path: Path | None = None
+        if self.url.get_backend_name() == "sqlite":
+            self.dialect: Dialect = "sqlite"
+            self.path = Path(self.url.database or "")
+            self._open_sqlite(self.path)
+        else:
+            self.dialect = "postgresql"
+            self._writer_lock = None
+            self._writer = self._reader = _postgres_engine(self.url)
+            self._snapshots = self._reader.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    def _open_sqlite(self, path: Path) -> None:
+        key = str(path.resolve())
+        with _writer_locks_guard:
+            self._writer_lock = _writer_locks.get(key)
+            if self._writer_lock is None:
+                self._writer_lock = _writer_locks[key] = _WriterLock()
+        with translated():
+            how = _prepare_sqlite_file(path)
+        self.writable = how == "rwc"
+        self._writer = _sqlite_engine(path, how, begin="BEGIN IMMEDIATE", connections=1)
+        self._reader = _sqlite_engine(path, how, begin="BEGIN", connections=_READERS)
+        self._snapshots = self._reader
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that writes; for its dialect."""
+        return self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, from one snapshot however many statements it has.
+
+        Raises:
+            StoreError: See `failures`.
+        """
+        with translated(), self._snapshots.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; commits at the end, rolls back when anything is raised.
+
+        Raises:
+            StoreError: See `failures`. IntegrityError passes.
+        """
+        with self._turn_to_write(), translated(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Connection]:
+        """As `write`, for migrations of a SQLite file: no reference is checked or cascaded when a table is rebuilt."""
+        with self._turn_to_write(), translated(), self._writer.connect() as connection:
+            driver = driver_connection(connection)
+            driver.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                driver.execute("PRAGMA foreign_keys = ON")
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        if not self.writable:
+            raise StoreNotWritable(_OPEN_FOR_READING_ONLY)
+        if self._writer_lock is None:
+            yield
+            return
+        if not self._writer_lock.lock.acquire(timeout=BUSY_TIMEOUT_SECONDS):
+            raise StoreUnavailable("Writing waited too long for another part of this process. Try again.")
+        try:
+            yield
+        finally:
+            self._writer_lock.lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """As `read`, with a SQLModel session."""
+        with self.read() as connection, Session(connection) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """As `write`, with a SQLModel session; flushes at the end."""
+        with self.write() as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+            session.flush()
+
+    def close(self) -> None:
+        """Closes all connections; on SQLite the last process to do so also tidies the write-ahead log away."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def _postgres_engine(url: URL) -> Engine:
+    query = {"connect_timeout": str(_CONNECT_TIMEOUT_SECONDS), "application_name": "agent-launcher", **url.query}
+    return create_engine(
+        url.set(query=query),
+        pool_size=_POSTGRES_POOL,
+        max_overflow=_POSTGRES_OVERFLOW,
+        pool_timeout=BUSY_TIMEOUT_SECONDS,
+        # A connection that a restarted server has closed is noticed before it is used.
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+_SqliteMode = Literal["rwc", "ro", "immutable"]
+
+
+def _prepare_sqlite_file(path: Path) -> _SqliteMode:
+    """Finds out how the file can be opened, and sets what must be set before its first table.
+
+    A file in a folder that cannot be written opens with `immutable`, and only if there is no write-ahead log beside it:
+    SQLite would then not see the transactions in it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StoreUnavailable(f"The folder {path.parent} does not exist and cannot be made: {exc.strerror}.") from exc
+    try:
+        _first_connection(path)
+        return "rwc"
+    except sqlite3.OperationalError as exc:
+        code = exc.sqlite_errorcode & 0xFF
+        if not path.exists() or code not in (
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_PERM,
+        ):
+            raise
+    try:
+        _try_reading(path, "ro")
+        return "ro"
+    except sqlite3.OperationalError:
+        log_file = path.with_name(path.name + "-wal")
+        if log_file.exists() and log_file.stat().st_size > 0:
+            raise
+    _try_reading(path, "immutable")
+    return "immutable"
+
+
+def _connect(path: Path, how: _SqliteMode) -> sqlite3.Connection:
+    quoted = path.as_uri()
+    suffix = "?immutable=1" if how == "immutable" else f"?mode={how}"
+    return sqlite3.connect(
+        quoted + suffix,
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+
+
+def _first_connection(path: Path) -> None:
+    connection = _connect(path, "rwc")
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            _switch_to_wal(connection)
+        # A read-only file opens without a complaint; asking for the lock finds out.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # The switch does not wait for the busy time-out when another process is just doing the same.
+    waited = threading.Event()
+    for _ in range(int(BUSY_TIMEOUT_SECONDS / 0.05)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            waited.wait(0.05)
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _try_reading(path: Path, how: _SqliteMode) -> None:
+    connection = _connect(path, how)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.close()
+
+
+def _sqlite_engine(path: Path, how: _SqliteMode, *, begin: str, connections: int) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = _connect(path, how)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -16384")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        if begin == "BEGIN":
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    engine = create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=min(connections, 5),
+        max_overflow=connections - min(connections, 5),
+        pool_timeout=BUSY_TIMEOUT_SECONDS,
+        # Prompts and sealed keys stay out of errors and logs.
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction] - SQLAlchemy calls it
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def driver_connection(connection: Connection) -> Any:
+    """The driver's own connection under a SQLAlchemy one."""
+    return connection.connection.driver_connection

@@ -1,0 +1,83 @@
+"""What an attempt adds to the roll-ups. The one definition: the tail is filled with it, a rebuild and a query that no
+roll-up can answer read it from the attempts.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, literal, literal_column, or_, select, type_coerce
+
+from core.storage.columns import NO_ID, Id
+from core.storage.records import RunStatus
+from core.storage.tables import FIGURES, QUARTER_US, AttemptRow, RunRow, UsageTailRow, table_of
+
+run: Final = table_of(RunRow).c
+attempt: Final = table_of(AttemptRow).c
+tail: Final = table_of(UsageTailRow).c
+
+KEYS: Final = (
+    "attempt_id",
+    "run_id",
+    "project_id",
+    "quarter",
+    "provider",
+    "model",
+    "agent_id",
+    "backend",
+    "principal_id",
+    "trigger",
+    "error_code",
+    "latency_us",
+)
+COLUMNS: Final = KEYS + FIGURES
+
+
+# Written into the SQL instead of bound: this runs once per attempt, and has forty of them.
+_ONE: Final[ColumnElement[int]] = literal_column("1", BigInteger())
+_ZERO: Final[ColumnElement[int]] = literal_column("0", BigInteger())
+
+
+def _one_if(*conditions: ColumnElement[Any]) -> ColumnElement[int]:
+    return case((and_(*conditions), _ONE), else_=_ZERO)
+
+
+def _ended(*statuses: RunStatus) -> ColumnElement[bool]:
+    return or_(*(run.status == literal_column(f"'{status.value}'") for status in statuses))
+
+
+def _known(name: str) -> ColumnElement[int]:
+    return func.coalesce(attempt[name], _ZERO)
+
+
+def facts() -> Select[Any]:
+    """A row for each attempt, with the names of `COLUMNS`: a run is counted by its final attempt, money and tokens by
+    every one. Latency is the run's, of those that succeeded or failed: how long it took until somebody pressed "stop"
+    or a process died is nobody's latency.
+    """
+    final: ColumnElement[Any] = attempt.final
+    columns: dict[str, ColumnElement[Any]] = {
+        "attempt_id": attempt.id,
+        "run_id": attempt.run_id,
+        "project_id": run.project_id,
+        "quarter": type_coerce(attempt.finished_at, BigInteger()) // literal_column(str(QUARTER_US), BigInteger()),
+        "provider": run.provider,
+        "model": run.model,
+        "agent_id": func.coalesce(run.agent_id, literal(NO_ID, Id())),
+        "backend": attempt.backend,
+        "principal_id": run.principal_id,
+        "trigger": run.trigger,
+        "error_code": case((final, run.error_code)),
+        "latency_us": case(
+            (and_(final, _ended(RunStatus.SUCCEEDED, RunStatus.FAILED)), run.latency_us)
+        ),
+        "runs": _one_if(final),
+        "succeeded": _one_if(final, _ended(RunStatus.SUCCEEDED)),
+        "failed": _one_if(final, _ended(RunStatus.FAILED)),
+        "cancelled": _one_if(final, _ended(RunStatus.CANCELLED)),
+        "outcome_unknown": _one_if(final, _ended(RunStatus.OUTCOME_UNKNOWN)),
+        "attempts": _ONE,
+        "unpriced_runs": _one_if(final, run.unpriced),
+        **{name: _known(name) for name in FIGURES if name.endswith(("_tokens", "_nanousd"))},
+    }
+    return select(*(columns[name].label(name) for name in COLUMNS)).select_from(
+        table_of(AttemptRow).join(table_of(RunRow), run.id == attempt.run_id)
+    )

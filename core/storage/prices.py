@@ -1,0 +1,76 @@
+"""The operators' price overrides."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from core import ids
+from core.errors import NotFound
+from core.storage.engine import Database
+from core.storage.records import PriceOverrideRecord
+from core.storage.tables import PriceOverrideRow
+
+
+class PriceOverrideRepository:
+    """See the module."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        project_id: str,
+        *,
+        provider: str,
+        model_pattern: str,
+        input_usd_per_mtok: str,
+        output_usd_per_mtok: str,
+        cached_input_usd_per_mtok: str | None = None,
+        cache_write_usd_per_mtok: str | None = None,
+        valid_from: datetime | None = None,
+        note: str = "",
+        by: str,
+    ) -> PriceOverrideRecord:
+        """Adds one; the newest that matches a model holds."""
+        row = PriceOverrideRow(
+            id=ids.uuid7(),
+            project_id=project_id,
+            provider=provider,
+            model_pattern=model_pattern,
+            input_usd_per_mtok=input_usd_per_mtok,
+            output_usd_per_mtok=output_usd_per_mtok,
+            cached_input_usd_per_mtok=cached_input_usd_per_mtok,
+            cache_write_usd_per_mtok=cache_write_usd_per_mtok,
+            valid_from=valid_from,
+            note=note,
+            created_at=datetime.now(UTC),
+            created_by=by,
+        )
+        with self._database.writing() as session:
+            session.add(row)
+        return _record(row)
+
+    def list(self, project_id: str) -> Sequence[PriceOverrideRecord]:
+        """All of the project, newest first."""
+        with self._database.reading() as session:
+            rows = session.exec(
+                select(PriceOverrideRow)
+                .where(col(PriceOverrideRow.project_id) == project_id)
+                .order_by(col(PriceOverrideRow.id).desc())
+            )
+            return [_record(row) for row in rows]
+
+    def delete(self, project_id: str, override_id: UUID) -> None:
+        """Removes it; what was priced by it keeps its price. Raises NotFound."""
+        with self._database.writing() as session:
+            row = session.get(PriceOverrideRow, override_id)
+            if row is None or row.project_id != project_id:
+                raise NotFound("This price does not exist any more.")
+            session.delete(row)
+
+
+def _record(row: PriceOverrideRow) -> PriceOverrideRecord:
+    return PriceOverrideRecord(**{field.name: getattr(row, field.name) for field in fields(PriceOverrideRecord)})

@@ -1,0 +1,204 @@
+"""Reading runs: lists by page, details, export.
+
+Runs are listed newest first, by their id, which rises with time. A page begins where the one before it ended (keyset),
+so the thousandth costs what the first did.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from core import ids
+from core.errors import InvalidInput, NotFound
+from core.storage import texts
+from core.storage.engine import Database
+from core.storage.records import (
+    AttemptRecord,
+    Backend,
+    RunDetail,
+    RunFilter,
+    RunPage,
+    RunStatus,
+    RunSummary,
+    Trigger,
+)
+from core.storage.runs import REQUEST_PART, RESPONSE_PART, attempt_record, stored_attempts
+from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
+
+_SLACK: Final = timedelta(seconds=61)
+"""A run's id may have been made up to a minute before or after its `created_at`."""
+
+_run = table_of(RunRow).c
+_content = table_of(RunContentRow).c
+_attempt = table_of(AttemptRow)
+_SUMMARY_FIELDS: Final = tuple(RunSummary.__dataclass_fields__)
+_SUMMARY: Final = [_run[name] for name in _SUMMARY_FIELDS]
+
+
+class RunReader:
+    """Finds runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, project_id: str, run_id: UUID) -> RunDetail:
+        """A run with its texts and attempts. Raises NotFound."""
+        with self._database.read() as connection:
+            wanted = select(*_SUMMARY, _run.error_message).where(_run.id == run_id, _run.project_id == project_id)
+            row = connection.execute(wanted).one_or_none()
+            if row is None:
+                raise NotFound(f"There is no run {run_id} in this project.")
+            parts = connection.execute(select(table_of(RunContentRow)).where(_content.run_id == run_id)).all()
+            return _detail(row, parts, stored_attempts(connection, run_id))
+
+    def summary(self, project_id: str, run_id: UUID) -> RunSummary:
+        """A run without its texts. Raises NotFound."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(*_SUMMARY).where(_run.id == run_id, _run.project_id == project_id)
+            ).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no run {run_id} in this project.")
+        return _summary(row)
+
+    def running(self, project_id: str) -> list[RunSummary]:
+        """The runs under way, newest first."""
+        return list(self.page(project_id, RunFilter(statuses=(RunStatus.RUNNING,)), limit=1000).runs)
+
+    def page(
+        self, project_id: str, run_filter: RunFilter | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> RunPage:
+        """One page, newest first.
+
+        Args:
+            cursor: `next_cursor` or `previous_cursor` of another page with the same filter; None is the first page.
+
+        Raises:
+            InvalidInput: The cursor is not one.
+        """
+        newer, edge = _read_cursor(cursor)
+        query = select(*_SUMMARY).where(*_conditions(project_id, run_filter or RunFilter()))
+        if edge is not None:
+            query = query.where(_run.id > edge if newer else _run.id < edge)
+        query = query.order_by(_run.id.asc() if newer else _run.id.desc()).limit(limit + 1)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        more = len(rows) > limit
+        runs = tuple(_summary(row) for row in rows[:limit])
+        if newer:
+            runs = runs[::-1]
+        has_older = newer or more
+        has_newer = more if newer else cursor is not None
+        return RunPage(
+            runs=runs,
+            next_cursor=f"o{runs[-1].id.hex}" if runs and has_older else None,
+            previous_cursor=f"n{runs[0].id.hex}" if runs and has_newer else None,
+        )
+
+    def count(self, project_id: str, run_filter: RunFilter | None = None) -> int:
+        """How many runs the filter finds."""
+        query = select(func.count()).where(*_conditions(project_id, run_filter or RunFilter()))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def iterate(
+        self,
+        project_id: str,
+        run_filter: RunFilter | None = None,
+        *,
+        batch: int = 500,
+        with_texts: bool = True,
+    ) -> Iterator[RunDetail]:
+        """All runs that the filter finds, newest first, however many: a batch is in memory at a time, and each batch is a
+        short transaction of its own, so a slow reader holds nothing up. Runs started meanwhile are not among them.
+
+        Args:
+            with_texts: Without, `request` is empty and `response` is None, and it is several times faster.
+        """
+        edge: UUID | None = None
+        while True:
+            query = select(*_SUMMARY, _run.error_message).where(*_conditions(project_id, run_filter or RunFilter()))
+            if edge is not None:
+                query = query.where(_run.id < edge)
+            details = self._details(query.order_by(_run.id.desc()).limit(batch), with_texts=with_texts)
+            yield from details
+            if len(details) < batch:
+                return
+            edge = details[-1].summary.id
+
+    def _details(self, query: Select[Any], *, with_texts: bool) -> list[RunDetail]:
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            found = [row.id for row in rows]
+            parts: dict[UUID, list[Row[Any]]] = {run_id: [] for run_id in found}
+            attempts: dict[UUID, list[AttemptRecord]] = {run_id: [] for run_id in found}
+            if with_texts:
+                for part in connection.execute(select(table_of(RunContentRow)).where(_content.run_id.in_(found))):
+                    parts[part.run_id].append(part)
+            for row in connection.execute(
+                select(_attempt).where(_attempt.c.run_id.in_(found)).order_by(_attempt.c.run_id, _attempt.c.ordinal)
+            ):
+                attempts[row.run_id].append(attempt_record(row))
+        return [_detail(row, parts[row.id], attempts[row.id]) for row in rows]
+
+
+def _conditions(project_id: str, run_filter: RunFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [_run.project_id == project_id]
+    if run_filter.since is not None:
+        conditions += [_run.id >= ids.lowest_at(run_filter.since - _SLACK), _run.created_at >= run_filter.since]
+    if run_filter.until is not None:
+        conditions += [_run.id < ids.lowest_at(run_filter.until + _SLACK), _run.created_at < run_filter.until]
+    for column, wanted in (
+        (_run.agent_id, run_filter.agent_ids),
+        (_run.provider, run_filter.providers),
+        (_run.model, run_filter.models),
+        (_run.status, [status.value for status in run_filter.statuses]),
+        (_run.trigger, [trigger.value for trigger in run_filter.triggers]),
+        (_run.backend, [backend.value for backend in run_filter.backends]),
+        (_run.error_code, run_filter.error_codes),
+    ):
+        if wanted:
+            conditions.append(column.in_(wanted))
+    if run_filter.group_id is not None:
+        conditions.append(_run.group_id == run_filter.group_id)
+    if run_filter.cost_at_least_nanousd is not None:
+        conditions.append(_run.cost_nanousd >= run_filter.cost_at_least_nanousd)
+    if run_filter.cost_at_most_nanousd is not None:
+        conditions.append(_run.cost_nanousd <= run_filter.cost_at_most_nanousd)
+    if run_filter.unpriced_only:
+        conditions.append(_run.unpriced)
+    return conditions
+
+
+def _read_cursor(cursor: str | None) -> tuple[bool, UUID | None]:
+    if cursor is None:
+        return False, None
+    try:
+        if cursor[:1] in ("o", "n"):
+            return cursor[0] == "n", UUID(hex=cursor[1:])
+    except ValueError:
+        pass
+    raise InvalidInput("This page of runs does not exist (its cursor cannot be read): start from the first page.")
+
+
+def _summary(row: Row[Any]) -> RunSummary:
+    values: dict[str, Any] = {name: getattr(row, name) for name in _SUMMARY_FIELDS}
+    values["trigger"] = Trigger(row.trigger)
+    values["status"] = RunStatus(row.status)
+    values["backend"] = Backend(row.backend)
+    return RunSummary(**values)
+
+
+def _detail(row: Row[Any], parts: Sequence[Row[Any]], attempts: Sequence[AttemptRecord]) -> RunDetail:
+    bodies = {part.part: texts.unpack(part.encoding, part.body) for part in parts}
+    return RunDetail(
+        summary=_summary(row),
+        request=json.loads(bodies.get(REQUEST_PART, "{}")),
+        response=bodies.get(RESPONSE_PART),
+        attempts=tuple(attempts),
+        error_message=row.error_message,
+    )

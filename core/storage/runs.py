@@ -1,0 +1,340 @@
+"""Writing runs: each is written before it is sent, and ends once.
+
+Every function is one transaction. An attempt and its part of the roll-ups are stored together, so figures never miss
+one, and never count one twice.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, type_coerce, update
+
+from core import ids
+from core.errors import ErrorCode, NotFound
+from core.storage import texts
+from core.storage.columns import to_micros
+from core.storage.engine import Database
+from core.storage.facts import COLUMNS, facts
+from core.storage.records import AttemptRecord, Backend, NewRun, RunStatus
+from core.storage.statements import Statement
+from core.storage.tables import (
+    AttemptRow,
+    RunContentRow,
+    RunRow,
+    UsageTailRow,
+    WorkerRow,
+    table_of,
+)
+
+REQUEST_PART: Final = 0
+RESPONSE_PART: Final = 1
+PREVIEW_CHARS: Final = 200
+
+_ID_TOLERANCE: Final = timedelta(seconds=60)
+_REAPED: Final = (
+    "The process that worked on it ended before it was done. Whether the provider completed (and billed) it is not "
+    "known; run it again if you need the answer."
+)
+
+_run = table_of(RunRow)
+_attempt = table_of(AttemptRow)
+_worker = table_of(WorkerRow)
+_ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
+_NEW_RUN_FIELDS: Final = tuple(field.name for field in fields(NewRun) if field.name != "request")
+
+
+class RunWriter:
+    """Starts, continues, ends and reaps runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.engine.dialect
+        self._insert_run = Statement(
+            insert(_run),
+            dialect,
+            names=(*_NEW_RUN_FIELDS, "status", "attempts", "unpriced", "prompt_preview"),
+        )
+        self._insert_content = Statement(
+            insert(table_of(RunContentRow)), dialect, names=("run_id", "part", "encoding", "body")
+        )
+        self._insert_attempt = Statement(insert(_attempt), dialect, names=_ATTEMPT_FIELDS)
+        self._insert_facts = Statement(
+            insert(table_of(UsageTailRow)).from_select(
+                list(COLUMNS),
+                facts().where(
+                    _attempt.c.run_id == bindparam("of_run"), _attempt.c.ordinal == bindparam("of_ordinal")
+                ),
+            ),
+            dialect,
+        )
+        end = (
+            update(_run)
+            .where(_run.c.id == bindparam("of_run"), _run.c.status == RunStatus.RUNNING.value)
+            .values(
+                {name: bindparam(f"new_{name}") for name in _ENDING}
+                | {"latency_us": bindparam("ended_us", type_=BigInteger()) - type_coerce(_run.c.created_at, BigInteger())}
+            )
+        )
+        self._end_run = Statement(end.where(_run.c.attempts == 0), dialect)
+        self._end_continued_run = Statement(end, dialect)
+
+    def start(self, new: NewRun) -> None:
+        """Writes a run as RUNNING, with its request.
+
+        Raises:
+            ValueError: The id was not made at about `created_at` (`core.ids.uuid7(at=...)`): runs are listed by id.
+            StoreError: Nothing was written.
+        """
+        self.start_many([new])
+
+    def start_many(self, new: Sequence[NewRun]) -> None:
+        """As `start`, for runs side by side: all of them are written, or none."""
+        rows = [_new_run_row(item) for item in new]
+        contents = [_content_row(item.id, REQUEST_PART, _to_json(item.request)) for item in new]
+        with self._database.write() as connection:
+            for row, content in zip(rows, contents, strict=True):
+                self._insert_run.run(connection, row)
+                self._insert_content.run(connection, content)
+
+    def add_attempt(self, attempt: AttemptRecord) -> bool:
+        """Stores an attempt of a running run that did not decide it. Again with the same ordinal is free.
+
+        Returns:
+            False, and nothing changes, if the run is not RUNNING any more.
+
+        Raises:
+            ValueError: The attempt is final: `finish` stores it.
+        """
+        if attempt.final:
+            raise ValueError("a final attempt is stored by finish(), with the run's end")
+        with self._database.write() as connection:
+            if self._lock(connection, attempt.run_id).status != RunStatus.RUNNING:
+                return False
+            if attempt.ordinal in {known.ordinal for known in stored_attempts(connection, attempt.run_id)}:
+                return True
+            self._insert_attempts(connection, [attempt])
+            connection.execute(
+                update(_run).where(_run.c.id == attempt.run_id).values(attempts=_run.c.attempts + 1)
+            )
+            return True
+
+    def finish(
+        self,
+        run_id: UUID,
+        *,
+        status: RunStatus,
+        finished_at: datetime,
+        attempts: Sequence[AttemptRecord],
+        response: str | None,
+        error_code: str | None = None,
+        error_message: str | None = None,
+    ) -> bool:
+        """Ends a run: its attempts, totals and answer.
+
+        Args:
+            attempts: All of the run's attempts, or those that `add_attempt` has not stored (an ordinal that is stored is
+                kept as it is). If no new one is final, the store adds one that carries the run's status and error.
+
+        Returns:
+            False, and nothing changes, if the run is not RUNNING any more: it was reaped, or finished before.
+
+        Raises:
+            NotFound: There is no such run.
+            ValueError: The status is RUNNING, an attempt is another run's, or two are final.
+        """
+        if status is RunStatus.RUNNING:
+            raise ValueError("a run does not end as RUNNING")
+        if any(attempt.run_id != run_id for attempt in attempts):
+            raise ValueError("an attempt belongs to another run")
+        if sum(attempt.final for attempt in attempts) > 1:
+            raise ValueError("two attempts are final; one decides a run")
+        ending = _Ending(run_id, status, finished_at, error_code, error_message)
+        content = None if response is None else _content_row(run_id, RESPONSE_PART, response)
+        with self._database.write() as connection:
+            if not self._end(connection, ending, attempts):
+                return False
+            if content is not None:
+                self._insert_content.run(connection, content)
+        return True
+
+    def _end(self, connection: Connection, ending: "_Ending", given: Sequence[AttemptRecord]) -> bool:
+        complete = any(attempt.final for attempt in given)
+        if complete and self._end_run.run(connection, ending.values(given)).rowcount == 1:
+            self._insert_attempts(connection, given)
+            return True
+        run = self._lock(connection, ending.run_id)
+        if run.status != RunStatus.RUNNING:
+            return False
+        stored = stored_attempts(connection, ending.run_id)
+        ordinals = {attempt.ordinal for attempt in stored}
+        new = [attempt for attempt in given if attempt.ordinal not in ordinals]
+        if not any(attempt.final for attempt in new):
+            new.append(ending.undecided([*stored, *new], backend=Backend(run.backend), since=run.created_at))
+        self._end_continued_run.run(connection, ending.values([*stored, *new]))
+        self._insert_attempts(connection, new)
+        return True
+
+    def reap(self, *, now: datetime, stale_after_seconds: float = 15.0) -> int:
+        """Ends the RUNNING runs of processes whose heart-beat stopped as OUTCOME_UNKNOWN; returns how many.
+
+        Idempotent, and safe beside other reapers and the run's own process: a run ends once.
+        """
+        alive = select(_worker.c.id).where(_worker.c.beat_at >= now - timedelta(seconds=stale_after_seconds))
+        orphans = select(_run.c.id, _run.c.backend, _run.c.created_at).where(
+            _run.c.status == RunStatus.RUNNING.value, _run.c.worker_id.not_in(alive)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(orphans).all()
+        reaped = 0
+        for run_id, _, created_at in found:
+            reaped += self.finish(
+                run_id,
+                status=RunStatus.OUTCOME_UNKNOWN,
+                finished_at=max(now, cast(datetime, created_at)),
+                attempts=[],
+                response=None,
+                error_code=ErrorCode.OUTCOME_UNKNOWN.value,
+                error_message=_REAPED,
+            )
+        return reaped
+
+    def _lock(self, connection: Connection, run_id: UUID) -> Row[Any]:
+        """The run's status, backend and beginning, which nobody else changes before the transaction ends."""
+        wanted = select(_run.c.status, _run.c.backend, _run.c.created_at).where(_run.c.id == run_id)
+        found = connection.execute(wanted.with_for_update()).one_or_none()
+        if found is None:
+            raise NotFound(f"There is no run {run_id}.")
+        return found
+
+    def _insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
+        for attempt in attempts:
+            self._insert_attempt.run(connection, {name: getattr(attempt, name) for name in _ATTEMPT_FIELDS})
+            self._insert_facts.run(connection, {"of_run": attempt.run_id, "of_ordinal": attempt.ordinal})
+
+
+def stored_attempts(connection: Connection, run_id: UUID) -> list[AttemptRecord]:
+    """A run's attempts so far, first one first."""
+    rows = connection.execute(select(_attempt).where(_attempt.c.run_id == run_id).order_by(_attempt.c.ordinal))
+    return [attempt_record(row) for row in rows]
+
+
+def attempt_record(row: Row[Any]) -> AttemptRecord:
+    """The record of a row with all columns of `attempt`."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in _ATTEMPT_FIELDS}
+    return AttemptRecord(**values | {"backend": Backend(row.backend), "status": RunStatus(row.status)})
+
+
+_ENDING: Final = (
+    "status",
+    "finished_at",
+    "backend",
+    "attempts",
+    "first_token_us",
+    "input_tokens",
+    "output_tokens",
+    "cost_nanousd",
+    "unpriced",
+    "error_code",
+    "error_message",
+)
+
+
+class _Ending:
+    """How a run ends, and its totals over all attempts."""
+
+    def __init__(
+        self, run_id: UUID, status: RunStatus, finished_at: datetime, code: str | None, message: str | None
+    ) -> None:
+        self.run_id, self.status, self.finished_at = run_id, status, finished_at
+        self.code, self.message = code, message
+
+    def values(self, attempts: Sequence[AttemptRecord]) -> Mapping[str, Any]:
+        final = next(attempt for attempt in attempts if attempt.final)
+        return {
+            "of_run": self.run_id,
+            "ended_us": to_micros(self.finished_at),
+            "new_status": self.status,
+            "new_finished_at": self.finished_at,
+            "new_backend": final.backend,
+            "new_attempts": len(attempts),
+            "new_first_token_us": final.first_token_us,
+            "new_input_tokens": _sum_known(attempts, "input_tokens"),
+            "new_output_tokens": _sum_known(attempts, "output_tokens"),
+            "new_cost_nanousd": _cost(attempts),
+            "new_unpriced": any(attempt.tokens_cost_nanousd is None for attempt in attempts),
+            "new_error_code": self.code,
+            "new_error_message": self.message,
+        }
+
+
+    def undecided(
+        self, attempts: Sequence[AttemptRecord], *, backend: Backend, since: datetime
+    ) -> AttemptRecord:
+        """The attempt that stands for the end of a run that no attempt decided."""
+        last = max((attempt.finished_at for attempt in attempts), default=since)
+        started_at = min(last, self.finished_at)
+        return AttemptRecord(
+            id=ids.uuid7(),
+            run_id=self.run_id,
+            ordinal=max((attempt.ordinal for attempt in attempts), default=0) + 1,
+            backend=backend,
+            status=self.status,
+            started_at=started_at,
+            finished_at=self.finished_at,
+            final=True,
+            latency_us=to_micros(self.finished_at) - to_micros(started_at),
+            # What an orphaned run used is unknown; what was stopped before it was sent used nothing.
+            tokens_cost_nanousd=None if self.status is RunStatus.OUTCOME_UNKNOWN else 0,
+            error_code=self.code,
+            error_message=self.message,
+        )
+
+
+def _sum_known(attempts: Sequence[AttemptRecord], name: str) -> int | None:
+    known = [value for attempt in attempts if (value := getattr(attempt, name)) is not None]
+    return sum(known) if known else None
+
+
+def _cost(attempts: Sequence[AttemptRecord]) -> int | None:
+    total = 0
+    for attempt in attempts:
+        if attempt.tokens_cost_nanousd is None:
+            return None
+        total += attempt.tokens_cost_nanousd
+        total += (attempt.lambda_compute_nanousd or 0) + (attempt.lambda_request_nanousd or 0)
+    return total
+
+
+def _new_run_row(new: NewRun) -> Mapping[str, Any]:
+    if abs(ids.time_of(new.id) - new.created_at) > _ID_TOLERANCE:
+        raise ValueError(f"the id of a run carries its time: make it with core.ids.uuid7(at={new.created_at!r})")
+    row: dict[str, Any] = {name: getattr(new, name) for name in _NEW_RUN_FIELDS}
+    prompt = new.request.get("prompt")
+    row["prompt_preview"] = _preview(prompt if isinstance(prompt, str) and prompt else _last_message(new.request))
+    return row | {"status": RunStatus.RUNNING, "attempts": 0, "unpriced": False}
+
+
+def _last_message(request: Mapping[str, Any]) -> str:
+    messages = request.get("messages")
+    if not messages:
+        return ""
+    content = messages[-1].get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _preview(text: str) -> str:
+    # NUL ends a text on Postgres with an error, and a lone surrogate cannot be encoded anywhere.
+    return text[:PREVIEW_CHARS].replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+def _content_row(run_id: UUID, part: int, text: str) -> Mapping[str, Any]:
+    encoding, body = texts.pack(text)
+    return {"run_id": run_id, "part": part, "encoding": encoding, "body": body}
+
+
+def _to_json(request: Mapping[str, Any]) -> str:
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":"))

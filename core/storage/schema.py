@@ -1,0 +1,133 @@
+"""The schema's revision: is the database's the program's, and if not, who changes it.
+
+An embedded SQLite file is brought up to date when it is opened; a Postgres database, which others may be using, only by
+`agent-launcher migrate`. All migrations that are due are one transaction, under the database's own lock, so processes
+that start together migrate once, and a process killed half-way leaves the old schema.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from core.errors import SchemaMismatch, StoreNotWritable
+from core.storage.engine import Database
+from core.storage.tables import HEAD_REVISION
+
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_ADVISORY_LOCK: Final = 0x41_67_4C_61  # any number, the same in every version of the program
+
+
+def ensure(database: Database, *, migrate: bool) -> None:
+    """Makes sure that the database has this program's schema.
+
+    Args:
+        migrate: Whether an older schema, or none, is brought up to date.
+
+    Raises:
+        SchemaMismatch: It is newer than this program; or older, and `migrate` is False or the file is read-only.
+    """
+    found = current_revision(database)
+    if found == HEAD_REVISION:
+        return
+    _refuse_newer(found)
+    if not migrate:
+        raise SchemaMismatch(
+            f"The database has {_say(found)}, and this version of the program needs {HEAD_REVISION}. "
+            "Run `agent-launcher migrate` (take a backup first: `agent-launcher backup`)."
+        )
+    if not database.writable:
+        raise SchemaMismatch(
+            f"The database has {_say(found)}, and this version of the program needs {HEAD_REVISION}, but the file is "
+            "read-only. Make the file and its folder writable, and start again."
+        )
+    upgrade(database)
+
+
+def upgrade(database: Database) -> list[str]:
+    """Applies the migrations that are due, oldest first; returns their revisions.
+
+    Before a SQLite file that has tables is changed, a copy is put beside it (`name.before-0002.db`).
+
+    Raises:
+        SchemaMismatch: The schema is newer than this program.
+        StoreError: Nothing was changed.
+    """
+    if database.dialect == "sqlite":
+        return _upgrade_sqlite(database)
+    with database.write() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        return _upgrade_inside(connection)
+
+
+def current_revision(database: Database) -> str | None:
+    """The database's revision; None if it has no tables of ours."""
+    with database.read() as connection:
+        return _revision(connection)
+
+
+def _upgrade_sqlite(database: Database) -> list[str]:
+    with database.exclusive() as connection:
+        found = _revision(connection)
+        _refuse_newer(found)
+        if found is not None and found != HEAD_REVISION and database.path is not None:
+            _copy_aside(database.path)
+        applied = _upgrade_inside(connection)
+        broken = connection.execute(text("PRAGMA foreign_key_check")).first()
+        if broken is not None:
+            raise StoreNotWritable(
+                f"The migration would have broken a reference from the table {broken[0]!r}, so nothing was changed. "
+                "Keep the file, go back to the version of the program that you had, and report this."
+            )
+        return applied
+
+
+def _upgrade_inside(connection: Connection) -> list[str]:
+    found = _revision(connection)
+    _refuse_newer(found)
+    if found == HEAD_REVISION:
+        return []
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    applied = ScriptDirectory.from_config(config).iterate_revisions("head", found or "base")
+    return [script.revision for script in applied][::-1]
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is None or found == HEAD_REVISION:
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found not in known:
+        raise SchemaMismatch(
+            f"The database has schema {found}, which this version of the program does not know: a newer version has "
+            "migrated it. Install that version or a later one, or point DATABASE_URL to another database."
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _say(revision: str | None) -> str:
+    return "no tables yet" if revision is None else f"schema {revision}"
+
+
+def _copy_aside(path: Path) -> None:
+    target = path.with_name(f"{path.stem}.before-{HEAD_REVISION}{path.suffix}")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)

@@ -1,0 +1,121 @@
+"""The store: where everything is kept, on SQLite or Postgres. The one class that the rest of the program opens."""
+
+from typing import Any, Self
+
+from sqlalchemy import func, select, text
+
+from core import database_url
+from core.storage import schema
+from core.storage.agents import AgentRepository
+from core.storage.credentials import CredentialRepository
+from core.storage.engine import Database, Dialect
+from core.storage.preferences import PreferenceRepository
+from core.storage.prices import PriceOverrideRepository
+from core.storage.run_queries import RunReader
+from core.storage.runs import RunWriter
+from core.storage.tables import HEAD_REVISION, AgentRow, CredentialRow, RunRow, UsageTailRow, table_of
+from core.storage.usage import UsageReader
+from core.storage.workers import WorkerRepository
+
+
+class RunRepository(RunWriter, RunReader):
+    """Runs: writing and reading."""
+
+
+class Store:
+    """One open database. Threads may share it; a forked process opens its own.
+
+    Every method of it and of its parts raises `core.errors.StoreError` when the database fails: SchemaMismatch,
+    StoreUnavailable or StoreNotWritable, whose text names the remedy.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.runs = RunRepository(database)
+        self.workers = WorkerRepository(database)
+        self.agents = AgentRepository(database)
+        self.credentials = CredentialRepository(database)
+        self.price_overrides = PriceOverrideRepository(database)
+        self.preferences = PreferenceRepository(database)
+        self.usage = UsageReader(database)
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool | None = None) -> Self:
+        """Opens the database, which must have, or get, this program's schema.
+
+        Args:
+            url: As `DATABASE_URL`.
+            migrate: Whether an older schema is brought up to date. None: on SQLite yes, on Postgres no.
+
+        Raises:
+            SettingsError: The URL cannot be read.
+            StoreError: See `schema.ensure`.
+        """
+        database = Database(url)
+        try:
+            schema.ensure(database, migrate=database.dialect == "sqlite" if migrate is None else migrate)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @staticmethod
+    def migrate(url: str) -> list[str]:
+        """Brings the schema up to date; returns the revisions that were applied, oldest first.
+
+        Raises:
+            SettingsError, StoreError: As `open`.
+        """
+        database = Database(url)
+        try:
+            return schema.upgrade(database)
+        finally:
+            database.close()
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which database it is."""
+        return self._database.dialect
+
+    @property
+    def writable(self) -> bool:
+        """False if the SQLite file could be opened for reading only."""
+        return self._database.writable
+
+    def check_writable(self) -> None:
+        """Raises StoreError if nothing can be written now; changes nothing."""
+        with self._database.write() as connection:
+            # Changes a row and takes it back: a full disk or a missing privilege shows only so.
+            connection.execute(text("UPDATE rollup_state SET generation = generation"))
+            connection.rollback()
+
+    def describe(self) -> dict[str, Any]:
+        """What it is and holds, safe to show: dialect, place (no password), size in bytes, schema, rows."""
+        url = self._database.url.render_as_string(hide_password=False)
+        counted = {"runs": RunRow, "agents": AgentRow, "credentials": CredentialRow, "not_folded": UsageTailRow}
+        with self._database.read() as connection:
+            counts = {
+                name: int(connection.execute(select(func.count()).select_from(table_of(row))).scalar_one())
+                for name, row in counted.items()
+            }
+            size = connection.execute(text(_SIZE[self.dialect])).scalar_one()
+        place = str(self._database.path) if self._database.path else database_url.without_password(url)
+        return {
+            "dialect": self.dialect,
+            "place": place,
+            "writable": self.writable,
+            "size_bytes": int(size),
+            "schema": schema.current_revision(self._database),
+            "newest_schema": HEAD_REVISION,
+            **counts,
+        }
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._database.close()
+
+
+_SIZE = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    "postgresql": "SELECT pg_database_size(current_database())",
+}
