@@ -1,4 +1,4 @@
-"""Every model of the catalogue: our arithmetic against its calculator, and no zero where no price is known."""
+"""Every model of the catalogue: our arithmetic against its own calculator; no zero without a price."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
