@@ -13,13 +13,14 @@ from core.errors import Conflict, NotFound
 from core.execution.base import Executor
 from core.execution.retrying import RetryPolicy
 from core.providers import registry
-from core.providers.base import require_features, resolve_api_key
+from core.providers.base import Connection, require_features, resolve_api_key
 from core.services.credentials import CredentialService
 from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.presence import Presence
 from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.services.run_spec import RunSpec, request_of, spec_of_request
+from core.services.run_view import RunView, view_of_detail, view_of_live
 from core.services.run_work import Job, RunWorker
 from core.storage.records import (
     Backend,
@@ -80,7 +81,7 @@ class RunService:
         request = self._prepare(principal, spec, store=False).request
         provider = registry.get_spec(request.provider)
         require_features(provider, request)
-        resolve_api_key(provider, request)
+        resolve_api_key(provider, Connection.of(request))
         return request
 
     def start(self, principal: Principal, spec: RunSpec) -> LiveRun:
@@ -175,6 +176,11 @@ class RunService:
     def follow(self, principal: Principal, run_id: UUID) -> LiveRun | None:
         """The run as this process sees it, while it is under way and for a while after; None if not ours."""
         return self.live.get(run_id, project_id=principal.project_id)
+
+    def view(self, principal: Principal, run_id: UUID) -> RunView:
+        """The run as it is now, wherever it is known from. Raises NotFound."""
+        live = self.follow(principal, run_id)
+        return view_of_live(live) if live else view_of_detail(self.get(principal, run_id))
 
     def stop(self, principal: Principal, run_id: UUID) -> None:
         """Stops a run of this process; what was received until then is kept. A finished one stays as it is.

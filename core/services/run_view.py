@@ -1,0 +1,136 @@
+"""A run as somebody who follows it sees it: the same facts while it is under way, and long after."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.services.live_runs import LiveRun
+from core.storage.records import RunDetail, RunStatus
+
+_MEASURABLE_US = 50_000
+"""Below this a rate of tokens says more about the clock than about the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """Durations in microseconds, money in nano-dollars; None is unknown, or not known yet.
+
+    Attributes:
+        text: The answer, or what there is of it.
+        waiting: Asked for, but no thread is free yet.
+        elapsed_us: Until now while it is under way, else its latency.
+        attempt: The number of the attempt that is under way, or that decided.
+        retry_reason: The error code of the attempt before that one.
+        cost_nanousd: Over all attempts; None while it is under way.
+        store_error: Why the finished run is not in the store.
+        elsewhere: Another process works on it, so that its text cannot be seen until its end.
+    """
+
+    run_id: UUID
+    status: RunStatus
+    provider: str
+    model: str
+    text: str = ""
+    waiting: bool = False
+    elapsed_us: int | None = None
+    attempt: int = 1
+    retry_reason: str | None = None
+    first_token_us: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_nanousd: int | None = None
+    finish_reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    store_error: str | None = None
+    elsewhere: bool = False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.status is RunStatus.RUNNING
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended with a whole answer."""
+        return self.status is RunStatus.SUCCEEDED
+
+    @property
+    def output_tokens_per_second(self) -> float | None:
+        """How fast it wrote, from the first text to the end; None if too short to measure."""
+        if self.output_tokens is None or self.elapsed_us is None or self.under_way:
+            return None
+        writing_us = self.elapsed_us - (self.first_token_us or 0)
+        return self.output_tokens * 1_000_000 / writing_us if writing_us >= _MEASURABLE_US else None
+
+
+def view_of_live(live: LiveRun) -> RunView:
+    """The run as this process knows it."""
+    outcome = live.outcome
+    first_token_us = None if live.first_token_seconds is None else int(live.first_token_seconds * 1_000_000)
+    if outcome is None:
+        return RunView(
+            run_id=live.run_id,
+            status=RunStatus.RUNNING,
+            provider=live.provider,
+            model=live.model,
+            text=live.text,
+            waiting=not live.begun,
+            elapsed_us=int(live.elapsed_seconds * 1_000_000),
+            attempt=live.attempt,
+            retry_reason=live.retry_reason,
+            first_token_us=first_token_us,
+        )
+    response = outcome.response
+    usage = response.token_usage
+    return RunView(
+        run_id=live.run_id,
+        status=outcome.status,
+        provider=live.provider,
+        model=live.model,
+        text=response.response or "",
+        elapsed_us=outcome.latency_us,
+        attempt=outcome.attempts,
+        retry_reason=live.retry_reason,
+        first_token_us=first_token_us,
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        cached_input_tokens=usage.cached_input_tokens if usage else None,
+        cache_write_input_tokens=usage.cache_write_input_tokens if usage else None,
+        reasoning_tokens=usage.reasoning_tokens if usage else None,
+        cost_nanousd=outcome.cost_nanousd,
+        finish_reason=response.finish_reason,
+        error_code=response.error.code.value if response.error else None,
+        error_message=response.error.message if response.error else None,
+        store_error=outcome.store_error,
+    )
+
+
+def view_of_detail(detail: RunDetail) -> RunView:
+    """The run as the store has it."""
+    summary = detail.summary
+    last = detail.attempts[-1] if detail.attempts else None
+    before = detail.attempts[-2] if len(detail.attempts) > 1 else None
+    return RunView(
+        run_id=summary.id,
+        status=summary.status,
+        provider=summary.provider,
+        model=summary.model,
+        text=detail.response or "",
+        elapsed_us=summary.latency_us,
+        attempt=max(1, summary.attempts),
+        retry_reason=before.error_code if before else None,
+        first_token_us=summary.first_token_us,
+        input_tokens=last.input_tokens if last else None,
+        output_tokens=last.output_tokens if last else None,
+        cached_input_tokens=last.cached_input_tokens if last else None,
+        cache_write_input_tokens=last.cache_write_input_tokens if last else None,
+        reasoning_tokens=last.reasoning_tokens if last else None,
+        cost_nanousd=summary.cost_nanousd,
+        finish_reason=last.finish_reason if last else None,
+        error_code=summary.error_code,
+        error_message=detail.error_message,
+        elsewhere=summary.status is RunStatus.RUNNING,
+    )
