@@ -96,7 +96,7 @@ def test_one_token_is_priced_to_the_nano_dollar() -> None:
 
 
 def test_a_dated_price_holds_from_its_first_day_in_utc() -> None:
-    # o3: 10 / 40 until 2025-06-09, 2 / 8 from 2025-06-10 (https://openai.com/api/pricing at the time).
+    # o3: 10 / 40 until 2025-06-09, 2 / 8 from 2025-06-10.
     million = usage(1_000_000, 1_000_000)
     assert dollars(openai("o3", million, at=datetime(2025, 6, 9, 23, 59, 59, tzinfo=UTC))) == 50
     after = openai("o3", million, at=datetime(2025, 6, 10, tzinfo=UTC))
