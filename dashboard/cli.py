@@ -1,44 +1,45 @@
-"""The `agent-launcher` command."""
+"""The `agent-launcher` command: parses, calls one service, prints. Answers go to stdout, everything else to stderr.
 
-from typing import Annotated
+Exit codes: 0 done, 1 it failed, 2 wrong usage.
+"""
+
+import sys
 
 import typer
 
-from core.errors import OperatorError
-from core.logs import configure_logging
-from core.settings import check_bind_host, load_settings
+from core.errors import AgentLauncherError
+from dashboard.commands import admin, agents, catalogue, runs, secrets, serve
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-@app.callback()
-def root() -> None:
-    """Configure, test, run and cost LLM agents on several providers."""
-
-
-@app.command()
-def up(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only until sign-in exists.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-) -> None:
-    """Starts the dashboard with everything that it needs in this one process."""
-    import uvicorn  # noqa: PLC0415
-
-    from core.services.application import Application  # noqa: PLC0415
-    from dashboard.server import create_app  # noqa: PLC0415
-
-    settings = load_settings()
-    configure_logging(settings)
-    address = host or settings.host
-    check_bind_host(address)
-    application = Application.open(settings, kind="dashboard")
-    uvicorn.run(create_app(application), host=address, port=port or settings.port, log_level="warning")
+app = typer.Typer(
+    name="agent-launcher",
+    help="Configure, test, run and cost LLM agents on several providers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(serve.up)
+app.command("dashboard")(serve.dashboard)
+app.command("run")(runs.run)
+app.add_typer(runs.app, name="runs", help="Find and export stored runs.")
+app.add_typer(agents.app, name="agents", help="List, show, import and export agents.")
+app.command("models")(catalogue.models)
+app.command("usage")(catalogue.usage)
+app.add_typer(secrets.app, name="secrets", help="Stored keys: write-only, sealed with the master key.")
+app.command("backup")(admin.backup)
+app.command("restore")(admin.restore)
+app.command("migrate")(admin.migrate)
+app.command("doctor")(admin.doctor)
+app.command("version")(admin.version)
 
 
 def main() -> None:
-    """The entry point: an error of ours is one clear line on stderr, and exit code 1."""
+    """The entry point: an error of ours is one clear line on stderr, never a trace."""
     try:
         app()
-    except OperatorError as exc:
+    except AgentLauncherError as exc:
         typer.echo(f"agent-launcher: {exc}", err=True)
-        raise SystemExit(1) from None
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more when it flushes stdout at exit.
+        sys.stdout = None
+        sys.exit(0)

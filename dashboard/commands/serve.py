@@ -1,0 +1,62 @@
+"""`up` and `dashboard`: the server."""
+
+from typing import Annotated
+
+import typer
+
+from core.settings import check_bind_host, ensure_data_dir
+from dashboard.commands.session import prepared_settings, stderr
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; loopback only until sign-in exists.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port to listen on.")]
+
+
+def up(host: Host = None, port: Port = None) -> None:
+    """Start the dashboard, with everything that it needs, in this one process."""
+    _serve(host, port, housekeeping=True)
+
+
+def dashboard(host: Host = None, port: Port = None) -> None:
+    """Start the dashboard alone; another process does the housekeeping (folding of roll-ups, orphaned runs)."""
+    _serve(host, port, housekeeping=False)
+
+
+def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
+    settings = prepared_settings(server=True)
+    address, number = host or settings.host, port or settings.port
+    check_bind_host(address)
+    ensure_data_dir(settings)
+    _check_port_is_free(address, number)
+
+    import uvicorn
+
+    from core.services.application import Application
+    from dashboard.server import create_app
+
+    application = Application.open(settings, kind="dashboard")
+    shown = f"[{address}]" if ":" in address else address
+    stderr.print(f"Agent Launcher on http://{shown}:{number}, data in {settings.database_label}. Ctrl+C stops it.")
+    uvicorn.run(
+        create_app(application, housekeeping=housekeeping),
+        host=address,
+        port=number,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+    )
+
+
+def _check_port_is_free(host: str, port: int) -> None:
+    import socket
+
+    from core.errors import SettingsError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise SettingsError(
+                f"Port {port} on {host} cannot be used: {exc.strerror}. Is the dashboard already running there? "
+                f"Choose another with --port, or set AGENT_LAUNCHER_PORT."
+            ) from exc
