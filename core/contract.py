@@ -14,7 +14,8 @@ import binascii
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -43,7 +44,7 @@ MAX_TIMEOUT_SECONDS: Final = 900.0
 
 AgentType = Literal["one-shot", "chat"]
 Role = Literal["user", "assistant"]
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "other"]
 ImageType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
 DocumentType = Literal["application/pdf"]
@@ -58,12 +59,34 @@ def _no_surrogates(text: str) -> str:
     return text
 
 
+def _is_endpoint(url: str) -> str:
+    # It is stored, shown and logged, so it may hold no secret.
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise ValueError("is not an address like https://host/v1") from exc
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or port == 0
+        or not url.isprintable()
+        or " " in url
+    ):
+        raise ValueError("is not an address like https://host/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("has a user name or password in it; give the key as api_key instead")
+    return _no_surrogates(url)
+
+
 Text = Annotated[str, AfterValidator(_no_surrogates)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
+StopText = Annotated[Text, Field(min_length=1, max_length=200)]
+_KEY_REFERENCE: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|arn:aws[a-z-]*:secretsmanager:[!-~]+)$"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Message(_Model):
@@ -89,9 +112,11 @@ class Attachment(_Model):
     @model_validator(mode="after")
     def _data_is_base64(self) -> Self:
         try:
-            base64.b64decode(self.data, validate=True)
+            size = len(base64.b64decode(self.data, validate=True))
         except (binascii.Error, ValueError) as exc:
             raise ValueError("data is not standard base64") from exc
+        if size > MAX_ATTACHMENT_BYTES:
+            raise ValueError(f"data has {size} bytes; the limit is {MAX_ATTACHMENT_BYTES}")
         return self
 
 
@@ -125,12 +150,10 @@ class AgentRequest(_Model):
     # Additions.
     messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] | None = None
     attachments: Annotated[list[Attachment], Field(max_length=MAX_ATTACHMENTS)] | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2_000)] | None = None
-    api_key_ref: Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|arn:aws[a-z-]*:secretsmanager:.+)$")] | None = (
-        None
-    )
+    base_url: Annotated[str, Field(max_length=2_000), AfterValidator(_is_endpoint)] | None = None
+    api_key_ref: Annotated[str, Field(pattern=_KEY_REFERENCE, max_length=2_000)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    stop: Annotated[list[Annotated[Text, Field(min_length=1, max_length=200)]], Field(max_length=4)] | None = None
+    stop: Annotated[list[StopText], Field(max_length=4)] | None = None
     seed: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | None = None
     response_schema: dict[str, JsonValue] | None = None
     reasoning_effort: ReasoningEffort | None = None
@@ -143,7 +166,7 @@ class AgentRequest(_Model):
         match self.agent_type:
             case "one-shot":
                 if self.messages:
-                    raise ValueError("messages belong to agent_type 'chat'; a 'one-shot' request has a prompt only")
+                    raise ValueError("messages belong to agent_type 'chat'; a 'one-shot' request has none")
                 if not has_prompt:
                     raise ValueError("prompt is empty: say what the model should answer")
             case "chat":
@@ -161,7 +184,7 @@ class AgentRequest(_Model):
             try:
                 size = len(json.dumps(value, ensure_ascii=False).encode())
             except (UnicodeEncodeError, RecursionError) as exc:
-                raise ValueError(f"{name} is not JSON that can be sent: nested too deep, or not Unicode") from exc
+                raise ValueError(f"{name} cannot be sent as JSON: nested too deep, or not Unicode") from exc
             if size > MAX_CONTEXT_BYTES:
                 raise ValueError(f"{name} has {size} bytes of JSON; the limit is {MAX_CONTEXT_BYTES}")
         return self
@@ -180,7 +203,7 @@ class AgentRequest(_Model):
         return self.model_dump(mode="json", exclude_none=True, exclude={"api_key"})
 
     def turns(self) -> list[Message]:
-        """The conversation for the model, oldest first; the last one is the user's, with the context in it."""
+        """The conversation for the model, oldest first; the last is the user's, with the context in it."""
         turns = list(self.messages or ())
         text = self.prompt
         if not text or not text.strip():
@@ -221,7 +244,7 @@ class TokenUsage(_Model):
 class Metadata(_Model):
     """What the answer says about the request. The first four are the original document's."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     agent_type: AgentType = "one-shot"
     agent_name: str | None = None
@@ -239,7 +262,7 @@ class ErrorBody(_Model):
             refused.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     code: ErrorCode
     message: str
@@ -264,14 +287,14 @@ class ErrorBody(_Model):
 
 
 class AgentResponse(_Model):
-    """What came back. `error` is set on a failure; `response` then holds what was received before it, if anything.
+    """What came back. `error` is set on a failure; `response` then holds what came before it, if anything.
 
     Attributes:
         execution_time_seconds: From accepting the request to the last byte, on the backend's clock.
         time_to_first_token_seconds: To the first text; unset when the answer was not streamed.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     response: str | None = None
     provider: str
@@ -307,11 +330,12 @@ def parse_request(payload: object, *, providers: Collection[str]) -> AgentReques
     """
     if not isinstance(payload, Mapping):
         raise InvalidRequest(f"The request must be a JSON object, not {type(payload).__name__}.")
-    provider = payload.get("provider")
+    fields = dict(cast(Mapping[object, object], payload))
+    provider = fields.get("provider")
     if isinstance(provider, str) and provider not in providers:
         raise UnknownProvider(invalid_provider_message(provider, providers))
     try:
-        return AgentRequest.model_validate(dict(payload))
+        return AgentRequest.model_validate(fields)
     except ValidationError as exc:
         raise InvalidRequest(_describe(exc)) from None
     except RecursionError:
@@ -324,10 +348,13 @@ def invalid_provider_message(provider: str, providers: Collection[str]) -> str:
     return f"Invalid provider: {provider[:100]!r}. Use one of {known}: names are case-sensitive."
 
 
+_MAX_SHOWN_CHARS: Final = 100
+
+
 def _describe(exc: ValidationError) -> str:
     lines: list[str] = []
     for fault in exc.errors(include_url=False, include_input=False, include_context=False):
-        where = ".".join(str(part) for part in fault["loc"])
+        where = _shown(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
             lines.append(
                 f"unknown field {where!r} (this is contract {CONTRACT_VERSION}; "
@@ -350,6 +377,13 @@ def error_response(error: InvocationError, *, provider: object, model: object) -
         contract_version=CONTRACT_VERSION,
         error=ErrorBody.of(error),
     )
+
+
+def _shown(name: str) -> str:
+    # A field's name is the caller's text too: it may be endless, or hold what no log can take.
+    if len(name) > _MAX_SHOWN_CHARS:
+        name = f"{name[:_MAX_SHOWN_CHARS]}..."
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def utc_now() -> datetime:

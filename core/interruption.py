@@ -38,7 +38,9 @@ class CancelToken:
             callback()
 
     def add(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Has `callback` called when the token is pressed, at once if it already was; returns what takes it back.
+        """Has `callback` called when the token is pressed, at once if it already was.
+
+        Returns what takes it back.
 
         The callback must not raise and must be safe to call from another thread, also shortly after it was
         taken back.

@@ -241,7 +241,8 @@ def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
         return
     if missing := used & rule.without:
         raise InvalidRequest(
-            f"The model {request.model_name} does not take {_names(missing)}. Leave it out, or choose another model."
+            f"The model {request.model_name} does not take {_names(missing)}. "
+            "Leave it out, or choose another model."
         )
     if request.reasoning_effort != "none" and (missing := used & rule.without_while_reasoning):
         raise InvalidRequest(
@@ -284,8 +285,8 @@ def resolve_api_key(
     if key:
         return _sendable(key)
     raise MissingApiKey(
-        f"API key required for {spec.name}. Add one under Settings > Credentials, or set {spec.api_key_variable}. "
-        "The DEMO provider works without a key."
+        f"API key required for {spec.name}. Add one under Settings > Credentials, or set "
+        f"{spec.api_key_variable}. The DEMO provider works without a key."
     )
 
 
@@ -314,8 +315,8 @@ def _sendable(key: str) -> str:
     if key.isascii() and key.isprintable() and " " not in key:
         return key
     raise InvalidRequest(
-        "The API key has a character that cannot be sent (a blank, a line break, a letter that is not ASCII). "
-        "Copy the key again."
+        "The API key has a character that cannot be sent (a blank, a line break, a letter that is not "
+        "ASCII). Copy the key again."
     )
 
 

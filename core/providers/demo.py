@@ -20,6 +20,7 @@ from core.contract import AgentRequest, FinishReason, TokenUsage
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.registry import DEMO
+from core.providers.wire import as_list, as_object
 
 CHARS_PER_TOKEN: Final = 4
 """The usual rule of thumb for English; the demo has no tokenizer."""
@@ -176,17 +177,20 @@ def _answer(request: AgentRequest, script: _Script) -> tuple[str, FinishReason]:
 
 
 def _example_of(schema: object, *, depth: int) -> object:
-    if not isinstance(schema, dict) or depth > 20:
+    node = as_object(schema)
+    if node is None or depth > 20:
         return None
-    if "enum" in schema:
-        return schema["enum"][0] if schema["enum"] else None
-    match schema.get("type"):
+    if choices := as_list(node.get("enum")):
+        return choices[0]
+    kind = node.get("type")
+    if kinds := as_list(kind):
+        kind = kinds[0]  # ["string", "null"]
+    match kind:
         case "object":
-            properties = schema.get("properties")
-            names = properties if isinstance(properties, dict) else {}
-            return {name: _example_of(part, depth=depth + 1) for name, part in names.items()}
+            properties = as_object(node.get("properties")) or {}
+            return {name: _example_of(part, depth=depth + 1) for name, part in properties.items()}
         case "array":
-            return [_example_of(schema.get("items"), depth=depth + 1)]
+            return [_example_of(node.get("items"), depth=depth + 1)]
         case "integer":
             return 1
         case "number":

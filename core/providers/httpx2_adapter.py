@@ -1,4 +1,4 @@
-"""Our HTTP (`core.providers.http`) as the transport of an httpx2 client, for the SDKs that are built on httpx2."""
+"""Our HTTP (`core.providers.http`) as the transport of an httpx2 client, for SDKs that are built on it."""
 
 from collections.abc import Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -36,7 +36,7 @@ class _Adapter(httpx2.BaseTransport):
 
 
 def build_client() -> httpx2.Client:
-    """A client to give to an SDK, to be shared by its keys and base URLs: it follows no redirect and keeps no cookie."""
+    """A client to give to an SDK, shared by its keys and addresses; no redirects, no cookies."""
     return httpx2.Client(
         transport=_Adapter(),
         timeout=None,

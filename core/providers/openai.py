@@ -36,7 +36,6 @@ from core.errors import (
     ContextLengthExceeded,
     InvalidRequest,
     InvocationError,
-    ModelNotFound,
     ProviderUnavailable,
     RateLimited,
 )
@@ -140,6 +139,7 @@ class OpenAIProvider:
 
         from core.providers.httpx2_adapter import build_client
 
+        redaction.remember(key)
         if self._http is None:
             self._http = build_client()
         try:
@@ -232,7 +232,8 @@ class _Call:
         """The error for a success status with a body that is no answer."""
         kind = response.headers.get("content-type", "no content type")[:100]
         return BadProviderResponse(
-            f"The answer of {OPENAI.name} {what}. Check that the base URL leads to a chat completions API, then try again.",
+            f"The answer of {OPENAI.name} {what}. Check that the base URL leads to a chat completions API, "
+            "then try again.",
             detail=f"content-type: {kind}",
             provider_status=response.status_code,
             request_id=request_id(response),
@@ -241,7 +242,8 @@ class _Call:
     def cut(self, response: "httpx2.Response") -> BadProviderResponse:
         """The error for a stream that stopped before its end mark."""
         return BadProviderResponse(
-            f"The stream of {OPENAI.name} ended before the answer did: what was received is incomplete. Try again.",
+            f"The stream of {OPENAI.name} ended before the answer did: what was received is incomplete. "
+            "Try again.",
             provider_status=response.status_code,
             request_id=request_id(response),
         )
@@ -268,8 +270,8 @@ class _Call:
         code, kind = body.get("code"), body.get("type")
         if code == "context_length_exceeded":
             return ContextLengthExceeded(
-                f"Prompt and answer do not fit the context window of {self.model}. Shorten the prompt or the chat, ask "
-                "for fewer max_tokens, or choose a model with a larger window."
+                f"Prompt and answer do not fit the context window of {self.model}. Shorten the prompt or the "
+                "chat, ask for fewer max_tokens, or choose a model with a larger window."
             )
         if code in _FILTER_CODES:
             return ContentFiltered(
@@ -277,8 +279,8 @@ class _Call:
             )
         if code in _QUOTA_CODES or kind in _QUOTA_CODES:
             return RateLimited(
-                f"The {OPENAI.name} account of this key has no quota left. Add credit or raise the limit with the vendor; "
-                "to try again will not help.",
+                f"The {OPENAI.name} account of this key has no quota left. Add credit or raise the limit "
+                "with the vendor; to try again will not help.",
                 retryable=False,
             )
         if code == "model_not_found":
@@ -330,7 +332,7 @@ def request_id(response: "httpx2.Response") -> str | None:
 def render(request: AgentRequest, *, stream: bool) -> dict[str, Any]:
     """The body of a chat completion request: only what the contract request sets."""
     rule = OPENAI.rule_for(request.model_name, base_url=request.base_url)
-    names = rule.names if rule is not None else {}
+    names: Mapping[Feature, str] = rule.names if rule is not None else {}
     body: dict[str, Any] = {"model": request.model_name, "messages": _messages(request)}
     for feature, value in (
         (Feature.MAX_TOKENS, request.max_tokens),
@@ -384,8 +386,8 @@ def _json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 _STRICT_MAX_DEPTH: Final = 10
 _NOT_IN_STRICT: Final = frozenset(
-    {"allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties",
-     "unevaluatedProperties", "propertyNames", "contains", "uniqueItems", "prefixItems"}
+    {"allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
+     "patternProperties", "unevaluatedProperties", "propertyNames", "contains", "uniqueItems", "prefixItems"}
 )  # fmt: skip
 
 

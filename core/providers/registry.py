@@ -1,4 +1,4 @@
-"""The providers, as rows of data; a provider's module, and with it its SDK, is imported when it is first used.
+"""The providers, as rows of data; a provider's module, and so its SDK, is imported when it is first used.
 
 A package can add a provider by an entry point in the group `agent_launcher.providers` whose object is a
 `ProviderSpec`. Nothing here is edited for that.
@@ -22,7 +22,7 @@ DEMO: Final = ProviderSpec(
     features=frozenset(Feature) - {Feature.BASE_URL},
     default_model="demo-echo",
     color="#7a7f8a",
-    description="An offline demo model: deterministic text made from the prompt, no key, no network, no cost.",
+    description="An offline demo model: text made from the prompt, without key, network or cost.",
     offline=True,
     models=(
         ModelInfo("demo-echo", "Answers at once", 128_000),
@@ -49,7 +49,10 @@ _OPENAI_MODELS: Final = (
     ),
     ModelRule(
         # These cannot switch reasoning off.
-        pattern=r"(openai/|ft:)?(gpt-5(-(pro|mini|nano|codex).*)?(-20\d\d.*)?|gpt-.*-(pro|codex).*|o1-pro.*|o[134](-20.*)?|o4-mini.*)",
+        pattern=(
+            r"(openai/|ft:)?(gpt-5(-(pro|mini|nano|codex).*)?(-20\d\d.*)?|gpt-.*-(pro|codex).*"
+            r"|o[134](-20.*)?|o1-pro.*|o4-mini.*)"
+        ),
         without=_SAMPLING | {Feature.STOP},
         names=_MAX_COMPLETION_TOKENS,
     ),
@@ -98,8 +101,10 @@ OPENAI: Final = ProviderSpec(
     key_help="platform.openai.com > API keys",
     model_rules=_OPENAI_MODELS,
     not_for_chat=(
-        r"(text-|omni-|ft:)?(embedding|moderation|davinci|babbage|curie|ada).*|(whisper|tts|dall-e|sora|computer-use)-?.*"
-        r"|gpt-(image|audio|realtime|live|transcribe).*|.*-(transcribe|tts|realtime|audio|image|instruct)(-.*)?"
+        r"(text-|omni-|ft:)?(embedding|moderation|davinci|babbage|curie|ada).*"
+        r"|(whisper|tts|dall-e|sora|computer-use)-?.*"
+        r"|gpt-(image|audio|realtime|live|transcribe).*"
+        r"|.*-(transcribe|tts|realtime|audio|image|instruct)(-.*)?"
     ),
 )
 

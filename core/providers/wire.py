@@ -1,4 +1,4 @@
-"""What the vendors' wire formats have in common: JSON, server-sent events, token counts, statuses and `Retry-After`."""
+"""What the vendors' wire formats have in common: JSON, events, token counts, statuses and `Retry-After`."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from core.errors import (
 
 MAX_SAID_CHARS: Final = 300
 MAX_TOKENS: Final = 2**53
-"""More than this no model reads; a larger count is a vendor's mistake, and would not fit a database integer."""
+"""More than this no model reads; a larger count is a mistake, and would not fit a database integer."""
 
 
 def as_object(value: object) -> dict[str, object] | None:
@@ -63,7 +63,7 @@ def decode(data: bytes) -> object:
 
 
 def mend(text: str) -> str:
-    r"""`text` as valid Unicode: JSON can name half of a character (`"\ud83d"`), which nothing can store or send."""
+    r"""`text` as valid Unicode: JSON can name half of a character (`"\ud83d"`), which nothing can store."""
     if text.isascii():
         return text
     try:
@@ -133,7 +133,7 @@ def read_events(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """What the vendor asks us to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date (RFC 9110)."""
+    """The wait that the vendor asks for: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date."""
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
@@ -191,23 +191,24 @@ def error_for_status(
     match status:
         case 401 if not key_given:
             return AuthenticationFailed(
-                f"The server wants an API key (401) and none was sent. Give the {provider} agent a credential; the "
-                "environment's key is not sent to a base URL that a request names."
+                f"The server wants an API key (401) and none was sent. Give the {provider} agent a "
+                "credential; the environment's key is not sent to a base URL that a request names."
             )
         case 401:
             return AuthenticationFailed(
-                f"{provider} does not accept the API key (401). Check it under Settings > Credentials, and that it "
-                "belongs to this endpoint."
+                f"{provider} does not accept the API key (401). Check it under Settings > Credentials, and "
+                "that it belongs to this endpoint."
             )
         case 403:
             return PermissionDenied(
-                f"{provider} does not allow {subject} with this key (403). Check the key's permissions and project."
+                f"{provider} does not allow {subject} with this key (403). Check the key's permissions and "
+                "project."
             )
         case 404:
             what = f"the model {model}" if model else "this address"
             return ModelNotFound(
-                f"{provider} does not know {what}, or not for this key (404). Check the model's name, and that the base "
-                f"URL is complete (it often ends in /v1).{said}"
+                f"{provider} does not know {what}, or not for this key (404). Check the model's name, and "
+                f"that the base URL is complete (it often ends in /v1).{said}"
             )
         case 408:
             return ProviderTimeout(f"{provider} gave up waiting for {subject} (408). Try again.")
@@ -215,11 +216,13 @@ def error_for_status(
             return ProviderUnavailable(f"{provider} could not take {subject} just now ({status}). Try again.")
         case 413:
             return InvalidRequest(
-                f"{provider} refused {subject} because it is too large (413). Send less text, or smaller attachments."
+                f"{provider} refused {subject} because it is too large (413). Send less text, or smaller "
+                "attachments."
             )
         case 429:
             return RateLimited(
-                f"{provider} takes no more requests or tokens for now (429). Try again later, or ask for less."
+                f"{provider} takes no more requests or tokens for now (429). Try again later, or ask for "
+                "less."
             )
         case _ if 300 <= status < 400:
             return BadProviderResponse(
