@@ -27,8 +27,8 @@ test: setup-dev ## Run every test; browser, Postgres and Node are found or insta
 	@$(BIN)/pytest $(ARGS)
 
 check: setup-dev ## Format, lint, types, import contracts
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --output-format concise .
+	$(BIN)/ruff check --output-format concise .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 
