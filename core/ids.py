@@ -1,7 +1,7 @@
 """Ids: UUID version 7 (RFC 9562), so that an id sorts by the time at which it was made.
 
-The 12 bits after the millisecond hold the fraction of it (RFC 9562, section 6.2, method 3), so ids of one process rise
-even within a millisecond; the other 62 bits are random.
+The 12 bits after the millisecond hold the fraction of it (RFC 9562, section 6.2, method 3), so ids of one
+process rise even within a millisecond; the other 62 bits are random.
 """
 
 import os
@@ -24,7 +24,7 @@ _last_tick = 0
 def uuid7(at: datetime | None = None) -> UUID:
     """A new id, of now or of a given moment.
 
-    Ids made without `at` rise within the process, unless the system's clock is set back by more than a second.
+    Ids made without `at` rise within the process, unless the system's clock is set back by over a second.
     """
     tick = _next_tick() if at is None else _tick(_nanoseconds(at))
     milliseconds, fraction = divmod(tick, _FRACTIONS)
