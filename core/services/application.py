@@ -16,7 +16,7 @@ from core.services.presence import Presence
 from core.services.prices import PriceService
 from core.services.runs import RunService
 from core.services.usage import UsageService
-from core.settings import Settings
+from core.settings import Settings, ensure_data_dir
 from core.storage.store import Store
 
 
@@ -48,6 +48,7 @@ class Application:
         Raises:
             StoreError: The database cannot be used; the text says what to do.
         """
+        ensure_data_dir(settings)
         store = Store.open(settings.database_url)
         vault = Vault(settings, secrets_exist=store.credentials.any_sealed)
         credentials = CredentialService(store, vault)

@@ -24,17 +24,31 @@ def list_agents(
     if as_json:
         print_json(
             [
-                {"id": a.id, "name": a.name, "description": a.description, "version": a.version.number, "config": dict(a.version.config)}
+                {
+                    "id": a.id,
+                    "name": a.name,
+                    "description": a.description,
+                    "version": a.version.number,
+                    "config": dict(a.version.config),
+                }
                 for a in agents
             ]
         )
         return
     rows = [
-        (a.name, str(a.version.config["provider"]), str(a.version.config["model_name"]), str(a.version.number), a.description)
+        (
+            a.name,
+            str(a.version.config["provider"]),
+            str(a.version.config["model_name"]),
+            str(a.version.number),
+            a.description,
+        )
         for a in agents
     ]
     empty = "No agents yet. Create one on the Agents page, or with `agent-launcher agents import FILE`."
-    print_table(("agent", "provider", "model", "version", "description"), rows, right=("version",), empty=empty)
+    print_table(
+        ("agent", "provider", "model", "version", "description"), rows, right=("version",), empty=empty
+    )
 
 
 @app.command("show")
@@ -48,7 +62,9 @@ def show(agent: Annotated[str, typer.Argument(help="Its name or id.")]) -> None:
 @app.command("export")
 def export(
     agent: Annotated[list[str] | None, typer.Argument(help="Names or ids; all if none.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; standard output if none.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; standard output if none.")
+    ] = None,
 ) -> None:
     """Export agents as YAML. The file holds no key, only the name of the credential."""
     with open_application() as application:
@@ -70,6 +86,10 @@ def import_file(file: Annotated[Path, typer.Argument(help="A YAML file; '-' read
         raise InvalidInput(f"{file} cannot be read: {exc}") from exc
     with open_application() as application:
         report = application.agents.import_yaml(LOCAL, text)
-    for word, names in (("created", report.created), ("updated", report.updated), ("unchanged", report.unchanged)):
+    for word, names in (
+        ("created", report.created),
+        ("updated", report.updated),
+        ("unchanged", report.unchanged),
+    ):
         for name in names:
             typer.echo(f"{word:>9}  {name}")

@@ -13,7 +13,9 @@ from dashboard.commands.session import open_application, print_json, print_table
 
 def models(
     provider: Annotated[str | None, typer.Option(help="Only this provider's.")] = None,
-    live: Annotated[bool, typer.Option(help="Ask the vendor for its own list, with the key that would serve.")] = False,
+    live: Annotated[
+        bool, typer.Option(help="Ask the vendor for its own list, with the key that would serve.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List models with their prices, US dollars per million tokens."""
@@ -55,7 +57,12 @@ def models(
         for name, model, price in listed
     ]
     columns = ("provider", "model", "input $/Mtok", "output $/Mtok", "context")
-    print_table(columns, rows, right=columns[2:], empty="No models are known for this provider; --live asks the vendor.")
+    print_table(
+        columns,
+        rows,
+        right=columns[2:],
+        empty="No models are known for this provider; --live asks the vendor.",
+    )
 
 
 def usage(

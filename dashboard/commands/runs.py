@@ -29,23 +29,39 @@ app = typer.Typer(no_args_is_help=True)
 
 def run(
     agent: Annotated[str | None, typer.Option(help="A stored agent, by name or id.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Instead of an agent: the provider, such as DEMO or OPENAI.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Instead of an agent: the provider, such as DEMO or OPENAI.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="With --provider: the model.")] = None,
     prompt: Annotated[str | None, typer.Option(help="The prompt; '-' or none reads standard input.")] = None,
     system: Annotated[str | None, typer.Option(help="The system prompt; replaces the agent's.")] = None,
-    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A {{variable}}'s value; repeatable.")] = None,
-    context: Annotated[str | None, typer.Option(help="A JSON object, or @FILE; replaces the agent's.")] = None,
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A {{variable}}'s value; repeatable.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="A JSON object, or @FILE; replaces the agent's.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer, in tokens.")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0, max=2, help="Where the model takes one.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="A server that speaks the provider's protocol.")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.001, max=900, help="Seconds for the whole run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the contract's response, with run_id and cost_usd.")] = False,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=2, help="Where the model takes one.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="A server that speaks the provider's protocol.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, max=900, help="Seconds for the whole run.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the contract's response, with run_id and cost_usd.")
+    ] = False,
 ) -> None:
     """Run a prompt, and store what it did and what it cost. Streams the answer, unless --json."""
     if bool(agent) == bool(provider):
         raise typer.BadParameter("give either --agent, or --provider with --model")
     if provider and not model:
-        raise typer.BadParameter("--provider needs --model; `agent-launcher models --provider ...` lists them")
+        raise typer.BadParameter(
+            "--provider needs --model; `agent-launcher models --provider ...` lists them"
+        )
     if agent and (model or base_url):
         raise typer.BadParameter("--model and --base-url go with --provider: the agent has its own")
     overrides = {
@@ -59,7 +75,9 @@ def run(
     variables = dict(_pair(text) for text in var or ())
     with open_application() as application:
         try:
-            spec = _spec(application, agent, provider, model, overrides, _prompt(prompt, needed=not agent), variables)
+            spec = _spec(
+                application, agent, provider, model, overrides, _prompt(prompt, needed=not agent), variables
+            )
             live = application.runs.start(LOCAL, spec)
         except AgentLauncherError as exc:
             _refuse(exc, provider=provider, model=model, as_json=as_json)
@@ -235,12 +253,19 @@ def list_runs(
             run.provider,
             run.model,
             formatting.duration(run.latency_us),
-            formatting.count(None if run.input_tokens is None else run.input_tokens + (run.output_tokens or 0)),
+            formatting.count(
+                None if run.input_tokens is None else run.input_tokens + (run.output_tokens or 0)
+            ),
             formatting.money(run.cost_nanousd),
         )
         for run in page.runs
     ]
-    print_table(columns, rows, right=("latency", "tokens", "cost"), empty="No runs match. `agent-launcher run` makes one.")
+    print_table(
+        columns,
+        rows,
+        right=("latency", "tokens", "cost"),
+        empty="No runs match. `agent-launcher run` makes one.",
+    )
     if page.next_cursor:
         stderr.print(f"The newest {limit}; --limit shows more, `runs export` has all.")
 
@@ -279,7 +304,9 @@ def show_run(
         typer.echo(f"{name:>8}  {value}")
     for attempt in detail.attempts:
         outcome = attempt.error_code or attempt.status.value
-        typer.echo(f"{'attempt':>8}  {attempt.ordinal} on {attempt.backend.value}: {outcome}, {formatting.duration(attempt.latency_us)}")
+        typer.echo(
+            f"{'attempt':>8}  {attempt.ordinal} on {attempt.backend.value}: {outcome}, {formatting.duration(attempt.latency_us)}"
+        )
     if detail.error_message:
         typer.echo(f"{'error':>8}  {detail.error_message}")
     typer.echo(f"\nPrompt\n{detail.request.get('prompt') or ''}\n\nAnswer\n{detail.response or ''}")
@@ -287,7 +314,9 @@ def show_run(
 
 @app.command("export")
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; standard output if none.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; standard output if none.")
+    ] = None,
     form: Annotated[ExportFormat, typer.Option("--format", help="csv or jsonl.")] = "csv",
     since: Since = None,
     until: Until = None,
@@ -306,7 +335,11 @@ def export(
         with target, Progress(console=stderr, transient=True) as progress:
             task = progress.add_task("Exporting runs", total=total)
             pieces = export_runs(
-                application.runs, LOCAL, run_filter, form=form, on_progress=lambda done: progress.update(task, completed=done)
+                application.runs,
+                LOCAL,
+                run_filter,
+                form=form,
+                on_progress=lambda done: progress.update(task, completed=done),
             )
             for piece in pieces:
                 target.write(piece)

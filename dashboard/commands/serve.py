@@ -35,7 +35,9 @@ def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
 
     application = Application.open(settings, kind="dashboard")
     shown = f"[{address}]" if ":" in address else address
-    stderr.print(f"Agent Launcher on http://{shown}:{number}, data in {settings.database_label}. Ctrl+C stops it.")
+    stderr.print(
+        f"Agent Launcher on http://{shown}:{number}, data in {settings.database_label}. Ctrl+C stops it."
+    )
     uvicorn.run(
         create_app(application, housekeeping=housekeeping),
         host=address,

@@ -54,7 +54,9 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), empty: str) -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), empty: str
+) -> None:
     """A table on stdout as wide as it needs to be when piped; `empty` to stderr when there are no rows."""
     if not rows:
         stderr.print(empty)
@@ -62,7 +64,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right)
+        table.add_column(
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right
+        )
     for row in rows:
         # A prompt may hold what rich takes for markup.
         table.add_row(*(cell.replace("[", "\\[") for cell in row))

@@ -17,5 +17,7 @@ def moment(text: str | None, option: str, now: datetime) -> datetime | None:
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise typer.BadParameter(f"{option} takes a date (2026-11-01), a time (2026-11-01T12:00) or an age (30m, 24h, 7d)") from None
+        raise typer.BadParameter(
+            f"{option} takes a date (2026-11-01), a time (2026-11-01T12:00) or an age (30m, 24h, 7d)"
+        ) from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -1,0 +1,89 @@
+"""`backup`, `restore`, `migrate`, `doctor`, `version`."""
+
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import InvalidInput
+from core.services.principal import LOCAL
+from dashboard.commands.session import open_application, prepared_settings, print_json, stderr
+
+
+def backup(
+    output: Annotated[Path, typer.Argument(help="The file to write; must not exist yet.")],
+) -> None:
+    """Back up the whole database into one file, and verify it. The master key is not in it: keep that apart."""
+    with open_application() as application:
+        report = application.store.backup(output)
+        key = application.vault.describe()
+    stderr.print(f"{report.rows:,} rows in {output}, verified. SHA-256 {report.sha256}", markup=False)
+    stderr.print(
+        f"Not in the backup: the master key ({key}). Without it the stored keys cannot be read.", markup=False
+    )
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Replace what the database holds now, without asking.")
+    ] = False,
+) -> None:
+    """Restore a backup into the configured database, verified before anything is replaced."""
+    from core.settings import ensure_data_dir
+    from core.storage.store import Store
+
+    settings = prepared_settings()
+    ensure_data_dir(settings)
+    if not file.is_file():
+        raise InvalidInput(f"There is no file {file}.")
+    if not yes:
+        typer.confirm(
+            f"Replace everything in {settings.database_label} with this backup?", abort=True, err=True
+        )
+    report = Store.restore(file, settings.database_url)
+    stderr.print(f"{report.rows:,} rows restored into {settings.database_label}, verified.", markup=False)
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    from core.settings import ensure_data_dir
+    from core.storage.store import Store
+
+    settings = prepared_settings()
+    ensure_data_dir(settings)
+    applied = Store.migrate(settings.database_url)
+    for revision in applied:
+        typer.echo(revision)
+    done = "The schema is up to date." if not applied else f"{len(applied)} migration(s) applied."
+    stderr.print(done, markup=False)
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Look at everything that this installation needs; exit code 1 if something is broken. Sends nothing."""
+    from core.services.health import Verdict
+
+    with open_application() as application:
+        checks = application.health.checks(LOCAL)
+    if as_json:
+        print_json(
+            [
+                {"name": c.name, "verdict": c.verdict.value, "detail": c.detail, "remedy": c.remedy}
+                for c in checks
+            ]
+        )
+    else:
+        marks = {Verdict.OK: "ok", Verdict.WARNING: "warn", Verdict.FAILED: "FAIL"}
+        for check in checks:
+            typer.echo(f"{marks[check.verdict]:>4}  {check.name}: {check.detail}")
+            if check.remedy:
+                typer.echo(f"      {check.remedy}")
+    raise typer.Exit(1 if any(check.verdict is Verdict.FAILED for check in checks) else 0)
+
+
+def version() -> None:
+    """Print the version of the program and of the contract."""
+    from core.contract import CONTRACT_VERSION
+
+    typer.echo(f"agent-launcher {installed_version('agent-launcher')} (contract {CONTRACT_VERSION})")
