@@ -27,7 +27,10 @@ _BODY = json.dumps(
             {
                 "index": 0,
                 "finish_reason": "stop",
-                "message": {"role": "assistant", "content": "The quick brown fox jumps over the lazy dog. " * 6},
+                "message": {
+                    "role": "assistant",
+                    "content": "The quick brown fox jumps over the lazy dog. " * 6,
+                },
             }
         ],
         "usage": _USAGE,
@@ -55,20 +58,28 @@ def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-_STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-bench\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+_STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-bench\r\ntransfer-encoding: chunked\r\n\r\n"
 _FIRST = _chunked(_event({"role": "assistant", "content": ""}) + _event({"content": "Hello"}))
 # Each piece differs: litellm takes a repeated chunk for a model in a loop, and raises.
 _PIECES = [_chunked(_event({"content": f" word{number}"})) for number in range(499)]
-_LAST = _chunked(
-    _event({}, "stop")
-    + b"data: "
-    + json.dumps(
-        {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1, "model": _MODEL, "choices": [], "usage": _USAGE}
-    ).encode()
-    + b"\n\ndata: [DONE]\n\n"
-) + b"0\r\n\r\n"
+_LAST = (
+    _chunked(
+        _event({}, "stop")
+        + b"data: "
+        + json.dumps(
+            {
+                "id": "chatcmpl-bench",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": _MODEL,
+                "choices": [],
+                "usage": _USAGE,
+            }
+        ).encode()
+        + b"\n\ndata: [DONE]\n\n"
+    )
+    + b"0\r\n\r\n"
+)
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

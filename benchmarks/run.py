@@ -58,7 +58,13 @@ class Mode:
 
 
 MODES = (
-    Mode("complete", "One call after another", 400, (RAW, RUN, LITE, PYDANTIC_AI), ("cpu_ms_per_call", "calls_per_second")),
+    Mode(
+        "complete",
+        "One call after another",
+        400,
+        (RAW, RUN, LITE, PYDANTIC_AI),
+        ("cpu_ms_per_call", "calls_per_second"),
+    ),
     Mode(
         "complete32",
         "32 at a time",
@@ -66,18 +72,45 @@ MODES = (
         (RAW, RAW_ASYNC, RAW_AIOHTTP, RUN, LITE, PYDANTIC_AI),
         ("calls_per_second", "cpu_ms_per_call"),
     ),
-    Mode("stream", "A stream of 500 chunks, one after another", 40, (RAW, RUN, LITE, PYDANTIC_AI), ("cpu_ms_per_call", "first_token_ms")),
-    Mode("stream32", "Streams of 500 chunks, 32 at a time", 160, (RAW, RUN, LITE, PYDANTIC_AI), ("calls_per_second", "cpu_ms_per_call")),
-    Mode("stream", "First token of a model that takes 200 ms to its first byte", 20, (RAW, RUN), ("first_token_ms",), "/d200"),
+    Mode(
+        "stream",
+        "A stream of 500 chunks, one after another",
+        40,
+        (RAW, RUN, LITE, PYDANTIC_AI),
+        ("cpu_ms_per_call", "first_token_ms"),
+    ),
+    Mode(
+        "stream32",
+        "Streams of 500 chunks, 32 at a time",
+        160,
+        (RAW, RUN, LITE, PYDANTIC_AI),
+        ("calls_per_second", "cpu_ms_per_call"),
+    ),
+    Mode(
+        "stream",
+        "First token of a model that takes 200 ms to its first byte",
+        20,
+        (RAW, RUN),
+        ("first_token_ms",),
+        "/d200",
+    ),
 )
-UNITS = {"cpu_ms_per_call": "CPU ms a call", "calls_per_second": "calls a second", "first_token_ms": "first token ms"}
+UNITS = {
+    "cpu_ms_per_call": "CPU ms a call",
+    "calls_per_second": "calls a second",
+    "first_token_ms": "first token ms",
+}
 
 
 @contextmanager
 def loopback_server() -> Iterator[str]:
     """The base URL of a server that lives as long as the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.loopback"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.loopback"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None and process.stdin is not None
     try:
@@ -93,7 +126,13 @@ def run_once(contender: Contender, mode: Mode, base_url: str) -> dict[str, float
     environment = {key: value for key, value in os.environ.items() if key in kept}
     environment |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONHASHSEED": "0"}
     done = subprocess.run(
-        [str(contender.python), str(CONTENDERS / contender.script), f"{base_url}{mode.path}/v1", contender.mode or mode.name, str(mode.calls)],
+        [
+            str(contender.python),
+            str(CONTENDERS / contender.script),
+            f"{base_url}{mode.path}/v1",
+            contender.mode or mode.name,
+            str(mode.calls),
+        ],
         capture_output=True,
         text=True,
         env=environment,
@@ -113,7 +152,10 @@ def compare(mode: Mode, rounds: int, base_url: str) -> list[str]:
         random.Random(number).shuffle(order)
         for contender in order:
             results[contender.name].append(run_once(contender, mode, base_url))
-            print(f"  {mode.title}: round {number + 1}, {contender.name} {results[contender.name][-1]}", file=sys.stderr)  # noqa: T201
+            print(
+                f"  {mode.title}: round {number + 1}, {contender.name} {results[contender.name][-1]}",
+                file=sys.stderr,
+            )  # noqa: T201
     raw = {key: _median(results[RAW.name], key) for key in mode.figures}
     lines = [f"### {mode.title}", ""]
     lines.append("| | " + " | ".join(f"{UNITS[key]} | of raw" for key in mode.figures) + " |")
@@ -137,7 +179,12 @@ def _median(results: Sequence[dict[str, float]], key: str) -> float:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs; at least 5 for figures that count")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="how often each contender runs; at least 5 for figures that count",
+    )
     parser.add_argument("--only", default="", help="only tables whose title contains this text")
     options = parser.parse_args()
     lines = [

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 IDLE_SECONDS = 10
 
 
-def measure_imports(rounds: int, *, ours: Path, peers: Path, litellm: Path, only: str) -> tuple[str, list[str]]:
+def measure_imports(
+    rounds: int, *, ours: Path, peers: Path, litellm: Path, only: str
+) -> tuple[str, list[str]]:
     """A table of import times in fresh interpreters, that of the bare interpreter taken off."""
     title = "Imports"
     if only.lower() not in title.lower():
@@ -35,7 +37,9 @@ def measure_imports(rounds: int, *, ours: Path, peers: Path, litellm: Path, only
         for name, python, statement in rows:
             times[name].append(_run_seconds(python, statement) - _run_seconds(python, "pass"))
     table = ["| import | ms |", "| --- | --- |"]
-    return title, table + [f"| {name} | {statistics.median(values) * 1_000:.0f} |" for name, values in times.items()]
+    return title, table + [
+        f"| {name} | {statistics.median(values) * 1_000:.0f} |" for name, values in times.items()
+    ]
 
 
 def _run_seconds(python: Path, statement: str) -> float:
@@ -45,7 +49,9 @@ def _run_seconds(python: Path, statement: str) -> float:
     return time.perf_counter() - started
 
 
-def measure_startup(rounds: int, *, ours: Path, peers: Path, litellm: Path, only: str) -> tuple[str, list[str]]:
+def measure_startup(
+    rounds: int, *, ours: Path, peers: Path, litellm: Path, only: str
+) -> tuple[str, list[str]]:
     """A table of start to first page, and memory after a while of idleness, beside an empty Streamlit app."""
     del peers, litellm
     title = "Start and memory"
@@ -61,7 +67,17 @@ def measure_startup(rounds: int, *, ours: Path, peers: Path, litellm: Path, only
             command = [str(ours.parent / "agent-launcher"), "up", "--port", str(port)]
             results["agent-launcher up"].append(_start(command, port, {"AGENT_LAUNCHER_DATA_DIR": str(data)}))
             port = _free_port()
-            command = [str(ours), "-m", "streamlit", "run", str(empty), "--server.port", str(port), "--server.headless", "true"]
+            command = [
+                str(ours),
+                "-m",
+                "streamlit",
+                "run",
+                str(empty),
+                "--server.port",
+                str(port),
+                "--server.headless",
+                "true",
+            ]
             results["an empty Streamlit app"].append(_start(command, port, {}))
     table = ["| | start to first page, s | idle RSS, MiB |", "| --- | --- | --- |"]
     for name, pairs in results.items():
@@ -74,7 +90,12 @@ def measure_startup(rounds: int, *, ours: Path, peers: Path, litellm: Path, only
 def _start(command: list[str], port: int, variables: dict[str, str]) -> tuple[float, float]:
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         while not (_answers(port, "/_stcore/health") and _answers(port, "/")):

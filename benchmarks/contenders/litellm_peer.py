@@ -6,8 +6,17 @@ import litellm
 from harness import THREADS, arguments, measure_threads
 
 base_url, mode, calls = arguments()
-MESSAGES = [{"role": "system", "content": "You are brief."}, {"role": "user", "content": "Tell me about foxes."}]
-FIXED = {"model": "openai/gpt-4o-mini", "messages": MESSAGES, "api_key": "sk-bench", "api_base": base_url, "num_retries": 0}
+MESSAGES = [
+    {"role": "system", "content": "You are brief."},
+    {"role": "user", "content": "Tell me about foxes."},
+]
+FIXED = {
+    "model": "openai/gpt-4o-mini",
+    "messages": MESSAGES,
+    "api_key": "sk-bench",
+    "api_base": base_url,
+    "num_retries": 0,
+}
 
 
 def complete() -> None:

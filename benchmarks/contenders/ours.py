@@ -17,7 +17,9 @@ from core.services.runs import RunSpec  # noqa: E402
 from core.settings import load_settings  # noqa: E402
 
 application = Application.open(load_settings(), kind="bench")
-config = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini", system_prompt="You are brief.", base_url=base_url)
+config = AgentConfig(
+    provider="OPENAI", model_name="gpt-4o-mini", system_prompt="You are brief.", base_url=base_url
+)
 spec = RunSpec(config=config, prompt="Tell me about foxes.", api_key="sk-bench")
 
 

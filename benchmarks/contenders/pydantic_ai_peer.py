@@ -12,7 +12,10 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 base_url, mode, calls = arguments()
 client = AsyncOpenAI(api_key="sk-bench", base_url=base_url, max_retries=0)
-agent = Agent(OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(openai_client=client)), instructions="You are brief.")
+agent = Agent(
+    OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(openai_client=client)),
+    instructions="You are brief.",
+)
 loop = asyncio.new_event_loop()
 if not mode.endswith("32"):
     threading.Thread(target=loop.run_forever, daemon=True).start()

@@ -6,7 +6,10 @@ from harness import THREADS, arguments, measure_async, measure_threads
 from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAI
 
 base_url, mode, calls = arguments()
-MESSAGES = [{"role": "system", "content": "You are brief."}, {"role": "user", "content": "Tell me about foxes."}]
+MESSAGES = [
+    {"role": "system", "content": "You are brief."},
+    {"role": "user", "content": "Tell me about foxes."},
+]
 client = OpenAI(api_key="sk-bench", base_url=base_url, max_retries=0)
 
 
@@ -18,7 +21,9 @@ def complete() -> None:
 def stream() -> float:
     started, first, text = time.perf_counter(), 0.0, []
     options = {"include_usage": True}
-    for chunk in client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options=options):
+    for chunk in client.chat.completions.create(
+        model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options=options
+    ):
         if chunk.choices and chunk.choices[0].delta.content:
             first = first or time.perf_counter() - started
             text.append(chunk.choices[0].delta.content)
@@ -28,7 +33,9 @@ def stream() -> float:
 
 def asynchronous(aiohttp: bool) -> None:
     if aiohttp:
-        other = AsyncOpenAI(api_key="sk-bench", base_url=base_url, max_retries=0, http_client=DefaultAioHttpClient())
+        other = AsyncOpenAI(
+            api_key="sk-bench", base_url=base_url, max_retries=0, http_client=DefaultAioHttpClient()
+        )
     else:
         other = AsyncOpenAI(api_key="sk-bench", base_url=base_url, max_retries=0)
 

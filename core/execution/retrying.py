@@ -68,7 +68,11 @@ def attempt_until_final(
 
     def attempt_once() -> Attempt:
         remaining = limits.remaining_seconds()
-        bounded = request if remaining is None else request.model_copy(update={"timeout_seconds": max(remaining, 0.001)})
+        bounded = (
+            request
+            if remaining is None
+            else request.model_copy(update={"timeout_seconds": max(remaining, 0.001)})
+        )
         attempt = executor.invoke(bounded, on_delta=forward if on_delta else None, cancel=limits.cancel)
         attempts.append(attempt)
         return attempt
