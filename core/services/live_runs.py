@@ -18,7 +18,7 @@ class RunOutcome:
 
     Attributes:
         response: The deciding attempt's response, in the contract's form.
-        latency_us: From beginning to work on it to its end, waits between attempts included.
+        latency_us: From asking for it to its end, waits between attempts included.
         cost_nanousd: Over all attempts; None if unknown.
         stored: Whether the outcome reached the store; if not, `store_error` says why.
     """
@@ -72,7 +72,7 @@ class LiveRun:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since a thread began to work on it (before that: since it was asked for), until it finished."""
+        """Since it was asked for, until it finished."""
         return (self._finished or time.monotonic()) - self._started
 
     @property
@@ -84,7 +84,6 @@ class LiveRun:
         """A thread takes it up."""
         with self._changed:
             self.begun = True
-            self._started = time.monotonic()
 
     def add_text(self, piece: str) -> None:
         """Appends a piece of the answer."""

@@ -69,7 +69,6 @@ class RunView:
 def view_of_live(live: LiveRun) -> RunView:
     """The run as this process knows it."""
     outcome = live.outcome
-    first_token_us = None if live.first_token_seconds is None else int(live.first_token_seconds * 1_000_000)
     if outcome is None:
         return RunView(
             run_id=live.run_id,
@@ -81,7 +80,7 @@ def view_of_live(live: LiveRun) -> RunView:
             elapsed_us=int(live.elapsed_seconds * 1_000_000),
             attempt=live.attempt,
             retry_reason=live.retry_reason,
-            first_token_us=first_token_us,
+            first_token_us=_microseconds(live.first_token_seconds),
         )
     response = outcome.response
     usage = response.token_usage
@@ -94,7 +93,7 @@ def view_of_live(live: LiveRun) -> RunView:
         elapsed_us=outcome.latency_us,
         attempt=outcome.attempts,
         retry_reason=live.retry_reason,
-        first_token_us=first_token_us,
+        first_token_us=_microseconds(response.time_to_first_token_seconds),
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
         cached_input_tokens=usage.cached_input_tokens if usage else None,
@@ -134,3 +133,7 @@ def view_of_detail(detail: RunDetail) -> RunView:
         error_message=detail.error_message,
         elsewhere=summary.status is RunStatus.RUNNING,
     )
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1_000_000)

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.contract import AgentRequest, ErrorBody, error_response, utc_now
+from core.contract import AgentRequest, AgentResponse, ErrorBody, error_response, utc_now
 from core.errors import Cancelled, ErrorCode, InternalError, InvocationError, NotFound, StoreError
 from core.execution.base import Attempt, Executor
 from core.execution.retrying import RetryPolicy, attempt_until_final
 from core.interruption import Limits
 from core.logs import log_run
-from core.services.attempt_records import attempt_record, sum_if_known
+from core.services.attempt_records import attempt_record, status_of, sum_if_known
 from core.services.credentials import CredentialService
 from core.services.live_runs import LiveRun, RunOutcome
 from core.services.prices import PriceService
@@ -100,9 +100,8 @@ class RunWorker:
         error = last.response.error
         if limits.cancel.cancelled and error is not None:
             last = replace(last, response=last.response.model_copy(update={"error": _stopped(error)}))
-        # Stopped, or out of time, while it waited to try again: the last attempt decides after all.
-        already = job.records.pop() if len(job.records) == len(attempts) else None
-        return self._conclude(job, last, already=already)
+        # Stopped, or out of time, while it waited to try again: the last attempt is stored, and none follows.
+        return self._conclude(job, last, undecided=len(job.records) == len(attempts))
 
     def settle(self) -> int:
         """Stores what the store refused before (a full disk, say); returns how many outcomes still wait."""
@@ -139,19 +138,19 @@ class RunWorker:
         )
         return attempt_record(attempt, run_id=run_id, ordinal=ordinal, final=final, cost=cost)
 
-    def _conclude(self, job: Job, last: Attempt, *, already: AttemptRecord | None = None) -> RunOutcome:
+    def _conclude(self, job: Job, last: Attempt, *, undecided: bool = False) -> RunOutcome:
         live = job.live
-        record = self._record(job, last, final=True)
-        if already is not None:
-            record = replace(record, id=already.id)
-        records = [*job.records, record]
-        store_error = self._store_outcome(job, records, last) if job.new_run is not None else None
+        records = job.records if undecided else [*job.records, self._record(job, last, final=True)]
+        finished_at = utc_now() if undecided else last.finished_at
+        store_error = None
+        if job.new_run is not None:
+            store_error = self._store_outcome(job, records, last.response, finished_at)
         outcome = RunOutcome(
             run_id=live.run_id,
-            status=record.status,
+            status=status_of(last.response.error),
             response=last.response,
-            attempts=len(records),
-            latency_us=int(live.elapsed_seconds * 1_000_000),
+            attempts=live.attempt,
+            latency_us=int((finished_at - job.created_at).total_seconds() * 1_000_000),
             cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
             stored=job.new_run is not None and store_error is None,
             store_error=store_error,
@@ -161,14 +160,16 @@ class RunWorker:
         self._note_credential(job)
         return outcome
 
-    def _store_outcome(self, job: Job, records: Sequence[AttemptRecord], last: Attempt) -> str | None:
+    def _store_outcome(
+        self, job: Job, records: Sequence[AttemptRecord], response: AgentResponse, finished_at: datetime
+    ) -> str | None:
         """Stores the end of the run; returns why that failed."""
-        run_id, error = job.live.run_id, last.response.error
+        run_id, error = job.live.run_id, response.error
         outcome: dict[str, Any] = {
-            "status": records[-1].status,
-            "finished_at": last.finished_at,
+            "status": status_of(error),
+            "finished_at": finished_at,
             "attempts": records,
-            "response": last.response.response,
+            "response": response.response,
             "error_code": error.code.value if error else None,
             "error_message": error.message if error else None,
         }

@@ -7,7 +7,11 @@ from core.services.templating import literal, render, variables_of
 
 
 def test_variables_come_once_in_order_of_appearance_over_all_templates() -> None:
-    assert variables_of("You serve {{product}}.", "{{ message }} for {{product}}, {{a}}") == ("product", "message", "a")
+    assert variables_of("You serve {{product}}.", "{{ message }} for {{product}}, {{a}}") == (
+        "product",
+        "message",
+        "a",
+    )
 
 
 def test_a_name_that_is_part_of_a_word_before_it_keeps_its_place() -> None:
@@ -20,7 +24,9 @@ def test_what_asks_for_nothing_has_no_variables(template: str | None) -> None:
 
 
 def test_loop_variables_and_what_the_template_sets_are_not_asked_for() -> None:
-    assert variables_of("{% set n = 1 %}{% for line in lines.split(';') %}{{line}}{{n}}{% endfor %}") == ("lines",)
+    assert variables_of("{% set n = 1 %}{% for line in lines.split(';') %}{{line}}{{n}}{% endfor %}") == (
+        "lines",
+    )
 
 
 def test_values_are_filled_in() -> None:

@@ -1,0 +1,165 @@
+"""A run as text to paste elsewhere: a `curl` command, Python, our command line. Never with a key.
+
+All three ask for the same answer. `curl` asks the vendor itself, with the body that our provider sends; the
+other two go through Agent Launcher, which stores and prices the run.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pprint import pformat
+from typing import Any, Final
+
+from core.contract import AgentRequest, Attachment
+from core.providers import registry
+from core.services.prices import effective_base_url
+from core.services.run_spec import RunSpec
+from core.services.templating import literal
+
+INLINE_BODY_BYTES: Final = 64 * 1024
+"""A longer body (attachments) goes into a file beside the command."""
+BODY_FILE: Final = "request.json"
+
+_WIDTH: Final = 88
+_COMMAND_LINE_OPTIONS: Final[Mapping[str, str]] = {
+    "max_tokens": "--max-tokens",
+    "temperature": "--temperature",
+    "base_url": "--base-url",
+    "timeout_seconds": "--timeout",
+}
+_NOT_ON_THE_COMMAND_LINE: Final = ("top_p", "stop", "seed", "reasoning_effort", "response_schema")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """Text to paste.
+
+    Attributes:
+        text: The command or program.
+        body: The content of `BODY_FILE`, which the command reads; None if it needs no file.
+        missing: What of the request the text cannot say, by the contract's names.
+    """
+
+    text: str
+    body: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+def curl(request: AgentRequest) -> Snippet | None:
+    """The vendor's own API, asked without streaming; None for a provider that has none, as far as known."""
+    match request.provider:
+        case "OPENAI":
+            from core.providers.openai import DEFAULT_BASE_URL, render
+
+            spec = registry.get_spec(request.provider)
+            address = effective_base_url(request.provider, request.base_url) or DEFAULT_BASE_URL
+            headers = [
+                f'"Authorization: Bearer ${spec.api_key_variable}"',
+                "'Content-Type: application/json'",
+            ]
+            return _post(f"{address.rstrip('/')}/chat/completions", headers, render(request, stream=False))
+        case _:
+            return None
+
+
+def python(request: AgentRequest) -> Snippet:
+    """A program that asks through `lambda_agent_service`, which finds the key and stores the run."""
+    fields = request.to_public()
+    for name in ("attachments", "api_key_ref", "contract_version"):
+        fields.pop(name, None)
+    if request.agent_type == "one-shot":
+        del fields["agent_type"]
+    files = [_as_python(number, item) for number, item in enumerate(request.attachments or (), start=1)]
+    lines = ["from core.lambda_service import lambda_agent_service", ""]
+    if files:
+        lines = ["import base64", "from pathlib import Path", "", *lines]
+    lines += ["", "answer = lambda_agent_service.invoke_agent("]
+    lines += [f"    {name}={_literal(value)}," for name, value in fields.items()]
+    if files:
+        lines += ["    attachments=[", *files, "    ],"]
+    lines += [")", 'print(answer["response"])', ""]
+    return Snippet(text="\n".join(lines))
+
+
+def command_line(spec: RunSpec, *, by_agent: bool) -> Snippet:
+    """The `agent-launcher run` command.
+
+    Args:
+        spec: What to run.
+        by_agent: Name the agent, which the command runs in its current version, instead of the configuration.
+    """
+    config = spec.config
+    arguments: list[tuple[str, str]] = []
+    missing: list[str] = []
+    prompt, system_prompt = spec.prompt or config.prompt, config.system_prompt
+    if spec.rendered:
+        prompt, system_prompt = literal(prompt), literal(system_prompt)
+    if by_agent:
+        arguments.append(("--agent", spec.agent_name or ""))
+        if prompt != config.prompt:
+            arguments.append(("--prompt", prompt))
+    else:
+        arguments += [("--provider", config.provider), ("--model", config.model_name)]
+        if system_prompt:
+            arguments.append(("--system", system_prompt))
+        arguments.append(("--prompt", prompt))
+    standing = config.variables or {}
+    values = {**({} if by_agent else standing), **spec.variables}
+    arguments += [
+        ("--var", f"{name}={value}")
+        for name, value in values.items()
+        if not by_agent or standing.get(name) != value
+    ]
+    context = config.context if spec.context is None and not by_agent else spec.context
+    if context:
+        arguments.append(("--context", json.dumps(dict(context), ensure_ascii=False)))
+    if not by_agent:
+        arguments += [
+            (option, _number(value))
+            for name, option in _COMMAND_LINE_OPTIONS.items()
+            if (value := getattr(config, name)) is not None
+        ]
+        missing += [name for name in _NOT_ON_THE_COMMAND_LINE if getattr(config, name) is not None]
+    missing += [
+        name for name, value in (("messages", spec.messages), ("attachments", spec.attachments)) if value
+    ]
+    return Snippet(text=_command(["agent-launcher", "run"], arguments), missing=tuple(missing))
+
+
+def _post(url: str, headers: Sequence[str], body: Mapping[str, Any]) -> Snippet:
+    text = json.dumps(body, ensure_ascii=False, indent=2)
+    lines = [f"curl {shlex.quote(url)}", *(f"-H {header}" for header in headers)]
+    if len(text.encode()) > INLINE_BODY_BYTES:
+        return Snippet(text=" \\\n  ".join([*lines, f"--data-binary @{BODY_FILE}"]) + "\n", body=text)
+    # A here-document needs no quoting inside, and JSON has no line that is only its end mark.
+    return Snippet(text=" \\\n  ".join([*lines, "--data-binary @- <<'JSON'"]) + f"\n{text}\nJSON\n")
+
+
+def _command(words: Sequence[str], arguments: Sequence[tuple[str, str]]) -> str:
+    pieces = [" ".join(words), *(f"{option} {_quoted(value)}" for option, value in arguments)]
+    line = " ".join(pieces)
+    return (line if len(line) <= _WIDTH and "\n" not in line else " \\\n  ".join(pieces)) + "\n"
+
+
+def _quoted(value: str) -> str:
+    return shlex.quote(value)
+
+
+def _number(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _literal(value: object) -> str:
+    text = pformat(value, width=_WIDTH - 8, sort_dicts=False)
+    return text.replace("\n", "\n    ")
+
+
+def _as_python(number: int, attachment: Attachment) -> str:
+    name = attachment.name or f"attachment-{number}"
+    return (
+        "        {"
+        f'"media_type": {attachment.media_type!r}, "name": {name!r}, '
+        f'"data": base64.b64encode(Path({name!r}).read_bytes()).decode()'
+        "},"
+    )
