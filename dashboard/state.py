@@ -25,3 +25,90 @@ USAGE_SPLIT: Final = "split"
 USAGE_PROVIDER: Final = "provider"
 USAGE_MODEL: Final = "model"
 USAGE_AGENT: Final = "agent"
+
+# Runs; all but the last three are bound to the URL
+
+RUNS_AGENT: Final = "agent"
+RUNS_PROVIDER: Final = "provider"
+RUNS_MODEL: Final = "model"
+RUNS_STATUS: Final = "status"
+RUNS_TRIGGER: Final = "trigger"
+RUNS_BACKEND: Final = "backend"
+RUNS_ERROR: Final = "error"
+RUNS_COST_MIN: Final = "cost_min"
+RUNS_COST_MAX: Final = "cost_max"
+RUNS_UNPRICED: Final = "unpriced"
+RUNS_FROM: Final = "from"
+RUNS_TO: Final = "to"
+RUNS_GROUP: Final = "group"
+"""Query parameter: the runs that were started together."""
+
+RUNS_CURSOR: Final = "page"
+"""Query parameter: where the page of the list begins."""
+
+RUNS_SHOWN: Final = "runs-shown"
+"""What the list shows: kept as it is while rows are selected."""
+
+RUNS_EXPORT: Final = "runs-export"
+"""The id of the export that this session has begun."""
+
+# One run
+
+RUN_COMPARE: Final = "compare"
+"""Query parameter of the run page: the UUID of the run beside it."""
+
+# Agents
+
+AGENT_NEW: Final = "new"
+"""In the place of an agent's id: the form for a new one."""
+
+AGENT_DRAFTS: Final = "agents-drafts"
+"""By agent: what its form was begun from."""
+
+# Playground
+
+PLAYGROUND_MODE: Final = "mode"
+"""`prompt` or `chat`; bound to the URL."""
+
+PLAYGROUND_RUNS: Final = "runs"
+"""Query parameter of the playground: the ids of the runs on show, with commas; a single id opens any run there."""
+
+PLAYGROUND_VERSION: Final = "version"
+"""Query parameter of the playground beside `AGENT_ID`: the version's number; the current one without it."""
+
+PLAYGROUND_LINK: Final = "playground.link"
+"""The query parameters as the page last wrote them: others come from a link or the browser's back button."""
+
+PLAYGROUND_SLOTS: Final = "playground.slots"
+"""The columns that stand side by side: a list of numbers, which their keys carry."""
+
+PLAYGROUND_SHOWN: Final = "playground.shown"
+"""The run that each column shows, by its number."""
+
+PLAYGROUND_TURNS: Final = "playground.turns"
+"""The runs of the chat, oldest first."""
+
+PLAYGROUND_FAULTS: Final = "playground.faults"
+"""Why the columns could not be run when that was last asked for, by number."""
+
+PLAYGROUND_PROMPT: Final = "playground.prompt"
+PLAYGROUND_CONTEXT: Final = "playground.context"
+PLAYGROUND_FILES: Final = "playground.files"
+PLAYGROUND_KEPT_FILES: Final = "playground.kept_files"
+"""The attachments of a run that was opened again; an upload has no way back into its widget."""
+
+PLAYGROUND_UNSENT: Final = "playground.unsent"
+"""What was written in the chat and could not be sent."""
+
+PLAYGROUND_RAW: Final = "playground.raw"
+"""Whether answers are shown as plain text instead of Markdown."""
+
+
+def playground_field(slot: int, name: str) -> str:
+    """The key of a column's field."""
+    return f"playground.{slot}.{name}"
+
+
+def playground_variable(name: str) -> str:
+    """The key of the field for a prompt's variable."""
+    return f"playground.variable.{name}"
