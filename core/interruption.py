@@ -85,18 +85,22 @@ class Limits:
         """Seconds to the deadline, never negative; None without a deadline."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
-    def check(self) -> None:
+    def check(self, *, sent: bool = True) -> None:
         """Returns if there is time left and nobody pressed stop.
+
+        Args:
+            sent: False as long as it is certain that the vendor received nothing; the error says so.
 
         Raises:
             Cancelled: Somebody stopped it.
             DeadlineExceeded: The time is up.
         """
         if self.cancel.cancelled:
-            raise Cancelled("The run was stopped.")
+            raise Cancelled("The run was stopped.", sent=sent)
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise DeadlineExceeded(
-                "The deadline passed before the answer was complete. Allow more time, or ask for less."
+                "The deadline passed before the answer was complete. Allow more time, or ask for less.",
+                sent=sent,
             )
 
     def wait(self, seconds: float) -> None:

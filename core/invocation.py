@@ -63,7 +63,7 @@ def invoke(
         spec = registry.get_spec(request.provider)
         require_features(spec, request)
         provider = registry.load(request.provider)
-        limits.check()
+        limits.check(sent=False)
         if on_delta is None:
             completion = provider.complete(request, limits)
         else:

@@ -229,7 +229,7 @@ class Transport:
             body: The whole body.
         """
         limits = current_limits()
-        _check_unsent(limits)
+        limits.check(sent=False)
         channel = self._take(origin) or self._connect(origin, limits)
         if channel.proxy is not None and origin.scheme == "http":
             target = f"http://{_authority(origin)}".encode() + target
@@ -303,7 +303,7 @@ class Transport:
                 if dial.sock is not None:
                     dial.sock.close()
         if dial.abandoned:
-            _check_unsent(limits)
+            limits.check(sent=False)
             raise ProviderTimeout(
                 f"{origin} accepted no connection within {CONNECT_TIMEOUT_SECONDS:.0f} s. "
                 "Check the base URL, the network and the proxy settings.",
@@ -481,14 +481,6 @@ class Reply:
             self._exchange.close()
         else:
             self._exchange.finish()
-
-
-def _check_unsent(limits: Limits) -> None:
-    try:
-        limits.check()
-    except InvocationError as exc:
-        exc.sent = False
-        raise
 
 
 def _head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

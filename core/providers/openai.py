@@ -267,7 +267,7 @@ class _Call:
         return self._complete_error(translated, exc.response, body)
 
     def _by_code(self, body: Mapping[str, object]) -> InvocationError | None:
-        code, kind = body.get("code"), body.get("type")
+        code, kind = as_text(body.get("code")), as_text(body.get("type"))
         if code == "context_length_exceeded":
             return ContextLengthExceeded(
                 f"Prompt and answer do not fit the context window of {self.model}. Shorten the prompt or the "

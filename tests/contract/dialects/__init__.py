@@ -1,0 +1,9 @@
+"""The vendors' dialects by the provider's name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tests.contract.dialects.base import Dialect
+from tests.contract.dialects.openai import OpenAIDialect
+
+DIALECTS: Final[Mapping[str, Dialect]] = {dialect.provider: dialect for dialect in (OpenAIDialect(),)}

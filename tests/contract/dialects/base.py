@@ -1,0 +1,119 @@
+"""What the suite must be able to say in a vendor's words, and to read from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from core.contract import TokenUsage
+from tests.support.vendor_server import ReceivedRequest, Reply
+
+
+class Failure(StrEnum):
+    """A vendor's documented ways to refuse or fail, independent of its words."""
+
+    BAD_PARAMETER = "bad-parameter"
+    CONTEXT_LENGTH = "context-length"
+    PROMPT_FILTERED = "prompt-filtered"
+    BAD_KEY = "bad-key"
+    FORBIDDEN = "forbidden"
+    UNKNOWN_MODEL = "unknown-model"
+    TOO_LARGE = "too-large"
+    RATE_LIMIT = "rate-limit"
+    QUOTA = "quota"
+    SERVER_ERROR = "server-error"
+    OVERLOADED = "overloaded"
+
+
+REFUSED_PARAMETER = "top_p"
+"""What `Failure.BAD_PARAMETER` complains about."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a scripted vendor answers with.
+
+    Attributes:
+        pieces: The text as a stream brings it.
+        usage: None for an answer that says nothing of tokens.
+        finish: The contract's word for it; None for an answer without one.
+        refused: The model refused: the text is the refusal.
+    """
+
+    pieces: Sequence[str] = ("Paris ", "is the ", "capital of France.")
+    usage: TokenUsage | None = field(
+        default_factory=lambda: TokenUsage(
+            input_tokens=31, output_tokens=17, total_tokens=48, cached_input_tokens=16, reasoning_tokens=5
+        )
+    )
+    finish: str | None = "stop"
+    refused: bool = False
+    model: str = "vendor-model-2026-11-01"
+    request_id: str = "req_0123456789"
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as the vendor reads it.
+
+    Attributes:
+        turns: (role, text), oldest first, without the system prompt.
+        files: (media type, base64) of the last turn.
+        parameters: The contract's names of what else was set, with the vendor's value.
+        key: The key, None if none was sent.
+    """
+
+    model: str
+    system: str | None
+    turns: list[tuple[str, str]]
+    files: list[tuple[str, str]]
+    parameters: dict[str, Any]
+    key: str | None
+    streamed: bool
+
+
+class Dialect(Protocol):
+    """One vendor's wire."""
+
+    provider: str
+    model: str
+    """A model that takes every feature of the provider, save what `reasoning_model` is for."""
+    reasoning_model: str | None
+    refused_by_reasoning_model: frozenset[str]
+
+    def connection(self, url: str) -> dict[str, Any]:
+        """The request fields that lead to a server of ours at `url`."""
+        ...
+
+    def whole(self, answer: Answer) -> Reply:
+        """An answer in one piece."""
+        ...
+
+    def events(self, answer: Answer) -> list[bytes]:
+        """A streamed answer as its pieces stand on the wire: one text piece each, then what ends it."""
+        ...
+
+    def streamed(self, events: Sequence[bytes], *, pause_s: float = 0.0) -> Reply:
+        """A stream of such pieces, ended properly by HTTP whatever the vendor's own end mark says."""
+        ...
+
+    def failure(self, failure: Failure, *, message: str | None = None) -> Reply:
+        """An error status with the vendor's body; `message` in place of the vendor's usual words."""
+        ...
+
+    def error_event(self, failure: Failure) -> bytes:
+        """The same inside a stream that began well."""
+        ...
+
+    def models(self, names: Sequence[str]) -> Reply:
+        """The list of models."""
+        ...
+
+    def seen(self, request: ReceivedRequest) -> Seen:
+        """Reads a request."""
+        ...
