@@ -2,23 +2,26 @@
 
 import streamlit as st
 
-from dashboard.components.frame import page_frame
+from dashboard import routes
+from dashboard.components.frame import page_frame, window
+
+window()
 
 pages = {
-    "": [
-        st.Page("app_pages/overview.py", title="Overview", icon=":material/dashboard:", default=True),
-        st.Page("app_pages/playground.py", title="Playground", icon=":material/play_circle:"),
-        st.Page("app_pages/agents.py", title="Agents", icon=":material/smart_toy:"),
+    "Agent Launcher": [
+        st.Page(routes.OVERVIEW, title="Overview", icon=":material/dashboard:", default=True),
+        st.Page(routes.PLAYGROUND, title="Playground", icon=":material/play_circle:"),
+        st.Page(routes.AGENTS, title="Agents", icon=":material/smart_toy:"),
     ],
     "Observe": [
-        st.Page("app_pages/runs.py", title="Runs", icon=":material/list_alt:"),
-        st.Page("app_pages/usage.py", title="Usage", icon=":material/bar_chart:"),
+        st.Page(routes.RUNS, title="Runs", icon=":material/list_alt:"),
+        st.Page(routes.USAGE, title="Usage", icon=":material/bar_chart:"),
     ],
     "Administer": [
-        st.Page("app_pages/settings.py", title="Settings", icon=":material/settings:"),
+        st.Page(routes.SETTINGS, title="Settings", icon=":material/settings:"),
     ],
     "Hidden": [
-        st.Page("app_pages/run_detail.py", title="Run", url_path="run", visibility="hidden"),
+        st.Page(routes.RUN_DETAIL, title="Run", url_path="run", visibility="hidden"),
     ],
 }
 

@@ -45,7 +45,7 @@ def stacked_bars(
         series: From the bottom up; drawn with a legend when there are several.
         buckets: The x axis.
         unit: Of the values.
-        average: What the dashed line at the buckets' mean says, such as "average a day"; None for no line.
+        average: Where a dashed line stands; None for no line. The card's caption says what it is.
         height: In pixels.
     """
     totals = [sum(part.values[index] or 0 for part in series) for index in range(len(buckets.starts))]
@@ -74,12 +74,12 @@ def stacked_bars(
                 else f"%{{customdata}}<extra>{part.name}</extra>",
             }
         )
-    if average is not None and sum(1 for total in totals if total) > 1:
-        _add_average(figure, sum(totals) / len(totals), unit, average)
+    if average is not None:
+        _add_average(figure, average)
     return figure
 
 
-def _add_average(figure: Figure, value: float, unit: Unit, words: str) -> None:
+def _add_average(figure: Figure, value: float) -> None:
     figure["layout"]["shapes"] = [
         {
             "type": "line",
@@ -89,18 +89,6 @@ def _add_average(figure: Figure, value: float, unit: Unit, words: str) -> None:
             "y0": value,
             "y1": value,
             "line": {"color": palette.OTHER, "width": 1, "dash": "dash"},
-        }
-    ]
-    figure["layout"]["annotations"] = [
-        {
-            "xref": "paper",
-            "x": 1,
-            "xanchor": "right",
-            "y": value,
-            "yanchor": "bottom",
-            "showarrow": False,
-            "text": f"{words} {figure_text(unit, value)}",
-            "font": {"color": palette.OTHER, "size": 11},
         }
     ]
 
@@ -278,6 +266,7 @@ def _frame(height: int) -> dict[str, Any]:
             "y": -0.16,
             "yanchor": "top",
             "itemsizing": "constant",
+            "traceorder": "normal",
         },
         "hoverlabel": {"namelength": -1},
     }

@@ -5,13 +5,22 @@ causes. Each is keyed by the project and its arguments; `backend.install` emptie
 application takes over. After a change that a page shows at once, call `forget_all`.
 """
 
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from core.pricing.catalogue import ModelPrice
+from core.providers import registry
+from core.services.agents import AgentActivity
+from core.services.connections import ConnectionTest
+from core.services.credentials import CredentialPublic
 from core.services.preferences import Preferences
-from core.services.usage import Overview, Period
+from core.services.usage import Overview, Period, span_of
+from core.storage.records import AgentRecord, AgentVersionRecord, Dimension, RunFilter
 from dashboard.backend import application, principal
+from dashboard.components.run_filters import FilterOptions
 
 FRESH_SECONDS = 2.0
 """How old a figure may be; below what a person takes from starting a run to opening a chart."""
@@ -53,3 +62,134 @@ def overview(period: Period) -> Overview:
 def _overview(project_id: str, period: Period, zone_key: str) -> Overview:
     del project_id
     return application().usage.overview(principal(), period, zone=ZoneInfo(zone_key))
+
+
+def has_credential() -> bool:
+    """Whether any key is stored."""
+    return _has_credential(principal().project_id)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
+def _has_credential(project_id: str) -> bool:
+    del project_id
+    return bool(application().credentials.list(principal()))
+
+
+# Runs
+
+
+def run_count(run_filter: RunFilter) -> int:
+    """How many runs pass the filter."""
+    return _run_count(principal().project_id, run_filter)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=64, show_spinner=False)
+def _run_count(project_id: str, run_filter: RunFilter) -> int:
+    del project_id
+    return application().runs.count(principal(), run_filter)
+
+
+def run_filter_options() -> FilterOptions:
+    """What the filters of the runs offer."""
+    return _run_filter_options(principal().project_id)
+
+
+@st.cache_data(ttl=30.0, max_entries=32, show_spinner=False)
+def _run_filter_options(project_id: str) -> FilterOptions:
+    del project_id
+    agents = application().agents
+    found = [*agents.list(principal()), *agents.list(principal(), archived=True)]
+    # Roll-ups answer this in milliseconds; distinct models of a million runs would take a second.
+    span = span_of(Period.DAYS_90, zone=ZoneInfo("UTC"))
+    used = application().usage.breakdown(principal(), span, by=Dimension.MODEL)
+    models = sorted({point.key.partition("/")[2] for point in used})
+    return FilterOptions(agents={agent.name: agent.id for agent in found}, models=models)
+
+
+# Agents
+
+
+def agent_activity(agents: Sequence[AgentRecord]) -> Mapping[UUID, AgentActivity]:
+    """What the agents did in the last seven days."""
+    return _agent_activity(principal().project_id, tuple(agent.id for agent in agents))
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=64, show_spinner=False)
+def _agent_activity(project_id: str, agent_ids: tuple[UUID, ...]) -> dict[UUID, AgentActivity]:
+    del project_id
+    return application().agents.activity(principal(), agent_ids)
+
+
+def vendor_models(provider: str, credential_id: UUID | None, base_url: str | None) -> ConnectionTest:
+    """The vendor's own list of models, fetched once in ten minutes. Raises what the vendor said."""
+    return _vendor_models(principal().project_id, provider, credential_id, base_url)
+
+
+@st.cache_data(ttl=600.0, max_entries=64, show_spinner=False)
+def _vendor_models(
+    project_id: str, provider: str, credential_id: UUID | None, base_url: str | None
+) -> ConnectionTest:
+    del project_id
+    return application().agents.test_connection(
+        principal(), provider=provider, credential_id=credential_id, base_url=base_url
+    )
+
+
+# Playground
+
+
+def agents() -> list[AgentRecord]:
+    """The project's agents by name, without the archived ones."""
+    return _agents(principal().project_id)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
+def _agents(project_id: str) -> list[AgentRecord]:
+    del project_id
+    return list(application().agents.list(principal()))
+
+
+def agent_versions(agent_id: UUID) -> list[AgentVersionRecord]:
+    """An agent's versions, newest first."""
+    return _agent_versions(principal().project_id, agent_id)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=128, show_spinner=False)
+def _agent_versions(project_id: str, agent_id: UUID) -> list[AgentVersionRecord]:
+    del project_id
+    return list(application().agents.versions(principal(), agent_id))
+
+
+def credentials() -> list[CredentialPublic]:
+    """The stored keys, without the keys."""
+    return _credentials(principal().project_id)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
+def _credentials(project_id: str) -> list[CredentialPublic]:
+    del project_id
+    return application().credentials.list(principal())
+
+
+def model_names(provider: str) -> list[str]:
+    """A provider's models that are known without asking it: its own row's, the catalogue's, the overrides'."""
+    return _model_names(principal().project_id, provider)
+
+
+@st.cache_data(ttl=60.0, max_entries=64, show_spinner=False)
+def _model_names(project_id: str, provider: str) -> list[str]:
+    del project_id
+    own = [model.name for model in registry.get_spec(provider).models]
+    known = [model.model for model in application().prices.known_models(principal(), provider)]
+    return list(dict.fromkeys([*own, *sorted(known)]))
+
+
+def model_price(provider: str, model: str, base_url: str | None) -> ModelPrice | None:
+    """A model's price and context size; None if nothing is known of it."""
+    return _model_price(principal().project_id, provider, model, base_url)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=256, show_spinner=False)
+def _model_price(project_id: str, provider: str, model: str, base_url: str | None) -> ModelPrice | None:
+    del project_id
+    return application().prices.find_model(principal(), provider, model, base_url=base_url)

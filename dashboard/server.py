@@ -16,14 +16,19 @@ from streamlit import config as streamlit_config
 from core.errors import StoreError
 from core.services.application import Application
 from core.services.seeding import seed_demo_agents
-from dashboard import backend
+from dashboard import backend, downloads
 from dashboard.components.failure import show_failure
 
 ROOT = Path(__file__).parents[1]
 
 
-def create_app(application: Application) -> st.App:
-    """The dashboard over an open application; closes it when the server stops."""
+def create_app(application: Application, *, housekeeping: bool = True) -> st.App:
+    """The dashboard over an open application; closes it when the server stops.
+
+    Args:
+        application: What the pages ask.
+        housekeeping: Whether this process folds roll-ups and settles orphaned runs; if not, another must.
+    """
     apply_streamlit_config()
     os.environ.setdefault("STREAMLIT_SERVER_HEADLESS", "true")
 
@@ -32,7 +37,8 @@ def create_app(application: Application) -> st.App:
         del app
         backend.install(application)
         seed_demo_agents(application)
-        application.housekeeping.start()
+        if housekeeping:
+            application.housekeeping.start()
         try:
             yield {}
         finally:
@@ -46,12 +52,12 @@ def create_app(application: Application) -> st.App:
             facts = application.store.describe()
         except StoreError as exc:
             return JSONResponse({"status": "failing", "database": str(exc)}, status_code=503)
-        return JSONResponse({"status": "ok", "schema": str(facts.get("schema revision", ""))})
+        return JSONResponse({"status": "ok", "schema": str(facts["schema"])})
 
     return st.App(
         ROOT / "dashboard" / "app.py",
         lifespan=lifespan,
-        routes=[Route("/healthz", healthz)],
+        routes=[Route("/healthz", healthz), *downloads.routes],
         on_script_error=show_failure,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import Literal, assert_never
 from zoneinfo import ZoneInfo
 
 from core.contract import utc_now
@@ -20,6 +20,13 @@ from core.storage.records import (
 )
 from core.storage.store import Store
 
+Grain = timedelta | Literal["day"]
+"""A chart's bucket: a length of time, or days of a zone (23 to 25 hours)."""
+
+
+FAILURES = (RunStatus.FAILED, RunStatus.OUTCOME_UNKNOWN)
+"""What counts as a failure: it went wrong, or nobody knows. A run that somebody stopped is neither."""
+
 
 class Period(StrEnum):
     """The ranges that the pages offer."""
@@ -34,22 +41,24 @@ class Period(StrEnum):
 class Span:
     """A range of time with the one before it, for comparison. All UTC; `until` is exclusive.
 
+    Figures cover whole quarters of an hour: `since` is taken down and `until` up to the next one.
+
     Attributes:
-        grain: What a chart's bucket should be: a timedelta, or "day" for days of the zone.
-        previous_since, previous_until: As long as the range has run so far, directly before it (for whole-day ranges:
-            the same clock times).
+        grain: What a chart's bucket should be.
+        previous_since, previous_until: As many days, directly before: from the same midnight to the same time
+            of day, so that a young day is compared with as much of the day before.
     """
 
     since: datetime
     until: datetime
     previous_since: datetime
     previous_until: datetime
-    grain: timedelta | str
+    grain: Grain
     zone: ZoneInfo
 
 
 def span_of(period: Period, *, zone: ZoneInfo, now: datetime | None = None) -> Span:
-    """The range that ends now. "today" begins at midnight of the zone, "7d" is today and the six days before."""
+    """The range that ends now: TODAY begins at midnight of the zone, DAYS_7 is today and the six days before."""
     moment = (now or utc_now()).astimezone(zone)
     match period:
         case Period.TODAY:
@@ -80,7 +89,14 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The overview page's figures, each with its value in the period before."""
+    """The overview page's figures, each with its value in the period before.
+
+    Attributes:
+        latency, previous_latency: None if no run finished then.
+        series, latency_series: By bucket, oldest first; a bucket in which nothing happened is not in it.
+        last_failures: Of the span, newest first, at most five.
+        newest_run: Of any time; None if there has never been one.
+    """
 
     span: Span
     figures: UsageFigures
@@ -90,30 +106,37 @@ class Overview:
     series: Sequence[UsagePoint]
     latency_series: Sequence[LatencyPoint]
     last_failures: Sequence[RunSummary]
+    newest_run: RunSummary | None
 
 
 class UsageService:
-    """See the module."""
+    """See the module. Every function raises StoreError if the database fails."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def overview(self, principal: Principal, period: Period, *, zone: ZoneInfo, now: datetime | None = None) -> Overview:
+    def overview(
+        self, principal: Principal, period: Period, *, zone: ZoneInfo, now: datetime | None = None
+    ) -> Overview:
         """All that the overview shows for a period."""
         span = span_of(period, zone=zone, now=now)
         usage, project = self._store.usage, principal.project_id
-        latency = usage.latency(project, span.since, span.until, grain=None, zone=zone, by=None)
-        before = usage.latency(project, span.previous_since, span.previous_until, grain=None, zone=zone, by=None)
-        failed = RunFilter(since=span.since, statuses=(RunStatus.FAILED, RunStatus.OUTCOME_UNKNOWN))
+        before = usage.latency(
+            project, span.previous_since, span.previous_until, grain=None, zone=zone, by=None
+        )
+        failed = RunFilter(since=span.since, statuses=FAILURES)
+        newest = self._store.runs.page(project, RunFilter(), limit=1).runs
+        whole = self.latency(principal, span, by=None, whole=True)
         return Overview(
             span=span,
-            figures=usage.totals(project, span.since, span.until),
+            figures=self.totals(principal, span),
             previous=usage.totals(project, span.previous_since, span.previous_until),
-            latency=latency[0] if latency else None,
+            latency=whole[0] if whole else None,
             previous_latency=before[0] if before else None,
-            series=usage.series(project, span.since, span.until, grain=span.grain, zone=zone, by=None),
-            latency_series=usage.latency(project, span.since, span.until, grain=span.grain, zone=zone, by=None),
+            series=self.series(principal, span, by=None),
+            latency_series=self.latency(principal, span, by=None),
             last_failures=self._store.runs.page(project, failed, limit=5).runs,
+            newest_run=newest[0] if newest else None,
         )
 
     def totals(self, principal: Principal, span: Span, run_filter: RunFilter | None = None) -> UsageFigures:
@@ -125,17 +148,33 @@ class UsageService:
     ) -> Sequence[UsagePoint]:
         """Sums by bucket, and by dimension if one is given; oldest first."""
         return self._store.usage.series(
-            principal.project_id, span.since, span.until, grain=span.grain, zone=span.zone, by=by, filter=run_filter
+            principal.project_id,
+            span.since,
+            span.until,
+            grain=span.grain,
+            zone=span.zone,
+            by=by,
+            filter=run_filter,
         )
 
     def breakdown(
         self, principal: Principal, span: Span, *, by: Dimension, run_filter: RunFilter | None = None
     ) -> Sequence[UsagePoint]:
-        """Sums by dimension over the whole span, dearest first."""
+        """Sums by dimension over the whole span; the dearest first, then the most used."""
         points = self._store.usage.breakdown(principal.project_id, span.since, span.until, by, run_filter)
-        return sorted(points, key=lambda point: (-point.figures.cost_nanousd, -point.figures.runs, point.label))
+        return sorted(
+            points, key=lambda point: (-point.figures.cost_nanousd, -point.figures.runs, point.label)
+        )
 
-    def latency(self, principal: Principal, span: Span, *, by: Dimension | None, whole: bool = False) -> Sequence[LatencyPoint]:
+    def latency(
+        self,
+        principal: Principal,
+        span: Span,
+        *,
+        by: Dimension | None,
+        whole: bool = False,
+        run_filter: RunFilter | None = None,
+    ) -> Sequence[LatencyPoint]:
         """Percentiles by bucket, or over the whole span."""
         return self._store.usage.latency(
             principal.project_id,
@@ -144,10 +183,14 @@ class UsageService:
             grain=None if whole else span.grain,
             zone=span.zone,
             by=by,
+            filter=run_filter,
         )
 
-    def errors(self, principal: Principal, span: Span, *, whole: bool = False) -> Sequence[tuple[datetime, str, int]]:
-        """How many runs ended with each error code: (bucket, code, runs)."""
-        return self._store.usage.errors(
-            principal.project_id, span.since, span.until, grain=None if whole else span.grain, zone=span.zone
+    def errors(
+        self, principal: Principal, span: Span, *, run_filter: RunFilter | None = None
+    ) -> Sequence[tuple[str, int]]:
+        """How many runs ended with each error code over the span, the most frequent first."""
+        points = self._store.usage.errors(
+            principal.project_id, span.since, span.until, grain=None, zone=span.zone, filter=run_filter
         )
+        return sorted(((code, runs) for _, code, runs in points), key=lambda pair: (-pair[1], pair[0]))

@@ -1,4 +1,7 @@
-"""What stands around every page: the tab's title, the page, and a clear text when it cannot be shown."""
+"""What stands around every page: the window, the page, and a clear text when it cannot be shown."""
+
+from pathlib import Path
+from typing import Final
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -6,14 +9,25 @@ from streamlit.navigation.page import StreamlitPage
 from core.errors import AgentLauncherError
 from dashboard.components.failure import show_failure
 
+_MARK: Final = str(Path(__file__).parents[1] / "assets" / "mark.svg")
+_SIDEBAR_PX: Final = 220
+
+
+def window() -> None:
+    """Sets what all pages share. Comes before the navigation is made.
+
+    The tab's icon is a file of ours: for a page's own the browser would ask a font server on the internet.
+    """
+    st.set_page_config(page_icon=_MARK, layout="wide", initial_sidebar_state=_SIDEBAR_PX)
+    st.logo(_MARK, size="large")
+
 
 def page_frame(page: StreamlitPage) -> None:
     """Draws the chosen page. An error of ours becomes its text, which names the remedy.
 
     A fault of the program goes on to the server's `on_script_error`, as do errors of callbacks and fragments.
     """
-    title = f"{page.title} · Agent Launcher"
-    st.set_page_config(page_title=title, page_icon=":material/rocket_launch:", layout="wide")
+    st.set_page_config(page_title=f"{page.title} · Agent Launcher")
     try:
         page.run()
     except AgentLauncherError as exc:

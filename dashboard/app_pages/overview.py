@@ -1,0 +1,96 @@
+"""Overview: what was spent, how well it went, and what went wrong last."""
+
+import streamlit as st
+
+from core.contract import utc_now
+from core.services.usage import Overview, Period
+from dashboard import charts, formatting, queries, routes, state
+from dashboard.chart_axes import Unit, buckets_of
+from dashboard.components.cards import card, chart, metric_row
+from dashboard.components.empty_state import empty_state
+from dashboard.components.failure_list import failure_list
+from dashboard.components.first_run import first_run
+from dashboard.components.header import choose_period, page_header
+from dashboard.components.usage_figures import cost_part_series, outcome_series, overview_metrics
+
+
+def page() -> None:
+    """Draws the page."""
+    zone = queries.zone()
+    with page_header("Overview", "What your agents did, what it cost and what went wrong"):
+        period = choose_period(zone=zone)
+    data = queries.overview(period)
+    if data.newest_run is None:
+        first_run(has_key=queries.has_credential())
+    elif data.figures.runs == 0:
+        _nothing_in_range(data)
+    else:
+        _figures(data)
+    _quick_links()
+
+
+def _figures(data: Overview) -> None:
+    span, zone = data.span, data.span.zone
+    buckets = buckets_of(span)
+    metric_row(overview_metrics(data, buckets), key="overview-figures")
+    began, ended = formatting.day(span.previous_since, zone), formatting.day(span.previous_until, zone)
+    days = began if began == ended else f"{began} to {ended}"
+    st.caption(f"Change against {days}, until the same time of day.")
+    left, right = st.columns(2)
+    with left, card("Spend", _spend_caption(data, len(buckets.starts))):
+        average = data.figures.cost_nanousd / len(buckets.starts) if span.grain == "day" else None
+        figure = charts.stacked_bars(
+            cost_part_series(data.series, buckets), buckets, Unit.MONEY, average=average
+        )
+        chart(figure, key="overview-spend", alt="Spend over time, by part")
+    with right, card("Runs", f"By how they ended, {_grain(data)}"):
+        figure = charts.stacked_bars(outcome_series(data.series, buckets), buckets, Unit.COUNT)
+        chart(figure, key="overview-runs", alt="Runs by day and outcome")
+    left, right = st.columns(2)
+    with (
+        left,
+        card("Latency", f"Half of the runs are faster than p50, 19 of 20 faster than p95; {_grain(data)}"),
+    ):
+        figure = charts.lines(charts.percentile_series(data.latency_series, buckets), buckets, Unit.DURATION)
+        chart(figure, key="overview-latency", alt="Latency percentiles by day")
+    with right, card("Last failures", "Failed or of unknown outcome, newest first"):
+        failure_list(data.last_failures, now=utc_now(), zone=zone)
+
+
+def _spend_caption(data: Overview, days: int) -> str:
+    figures = data.figures
+    parts = [f"{_grain(data).capitalize()}"]
+    if data.span.grain == "day":
+        parts.append(f"dashed: {formatting.money(round(figures.cost_nanousd / days))} a day")
+    if figures.unpriced_runs:
+        parts.append(f"unpriced: {formatting.count(figures.unpriced_runs)} runs")
+    return ", ".join(parts)
+
+
+def _grain(data: Overview) -> str:
+    return "by day" if data.span.grain == "day" else "by hour"
+
+
+def _nothing_in_range(data: Overview) -> None:
+    assert data.newest_run is not None
+    when = formatting.ago(data.newest_run.created_at, utc_now())
+    with empty_state(
+        "Nothing ran in this range", f"The newest run was {when}.", icon=":material/event_busy:"
+    ):
+        st.button("Show 30 days", icon=":material/date_range:", on_click=_show_30_days)
+        routes.page_link(routes.PLAYGROUND, "Open the playground", icon=":material/play_circle:")
+
+
+def _show_30_days() -> None:
+    st.session_state[state.RANGE] = Period.DAYS_30
+
+
+def _quick_links() -> None:
+    with st.container(horizontal=True, gap="medium"):
+        routes.page_link(routes.PLAYGROUND, "Try a prompt", icon=":material/play_circle:")
+        routes.page_link(routes.AGENTS, "Configure agents", icon=":material/smart_toy:")
+        routes.page_link(routes.USAGE, "Cost by provider, model or agent", icon=":material/bar_chart:")
+        routes.page_link(routes.SETTINGS, "Keys and prices", icon=":material/key:")
+
+
+page()

@@ -1,0 +1,29 @@
+"""The last runs that went wrong, each a link to its page."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from core.storage.records import RunSummary
+from dashboard import formatting, routes
+
+
+def failure_list(runs: Sequence[RunSummary], *, now: datetime, zone: ZoneInfo) -> None:
+    """Draws them, newest first; says so if there are none."""
+    if not runs:
+        st.caption(":material/check_circle: No run failed in this range.")
+        return
+    for run in runs:
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
+        ):
+            routes.run_link(
+                run.id,
+                run.error_code or run.status.value,
+                icon=":material/error:",
+                help=f"{formatting.exact_time(run.created_at, zone)}: {run.provider} {run.model}",
+            )
+            who = run.agent_name or "Ad-hoc run"
+            st.caption(f"{who} · {run.model} · {formatting.ago(run.created_at, now)}", width="content")

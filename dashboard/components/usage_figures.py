@@ -1,0 +1,154 @@
+"""From a service's points to what cards and charts take."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from core.services.usage import Overview
+from core.storage.records import LatencyPoint, RunStatus, UsageFigures, UsagePoint
+from dashboard import formatting, palette
+from dashboard.chart_axes import Buckets
+from dashboard.charts import Series
+from dashboard.components.cards import Metric
+
+UNPRICED_HELP = "Unpriced are runs on a model whose price is not known: what they cost is in no total."
+
+
+def tokens_of(figures: UsageFigures) -> int:
+    """Input and output together; cached and reasoning tokens are parts of these."""
+    return figures.input_tokens + figures.output_tokens
+
+
+def unpriced_note(figures: UsageFigures) -> str | None:
+    """`unpriced: 3`, beside any total that leaves something out."""
+    return f"unpriced: {formatting.count(figures.unpriced_runs)}" if figures.unpriced_runs else None
+
+
+def by_bucket(
+    points: Sequence[UsagePoint], buckets: Buckets, value: Callable[[UsageFigures], float]
+) -> list[float]:
+    """One value for each bucket, summed over the points in it."""
+    values = [0.0] * len(buckets.starts)
+    for point in points:
+        values[buckets.index(point.start)] += value(point.figures)
+    return values
+
+
+def outcome_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
+    """Runs by how they ended; success and failure always, the rest if it happened."""
+    parts = (
+        ("succeeded", RunStatus.SUCCEEDED, lambda figures: figures.succeeded),
+        ("failed", RunStatus.FAILED, lambda figures: figures.failed),
+        ("outcome unknown", RunStatus.OUTCOME_UNKNOWN, lambda figures: figures.outcome_unknown),
+        ("cancelled", RunStatus.CANCELLED, lambda figures: figures.cancelled),
+    )
+    series = [
+        Series(name=name, color=palette.STATUS[status], values=by_bucket(points, buckets, value))
+        for name, status, value in parts
+    ]
+    return [part for index, part in enumerate(series) if index < 2 or any(part.values)]
+
+
+def cost_part_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
+    """Spend by what it was for, in the same colours everywhere."""
+    parts = (
+        ("input tokens", palette.INPUT, lambda figures: figures.input_cost_nanousd),
+        ("output tokens", palette.OUTPUT, lambda figures: figures.output_cost_nanousd),
+        ("tokens, not split", palette.OTHER, _unsplit),
+        (
+            "Lambda",
+            palette.LAMBDA,
+            lambda figures: figures.lambda_compute_nanousd + figures.lambda_request_nanousd,
+        ),
+    )
+    series = [
+        Series(name=name, color=color, values=by_bucket(points, buckets, value))
+        for name, color, value in parts
+    ]
+    return [part for index, part in enumerate(series) if index < 2 or any(part.values)]
+
+
+def _unsplit(figures: UsageFigures) -> float:
+    return figures.tokens_cost_nanousd - figures.input_cost_nanousd - figures.output_cost_nanousd
+
+
+def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
+    """The row of figures on top of the overview."""
+    now, before = data.figures, data.previous
+    run_course = by_bucket(data.series, buckets, lambda figures: figures.runs)
+    success, success_before = _success(now), _success(before)
+    return [
+        Metric(
+            label="Spend",
+            value=formatting.money_known(now.cost_nanousd, now.unpriced_runs),
+            change=formatting.change(now.cost_nanousd, before.cost_nanousd),
+            tone=None,
+            note=unpriced_note(now),
+            course=by_bucket(data.series, buckets, lambda figures: figures.cost_nanousd / 1e9),
+            help=f"Tokens and Lambda, over all attempts. {UNPRICED_HELP}",
+        ),
+        Metric(
+            label="Runs",
+            value=formatting.count(now.runs),
+            change=formatting.change(now.runs, before.runs),
+            tone=None,
+            note=None,
+            course=run_course,
+            help="Finished runs; each is counted once, however many attempts it took.",
+        ),
+        Metric(
+            label="Success",
+            value=formatting.percent(now.succeeded, _decided(now)),
+            change=formatting.points((now.succeeded, _decided(now)), (before.succeeded, _decided(before))),
+            tone=_tone(better=success - success_before, notable=0.01),
+            note=None,
+            course=[
+                100 * point.figures.succeeded / _decided(point.figures)
+                for point in data.series
+                if _decided(point.figures)
+            ],
+            help="Of the runs that nobody stopped.",
+        ),
+        _latency_metric("p50", data, lambda point: point.p50_us, "Half of the runs took no longer."),
+        _latency_metric("p95", data, lambda point: point.p95_us, "19 of 20 runs took no longer."),
+        Metric(
+            label="Tokens",
+            value=formatting.count(tokens_of(now)),
+            change=formatting.change(tokens_of(now), tokens_of(before)),
+            tone=None,
+            note=None,
+            course=by_bucket(data.series, buckets, tokens_of),
+            help=f"{now.input_tokens:,} in, {now.output_tokens:,} out.",
+        ),
+    ]
+
+
+def _latency_metric(
+    name: str, data: Overview, value: Callable[[LatencyPoint], float], meaning: str
+) -> Metric:
+    now = value(data.latency) if data.latency else None
+    before = value(data.previous_latency) if data.previous_latency else None
+    return Metric(
+        label=f"Latency {name}",
+        value=formatting.duration(now),
+        change=formatting.change(now, before),
+        tone=_tone(better=1 - now / before, notable=0.05) if now and before else None,
+        note=None,
+        course=[value(point) / 1e6 for point in data.latency_series],
+        help=f"{meaning} From the request until the whole answer, retries included.",
+    )
+
+
+def _success(figures: UsageFigures) -> float:
+    decided = _decided(figures)
+    return figures.succeeded / decided if decided else 1.0
+
+
+def _tone(*, better: float, notable: float) -> Literal["good", "bad"] | None:
+    """Good or bad news, if it is any: a change below `notable` is everyday."""
+    if abs(better) < notable:
+        return None
+    return "good" if better > 0 else "bad"
+
+
+def _decided(figures: UsageFigures) -> int:
+    return figures.runs - figures.cancelled
