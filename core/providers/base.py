@@ -107,7 +107,7 @@ class Provider(Protocol):
         ...
 
     def list_models(self, connection: Connection, limits: Limits) -> Sequence[ModelInfo]:
-        """The vendor's models for this key, sorted by name; errors as in `stream`."""
+        """The vendor's models for this key, in the order to offer them; errors as in `stream`."""
         ...
 
 

@@ -11,12 +11,12 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from core import errors
-from core.contract import AgentRequest, FinishReason, TokenUsage
+from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.registry import DEMO
@@ -25,6 +25,15 @@ from core.providers.wire import as_list, as_object
 CHARS_PER_TOKEN: Final = 4
 """The usual rule of thumb for English; the demo has no tokenizer."""
 
+_MAX_REMEMBERED: Final = 10_000
+_REASONING_TOKENS: Final[Mapping[ReasoningEffort, int]] = {
+    "minimal": 16,
+    "low": 64,
+    "medium": 256,
+    "high": 1_024,
+    "xhigh": 2_048,
+    "max": 4_096,
+}
 _DIRECTIVE: Final = re.compile(r"\[\[(delay|chunk_delay|words|fail|fail_after)=([A-Za-z_0-9.]{1,40})\]\]\s?")
 _FAILURES: Final = {
     error.code.value: error
@@ -121,6 +130,8 @@ class DemoProvider:
             key = _digest(request)
             with self._lock:
                 first = key not in self._seen
+                if len(self._seen) >= _MAX_REMEMBERED:
+                    self._seen.clear()
                 self._seen.symmetric_difference_update({key})
             if first:
                 raise errors.RateLimited(
@@ -173,7 +184,11 @@ def _answer(request: AgentRequest, script: _Script) -> tuple[str, FinishReason]:
     if request.max_tokens is not None and len(" ".join(answer)) > request.max_tokens * CHARS_PER_TOKEN:
         answer = " ".join(answer)[: request.max_tokens * CHARS_PER_TOKEN].split()
         finish_reason = "length"
-    return " ".join(answer), finish_reason
+    text = " ".join(answer)
+    for stop in request.stop or ():
+        if stop in text:
+            text, finish_reason = text.partition(stop)[0], "stop"
+    return text, finish_reason
 
 
 def _example_of(schema: object, *, depth: int) -> object:
@@ -211,7 +226,21 @@ def _digest(request: AgentRequest) -> str:
 
 
 def _usage(request: AgentRequest, answer: str) -> TokenUsage:
-    text = (request.system_prompt or "") + "".join(turn.content for turn in request.turns())
-    read = max(1, -(-len(text) // CHARS_PER_TOKEN))
-    written = -(-len(answer) // CHARS_PER_TOKEN)
-    return TokenUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
+    """Tokens as a real vendor would report them: what was read before is cached, effort costs reasoning."""
+    *earlier, last = (turn.content for turn in request.turns())
+    known = _tokens(request.system_prompt or "", *earlier)
+    cached = known if earlier else 0
+    read = max(1, known + _tokens(last))
+    reasoning = _REASONING_TOKENS.get(request.reasoning_effort, 0) if request.reasoning_effort else 0
+    written = _tokens(answer) + reasoning
+    return TokenUsage(
+        input_tokens=read,
+        output_tokens=written,
+        total_tokens=read + written,
+        cached_input_tokens=cached,
+        reasoning_tokens=reasoning,
+    )
+
+
+def _tokens(*texts: str) -> int:
+    return -(-sum(map(len, texts)) // CHARS_PER_TOKEN)

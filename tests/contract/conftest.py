@@ -111,7 +111,7 @@ def request_to(vendor: VendorServer, dialect: Dialect) -> Callable[..., dict[str
 
 @pytest.fixture
 def raw_server() -> Generator[Callable[[bytes], str]]:
-    """Makes servers that answer every connection's first bytes with these and close; returns their address."""
+    """Makes servers that answer a connection's first bytes with these and close; returns the address."""
     with ExitStack() as stack:
 
         def make(answer: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Every way in which a vendor, or the way to it, fails: one typed error, one request, in time, without a secret."""
+"""Every way in which a vendor, or the way to it, fails: one typed error, one request, no secret."""
 
 import json
 import time

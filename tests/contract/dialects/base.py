@@ -1,9 +1,10 @@
 """What the suite must be able to say in a vendor's words, and to read from them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from core.contract import TokenUsage
 from tests.support.vendor_server import ReceivedRequest, Reply
@@ -77,7 +78,7 @@ class Seen:
     streamed: bool
 
 
-class Dialect(Protocol):
+class Dialect(ABC):
     """One vendor's wire."""
 
     provider: str
@@ -86,34 +87,34 @@ class Dialect(Protocol):
     reasoning_model: str | None
     refused_by_reasoning_model: frozenset[str]
 
+    @abstractmethod
     def connection(self, url: str) -> dict[str, Any]:
         """The request fields that lead to a server of ours at `url`."""
-        ...
 
+    @abstractmethod
     def whole(self, answer: Answer) -> Reply:
         """An answer in one piece."""
-        ...
 
+    @abstractmethod
     def events(self, answer: Answer) -> list[bytes]:
         """A streamed answer as its pieces stand on the wire: one text piece each, then what ends it."""
-        ...
 
+    @abstractmethod
     def streamed(self, events: Sequence[bytes], *, pause_s: float = 0.0) -> Reply:
         """A stream of such pieces, ended properly by HTTP whatever the vendor's own end mark says."""
-        ...
 
+    @abstractmethod
     def failure(self, failure: Failure, *, message: str | None = None) -> Reply:
         """An error status with the vendor's body; `message` in place of the vendor's usual words."""
-        ...
 
+    @abstractmethod
     def error_event(self, failure: Failure) -> bytes:
         """The same inside a stream that began well."""
-        ...
 
+    @abstractmethod
     def models(self, names: Sequence[str]) -> Reply:
         """The list of models."""
-        ...
 
+    @abstractmethod
     def seen(self, request: ReceivedRequest) -> Seen:
         """Reads a request."""
-        ...

@@ -1,16 +1,19 @@
 """OpenAI's chat completions.
 
-Bodies after developers.openai.com/api/reference (chat completions: create, streaming events; models: list) and
-/api/docs/guides/error-codes, compared with the types of openai 3.54 (`types/chat/chat_completion*.py`,
-`types/completion_usage.py`), on 2026-11-22. The wording of single errors is from public reports, named beside them.
+Bodies after developers.openai.com/api/reference (chat completions: create, streaming events; models: list)
+and /api/docs/guides/error-codes, compared with the types of openai 3.54 (`types/chat/chat_completion*.py`,
+`types/completion_usage.py`), on 2026-11-22. The wording of single errors is from public reports, named beside
+them.
 """
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from core.contract import TokenUsage
-from tests.contract.dialects.base import REFUSED_PARAMETER, Answer, Failure, Seen
+from tests.contract.dialects.base import REFUSED_PARAMETER, Answer, Dialect, Failure, Seen
 from tests.support.vendor_server import ReceivedRequest, Reply
 
 _JSON = {"Content-Type": "application/json"}
@@ -29,18 +32,18 @@ _FAILURES: dict[Failure, tuple[int, dict[str, Any]]] = {
     Failure.CONTEXT_LENGTH: (
         400,
         {
-            "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in "
-            "9001 tokens. Please reduce the length of the messages.",
+            "message": "This model's maximum context length is 8192 tokens. However, your messages resulted "
+            "in 9001 tokens. Please reduce the length of the messages.",
             "type": "invalid_request_error",
             "param": "messages",
             "code": "context_length_exceeded",
         },
     ),
-    # learn.microsoft.com, Azure OpenAI, "Content filtering": an OpenAI-compatible server's words
+    # learn.microsoft.com, Azure OpenAI, "Content filtering"
     Failure.PROMPT_FILTERED: (
         400,
         {
-            "message": "The response was filtered due to the prompt triggering our content management policy.",
+            "message": "The response was filtered due to the prompt triggering our content policy.",
             "type": None,
             "param": "prompt",
             "code": "content_filter",
@@ -78,8 +81,8 @@ _FAILURES: dict[Failure, tuple[int, dict[str, Any]]] = {
     Failure.RATE_LIMIT: (
         429,
         {
-            "message": "Rate limit reached for gpt-4o in organization org-0 on requests per min (RPM): Limit 3, "
-            "Used 3, Requested 1. Please try again in 20s.",
+            "message": "Rate limit reached for gpt-4o in organization org-0 on requests per min (RPM): "
+            "Limit 3, Used 3, Requested 1. Please try again in 20s.",
             "type": "requests",
             "param": None,
             "code": "rate_limit_exceeded",
@@ -115,7 +118,7 @@ _FAILURES: dict[Failure, tuple[int, dict[str, Any]]] = {
 }
 
 
-class OpenAIDialect:
+class OpenAIDialect(Dialect):
     """See the module."""
 
     provider = "OPENAI"
@@ -123,9 +126,11 @@ class OpenAIDialect:
     reasoning_model = "o4-mini"
     refused_by_reasoning_model = frozenset({"temperature", "top_p", "stop"})
 
+    @override
     def connection(self, url: str) -> dict[str, Any]:
         return {"base_url": f"{url}/v1"}
 
+    @override
     def whole(self, answer: Answer) -> Reply:
         message: dict[str, Any] = {
             "role": "assistant",
@@ -148,6 +153,7 @@ class OpenAIDialect:
             body["usage"] = _usage(answer.usage)
         return Reply.json(body, headers={"x-request-id": answer.request_id})
 
+    @override
     def events(self, answer: Answer) -> list[bytes]:
         def chunk(choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> bytes:
             return _event(
@@ -176,9 +182,11 @@ class OpenAIDialect:
             events.append(chunk([], _usage(answer.usage)))  # stream_options.include_usage
         return [*events, _event("[DONE]")]
 
+    @override
     def streamed(self, events: Sequence[bytes], *, pause_s: float = 0.0) -> Reply:
         return Reply.sse(events, last=None, pause_s=pause_s, headers={"x-request-id": "req_0123456789"})
 
+    @override
     def failure(self, failure: Failure, *, message: str | None = None) -> Reply:
         status, error = _FAILURES[failure]
         if not error:
@@ -188,13 +196,16 @@ class OpenAIDialect:
             error = error | {"message": message}
         return Reply.json({"error": error}, status=status, headers={"x-request-id": "req_failed"})
 
+    @override
     def error_event(self, failure: Failure) -> bytes:
         return _event({"error": _FAILURES[failure][1]})
 
+    @override
     def models(self, names: Sequence[str]) -> Reply:
         data = [{"id": name, "object": "model", "created": 1, "owned_by": "openai"} for name in names]
         return Reply.json({"object": "list", "data": data})
 
+    @override
     def seen(self, request: ReceivedRequest) -> Seen:
         assert (request.method, request.path) == ("POST", "/v1/chat/completions")
         body = dict(request.json)
@@ -203,9 +214,10 @@ class OpenAIDialect:
         turns: list[tuple[str, str]] = []
         files: list[tuple[str, str]] = []
         for message in messages:
-            parts = message["content"]
-            if isinstance(parts, str):
-                parts = [{"type": "text", "text": parts}]
+            content: Any = message["content"]
+            parts: list[dict[str, Any]] = (
+                [{"type": "text", "text": content}] if isinstance(content, str) else content
+            )
             turns.append((message["role"], "".join(p["text"] for p in parts if p["type"] == "text")))
             for part in parts:
                 if part["type"] == "image_url":
