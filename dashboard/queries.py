@@ -17,7 +17,7 @@ from core.services.agents import AgentActivity
 from core.services.connections import ConnectionTest
 from core.services.credentials import CredentialPublic
 from core.services.preferences import Preferences
-from core.services.usage import Overview, Period, span_of
+from core.services.usage import Overview, Period, UsageReport, span_of
 from core.storage.records import AgentRecord, AgentVersionRecord, Dimension, RunFilter
 from dashboard.backend import application, principal
 from dashboard.components.run_filters import FilterOptions
@@ -64,15 +64,18 @@ def _overview(project_id: str, period: Period, zone_key: str) -> Overview:
     return application().usage.overview(principal(), period, zone=ZoneInfo(zone_key))
 
 
-def has_credential() -> bool:
-    """Whether any key is stored."""
-    return _has_credential(principal().project_id)
+def usage(period: Period, split: Dimension, run_filter: RunFilter) -> UsageReport:
+    """The usage page's figures for the range that ends now."""
+    return _usage(principal().project_id, period, split, run_filter, zone().key)
 
 
-@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
-def _has_credential(project_id: str) -> bool:
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=64, show_spinner=False)
+def _usage(
+    project_id: str, period: Period, split: Dimension, run_filter: RunFilter, zone_key: str
+) -> UsageReport:
     del project_id
-    return bool(application().credentials.list(principal()))
+    span = span_of(period, zone=ZoneInfo(zone_key))
+    return application().usage.report(principal(), span, by=split, run_filter=run_filter)
 
 
 # Runs
@@ -172,7 +175,7 @@ def _credentials(project_id: str) -> list[CredentialPublic]:
 
 
 def model_names(provider: str) -> list[str]:
-    """A provider's models that are known without asking it: its own row's, the catalogue's, the overrides'."""
+    """A provider's models that are known without asking it: from its row, the catalogue, the overrides."""
     return _model_names(principal().project_id, provider)
 
 

@@ -22,9 +22,7 @@ AGENT_ID: Final = "agent"
 # Usage
 
 USAGE_SPLIT: Final = "split"
-USAGE_PROVIDER: Final = "provider"
-USAGE_MODEL: Final = "model"
-USAGE_AGENT: Final = "agent"
+"""What charts are split by. The filters' keys are those of the runs, so that they go along from page to page."""
 
 # Runs; all but the last three are bound to the URL
 
@@ -96,6 +94,9 @@ PLAYGROUND_CONTEXT: Final = "playground.context"
 PLAYGROUND_FILES: Final = "playground.files"
 PLAYGROUND_KEPT_FILES: Final = "playground.kept_files"
 """The attachments of a run that was opened again; an upload has no way back into its widget."""
+
+PLAYGROUND_LOADED: Final = "playground.loaded"
+"""The texts that an agent brought along, by field: what is still one of them may give way to the next agent's."""
 
 PLAYGROUND_UNSENT: Final = "playground.unsent"
 """What was written in the chat and could not be sent."""
