@@ -1,7 +1,7 @@
 """Turns a driver's error into one of ours, by its type and number, never by its text."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import psycopg
@@ -26,7 +26,7 @@ _POSTGRES_FULL = "The disk of the Postgres server is full: nothing was stored by
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Raises `StoreError` from whatever the driver or SQLAlchemy raised inside.
 
     A broken constraint passes through: it belongs to the one who wrote the statement, who turns it into `Conflict`.

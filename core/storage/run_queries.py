@@ -5,12 +5,12 @@ so the thousandth costs what the first did.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from core import ids
 from core.errors import InvalidInput, NotFound
@@ -26,7 +26,7 @@ from core.storage.records import (
     RunSummary,
     Trigger,
 )
-from core.storage.runs import REQUEST_PART, RESPONSE_PART, attempt_record, stored_attempts
+from core.storage.runs import attempt_record, stored_attempts
 from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
 
 _SLACK: Final = timedelta(seconds=61)
@@ -37,6 +37,7 @@ _content = table_of(RunContentRow).c
 _attempt = table_of(AttemptRow)
 _SUMMARY_FIELDS: Final = tuple(RunSummary.__dataclass_fields__)
 _SUMMARY: Final = [_run[name] for name in _SUMMARY_FIELDS]
+_MORE: Final = [_run.error_message, _run.request_content, _run.response_content]
 
 
 class RunReader:
@@ -48,12 +49,11 @@ class RunReader:
     def get(self, project_id: str, run_id: UUID) -> RunDetail:
         """A run with its texts and attempts. Raises NotFound."""
         with self._database.read() as connection:
-            wanted = select(*_SUMMARY, _run.error_message).where(_run.id == run_id, _run.project_id == project_id)
+            wanted = select(*_SUMMARY, *_MORE).where(_run.id == run_id, _run.project_id == project_id)
             row = connection.execute(wanted).one_or_none()
             if row is None:
                 raise NotFound(f"There is no run {run_id} in this project.")
-            parts = connection.execute(select(table_of(RunContentRow)).where(_content.run_id == run_id)).all()
-            return _detail(row, parts, stored_attempts(connection, run_id))
+            return _detail(row, _read_texts(connection, [row]), stored_attempts(connection, run_id))
 
     def summary(self, project_id: str, run_id: UUID) -> RunSummary:
         """A run without its texts. Raises NotFound."""
@@ -121,7 +121,7 @@ class RunReader:
         """
         edge: UUID | None = None
         while True:
-            query = select(*_SUMMARY, _run.error_message).where(*_conditions(project_id, run_filter or RunFilter()))
+            query = select(*_SUMMARY, *_MORE).where(*_conditions(project_id, run_filter or RunFilter()))
             if edge is not None:
                 query = query.where(_run.id < edge)
             details = self._details(query.order_by(_run.id.desc()).limit(batch), with_texts=with_texts)
@@ -134,16 +134,13 @@ class RunReader:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             found = [row.id for row in rows]
-            parts: dict[UUID, list[Row[Any]]] = {run_id: [] for run_id in found}
             attempts: dict[UUID, list[AttemptRecord]] = {run_id: [] for run_id in found}
-            if with_texts:
-                for part in connection.execute(select(table_of(RunContentRow)).where(_content.run_id.in_(found))):
-                    parts[part.run_id].append(part)
+            bodies = _read_texts(connection, rows) if with_texts else {}
             for row in connection.execute(
                 select(_attempt).where(_attempt.c.run_id.in_(found)).order_by(_attempt.c.run_id, _attempt.c.ordinal)
             ):
                 attempts[row.run_id].append(attempt_record(row))
-        return [_detail(row, parts[row.id], attempts[row.id]) for row in rows]
+        return [_detail(row, bodies, attempts[row.id]) for row in rows]
 
 
 def _conditions(project_id: str, run_filter: RunFilter) -> list[ColumnElement[bool]]:
@@ -193,12 +190,17 @@ def _summary(row: Row[Any]) -> RunSummary:
     return RunSummary(**values)
 
 
-def _detail(row: Row[Any], parts: Sequence[Row[Any]], attempts: Sequence[AttemptRecord]) -> RunDetail:
-    bodies = {part.part: texts.unpack(part.encoding, part.body) for part in parts}
+def _read_texts(connection: Connection, rows: Sequence[Row[Any]]) -> Mapping[int, str]:
+    numbers = [n for row in rows for n in (row.request_content, row.response_content) if n is not None]
+    found = connection.execute(select(_content.id, _content.encoding, _content.body).where(_content.id.in_(numbers)))
+    return {row.id: texts.unpack(row.encoding, row.body) for row in found}
+
+
+def _detail(row: Row[Any], bodies: Mapping[int, str], attempts: Sequence[AttemptRecord]) -> RunDetail:
     return RunDetail(
         summary=_summary(row),
-        request=json.loads(bodies.get(REQUEST_PART, "{}")),
-        response=bodies.get(RESPONSE_PART),
+        request=json.loads(bodies.get(row.request_content, "{}")),
+        response=bodies.get(row.response_content) if row.response_content is not None else None,
         attempts=tuple(attempts),
         error_message=row.error_message,
     )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, select, type_coerce, update
 
 from core import ids
 from core.errors import ErrorCode, NotFound
@@ -30,8 +30,6 @@ from core.storage.tables import (
     table_of,
 )
 
-REQUEST_PART: Final = 0
-RESPONSE_PART: Final = 1
 PREVIEW_CHARS: Final = 200
 
 _ID_TOLERANCE: Final = timedelta(seconds=60)
@@ -41,6 +39,7 @@ _REAPED: Final = (
 )
 
 _run = table_of(RunRow)
+_content = table_of(RunContentRow)
 _attempt = table_of(AttemptRow)
 _worker = table_of(WorkerRow)
 _ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
@@ -56,11 +55,13 @@ class RunWriter:
         self._insert_run = Statement(
             insert(_run),
             dialect,
-            names=(*_NEW_RUN_FIELDS, "status", "attempts", "unpriced", "prompt_preview"),
+            names=(*_NEW_RUN_FIELDS, "status", "attempts", "unpriced", "prompt_preview", "request_content"),
         )
-        self._insert_content = Statement(
-            insert(table_of(RunContentRow)), dialect, names=("run_id", "part", "encoding", "body")
-        )
+        self._numbers_rows = dialect.name == "sqlite"
+        insert_content = insert(_content)
+        if not self._numbers_rows:
+            insert_content = insert_content.returning(_content.c.id)
+        self._insert_content = Statement(insert_content, dialect, names=("encoding", "body"))
         self._insert_attempt = Statement(insert(_attempt), dialect, names=_ATTEMPT_FIELDS)
         self._insert_facts = Statement(
             insert(table_of(UsageTailRow)).from_select(
@@ -94,11 +95,14 @@ class RunWriter:
     def start_many(self, new: Sequence[NewRun]) -> None:
         """As `start`, for runs side by side: all of them are written, or none."""
         rows = [_new_run_row(item) for item in new]
-        contents = [_content_row(item.id, REQUEST_PART, _to_json(item.request)) for item in new]
-        with self._database.write() as connection:
-            for row, content in zip(rows, contents, strict=True):
-                self._insert_run.run(connection, row)
-                self._insert_content.run(connection, content)
+        requests = [texts.pack(_to_json(item.request)) for item in new]
+
+        def insert_all(connection: Connection) -> None:
+            for row, request in zip(rows, requests, strict=True):
+                number = self._add_text(connection, request)
+                self._insert_run.run(connection, {**row, "request_content": number})
+
+        self._database.commit(insert_all)
 
     def add_attempt(self, attempt: AttemptRecord) -> bool:
         """Stores an attempt of a running run that did not decide it. Again with the same ordinal is free.
@@ -111,7 +115,8 @@ class RunWriter:
         """
         if attempt.final:
             raise ValueError("a final attempt is stored by finish(), with the run's end")
-        with self._database.write() as connection:
+
+        def insert_one(connection: Connection) -> bool:
             if self._lock(connection, attempt.run_id).status != RunStatus.RUNNING:
                 return False
             if attempt.ordinal in {known.ordinal for known in stored_attempts(connection, attempt.run_id)}:
@@ -121,6 +126,8 @@ class RunWriter:
                 update(_run).where(_run.c.id == attempt.run_id).values(attempts=_run.c.attempts + 1)
             )
             return True
+
+        return self._database.commit(insert_one)
 
     def finish(
         self,
@@ -153,30 +160,38 @@ class RunWriter:
         if sum(attempt.final for attempt in attempts) > 1:
             raise ValueError("two attempts are final; one decides a run")
         ending = _Ending(run_id, status, finished_at, error_code, error_message)
-        content = None if response is None else _content_row(run_id, RESPONSE_PART, response)
-        with self._database.write() as connection:
-            if not self._end(connection, ending, attempts):
-                return False
-            if content is not None:
-                self._insert_content.run(connection, content)
-        return True
+        answer = None if response is None else texts.pack(response)
+        return self._database.commit(lambda connection: self._end(connection, ending, attempts, answer))
 
-    def _end(self, connection: Connection, ending: "_Ending", given: Sequence[AttemptRecord]) -> bool:
-        complete = any(attempt.final for attempt in given)
-        if complete and self._end_run.run(connection, ending.values(given)).rowcount == 1:
-            self._insert_attempts(connection, given)
-            return True
+    def _end(
+        self,
+        connection: Connection,
+        ending: "_Ending",
+        given: Sequence[AttemptRecord],
+        answer: tuple[int, bytes] | None,
+    ) -> bool:
+        number = None if answer is None else self._add_text(connection, answer)
+        if any(attempt.final for attempt in given):
+            values = ending.values(given, answer=number)
+            if self._end_run.run(connection, values).rowcount == 1:
+                self._insert_attempts(connection, given)
+                return True
         run = self._lock(connection, ending.run_id)
         if run.status != RunStatus.RUNNING:
+            connection.execute(delete(_content).where(_content.c.id == number))
             return False
         stored = stored_attempts(connection, ending.run_id)
         ordinals = {attempt.ordinal for attempt in stored}
         new = [attempt for attempt in given if attempt.ordinal not in ordinals]
         if not any(attempt.final for attempt in new):
             new.append(ending.undecided([*stored, *new], backend=Backend(run.backend), since=run.created_at))
-        self._end_continued_run.run(connection, ending.values([*stored, *new]))
+        self._end_continued_run.run(connection, ending.values([*stored, *new], answer=number))
         self._insert_attempts(connection, new)
         return True
+
+    def _add_text(self, connection: Connection, packed: tuple[int, bytes]) -> int:
+        cursor = self._insert_content.run(connection, {"encoding": packed[0], "body": packed[1]})
+        return cursor.lastrowid if self._numbers_rows else cursor.fetchone()[0]
 
     def reap(self, *, now: datetime, stale_after_seconds: float = 15.0) -> int:
         """Ends the RUNNING runs of processes whose heart-beat stopped as OUTCOME_UNKNOWN; returns how many.
@@ -240,6 +255,7 @@ _ENDING: Final = (
     "unpriced",
     "error_code",
     "error_message",
+    "response_content",
 )
 
 
@@ -252,7 +268,7 @@ class _Ending:
         self.run_id, self.status, self.finished_at = run_id, status, finished_at
         self.code, self.message = code, message
 
-    def values(self, attempts: Sequence[AttemptRecord]) -> Mapping[str, Any]:
+    def values(self, attempts: Sequence[AttemptRecord], *, answer: int | None) -> Mapping[str, Any]:
         final = next(attempt for attempt in attempts if attempt.final)
         return {
             "of_run": self.run_id,
@@ -268,6 +284,7 @@ class _Ending:
             "new_unpriced": any(attempt.tokens_cost_nanousd is None for attempt in attempts),
             "new_error_code": self.code,
             "new_error_message": self.message,
+            "new_response_content": answer,
         }
 
 
@@ -329,11 +346,6 @@ def _last_message(request: Mapping[str, Any]) -> str:
 def _preview(text: str) -> str:
     # NUL ends a text on Postgres with an error, and a lone surrogate cannot be encoded anywhere.
     return text[:PREVIEW_CHARS].replace("\0", " ").encode("utf-8", "replace").decode()
-
-
-def _content_row(run_id: UUID, part: int, text: str) -> Mapping[str, Any]:
-    encoding, body = texts.pack(text)
-    return {"run_id": run_id, "part": part, "encoding": encoding, "body": body}
 
 
 def _to_json(request: Mapping[str, Any]) -> str:

@@ -2,52 +2,49 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from enum import Enum
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Executable
-from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy import Connection, Executable
+from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from core.storage.columns import to_micros
+from core.storage.records import Backend, RunStatus, Trigger
+
+_TO_DRIVER: Final[Mapping[type, Callable[[Any], Any]]] = {
+    datetime: to_micros,
+    # As plain texts: drivers look longer at a subclass of str.
+    **dict.fromkeys((Backend, RunStatus, Trigger), attrgetter("value")),
+}
+_TO_SQLITE: Final = {**_TO_DRIVER, UUID: attrgetter("bytes")}
 
 
 class Statement:
     """A compiled statement. Its parameters are the bind names of the Core construct, given as Python values."""
 
     def __init__(self, construct: Executable, dialect: Dialect, *, names: Sequence[str] | None = None) -> None:
-        # The dialect's own copy of the construct would carry types; here values are converted by their Python type.
-        compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)  # pyright: ignore
         assert isinstance(compiled, SQLCompiler)
-        self.sql = str(compiled)
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._order = tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None
-        self._names = tuple(compiled.params)
-        self._convert: Callable[[Any], Any] = _to_sqlite if dialect.name == "sqlite" else _to_postgres
+        self._sql = str(compiled)
+        self._fixed: Mapping[str, Any] = compiled.params
+        self._positions = tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None
+        self._converters = _TO_SQLITE if dialect.name == "sqlite" else _TO_DRIVER
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Executes it once. A name without a value takes the construct's own, or NULL."""
-        return connection.exec_driver_sql(self.sql, self._parameters(values))
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> DBAPICursor:
+        """Executes it on the driver's cursor, in the connection's transaction.
 
-    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Executes it for each row, in one call of the driver."""
-        connection.exec_driver_sql(self.sql, [self._parameters(values) for values in rows])
-
-    def _parameters(self, values: Mapping[str, Any]) -> Any:
-        convert, fixed = self._convert, self._fixed
-        if self._order is not None:
-            return tuple([convert(values.get(name, fixed.get(name))) for name in self._order])
-        return {name: convert(values.get(name, fixed.get(name))) for name in self._names}
-
-
-def _to_sqlite(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return value.bytes
-    return _to_postgres(value)
-
-
-def _to_postgres(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return to_micros(value)
-    return value.value if isinstance(value, Enum) else value
+        Args:
+            values: By bind name. One that is missing takes the construct's own value, or NULL.
+        """
+        converters, fixed = self._converters, self._fixed
+        parameters: list[Any] = []
+        names = fixed if self._positions is None else self._positions
+        for name in names:
+            value = values[name] if name in values else fixed[name]
+            convert = converters.get(value.__class__)
+            parameters.append(value if convert is None else convert(value))
+        cursor = connection.connection.driver_connection.cursor()
+        cursor.execute(self._sql, parameters if self._positions else dict(zip(names, parameters, strict=True)))
+        return cursor

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Index, LargeBinary, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -217,15 +217,22 @@ class RunRow(_Row, table=True):
     error_code: str | None = None
     error_message: str | None = Field(default=None, sa_type=Text)
     prompt_preview: str = Field(sa_type=Text)
+    request_content: int = Field(sa_type=BigInteger)
+    response_content: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class RunContentRow(_Row, table=True):
-    """A run's texts: part 0 is the request, part 1 the answer. Rows are only added, so pages stay full."""
+    """A run's texts: its request and its answer, each a row to which the run points.
+
+    Rows are only added and have no index but their number, so pages stay full and a text costs one page written.
+    """
 
     __tablename__ = "run_content"
 
-    run_id: UUID = Field(sa_type=Id, primary_key=True, foreign_key="run.id", ondelete="CASCADE")
-    part: int = Field(sa_type=SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    # SQLite makes only an INTEGER key the row's own number.
+    id: int | None = Field(
+        default=None, sa_type=BigInteger().with_variant(Integer, "sqlite"), primary_key=True
+    )
     encoding: int = Field(sa_type=SmallInteger)
     body: bytes = Field(sa_type=LargeBinary)
 

@@ -52,9 +52,9 @@ class UsageReader:
             for (b, k), v in sorted(found.items(), key=lambda i: (i[0][0], str(i[0][1])))
         ]
 
-    def errors(self, project_id, since, until, *, grain: Grain | None = None, zone=ZoneInfo("UTC")):
+    def errors(self, project_id, since, until, *, grain: Grain | None = None, zone=ZoneInfo("UTC"), filter=None):
         bounds = boundaries(since, until, grain, zone) if grain else [since, until]
-        source, _ = self._source(project_id, bounds, None, None)
+        source, _ = self._source(project_id, bounds, None, filter)
         found: dict[tuple[int, str], int] = {}
         with self._database.read() as c:
             for q, code, n in c.execute(select(source.c.quarter, source.c.error_code, func.count()).where(source.c.error_code.is_not(None)).group_by(source.c.quarter, source.c.error_code)):

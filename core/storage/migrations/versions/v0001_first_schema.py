@@ -198,6 +198,8 @@ def _runs() -> None:
         _may("error_code"),
         _may("error_message", sa.Text()),
         _must("prompt_preview", sa.Text()),
+        _must("request_content", sa.BigInteger()),
+        _may("response_content", sa.BigInteger()),
         key=("id",),
         clustered=True,
     )
@@ -209,11 +211,10 @@ def _runs() -> None:
     _partial_index("ix_run_unpriced", ["project_id", "id"], "unpriced")
     _table(
         "run_content",
-        _key("run_id", _ID, sa.ForeignKey("run.id", name="fk_run_content_run_id_run", ondelete="CASCADE")),
-        _key("part", sa.SmallInteger()),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True),
         _must("encoding", sa.SmallInteger()),
         _must("body", sa.LargeBinary()),
-        key=("run_id", "part"),
+        key=("id",),
     )
     _table(
         "attempt",
