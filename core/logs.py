@@ -42,7 +42,7 @@ def configure_logging(
     Called again, it replaces what the first call did. Lines are JSON, or for a person where `stream` is a
     terminal. At DEBUG the vendors' SDKs and their HTTP libraries talk too, prompts included; else they report
     warnings only. Every record of the process is redacted when it is made, also for handlers that other
-    libraries put on loggers of their own. If the file cannot be opened, a warning says so and `stream` is all.
+    libraries put on loggers of their own. If the file cannot be opened, a warning on `stream` says so.
 
     Args:
         settings: The level, the file's place and the secrets to look for.
