@@ -83,19 +83,25 @@ def _tick_text(unit: Unit, value: float, step: float, scale: float) -> str:
     return "0" if not value else f"{value:,.{digits}f} {'s' if scale == 1e6 else 'ms'}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Buckets:
     """The buckets of a range, empty ones too.
 
     Attributes:
         starts: When each begins; UTC.
         names: A name that no other has: `Sun 22 Nov 2026`, `22 Nov, 14:00`.
+        labels: The same for tables and files: `2026-11-22`, `2026-11-22 14:00+01:00`.
         ticks: Which of them the axis names, and how.
     """
 
     starts: tuple[datetime, ...]
     names: tuple[str, ...]
+    labels: tuple[str, ...]
     ticks: tuple[tuple[str, str], ...]
+
+    def label(self, start: datetime) -> str:
+        """The label of the bucket in which a moment lies."""
+        return self.labels[self.index(start)]
 
     def index(self, start: datetime) -> int:
         """The bucket in which a moment lies."""
@@ -121,7 +127,12 @@ def _days(span: Span) -> Buckets:
     every = math.ceil(len(starts) / _MAX_NAMED_BUCKETS)
     short = [f"{at:%a} {at.day}" if len(starts) <= 7 else f"{at.day} {at:%b}" for at in local]
     named = [index for index in range(len(starts)) if (len(starts) - 1 - index) % every == 0]
-    return Buckets(tuple(starts), tuple(names), tuple((names[index], short[index]) for index in named))
+    return Buckets(
+        starts=tuple(starts),
+        names=tuple(names),
+        labels=tuple(f"{at:%Y-%m-%d}" for at in local),
+        ticks=tuple((names[index], short[index]) for index in named),
+    )
 
 
 def _steps(span: Span, grain: timedelta) -> Buckets:
@@ -138,9 +149,10 @@ def _steps(span: Span, grain: timedelta) -> Buckets:
     ]
     every = max(1, math.ceil(len(starts) / 8))
     return Buckets(
-        tuple(starts),
-        tuple(names),
-        tuple((names[i], f"{local[i]:%H:%M}") for i in range(0, len(starts), every)),
+        starts=tuple(starts),
+        names=tuple(names),
+        labels=tuple(at.isoformat(sep=" ", timespec="minutes") for at in local),
+        ticks=tuple((names[index], f"{local[index]:%H:%M}") for index in range(0, len(starts), every)),
     )
 
 

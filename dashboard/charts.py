@@ -5,7 +5,7 @@ dark without being made anew. Every axis starts at 0 and carries its unit; zoomi
 scrolled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 HEIGHT = 250
 
 _LABEL_GAP_PX = 17
-_ROW_PX = 34
+_ROW_PX = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def stacked_bars(
     buckets: Buckets,
     unit: Unit,
     *,
-    average: str | None = None,
+    average: float | None = None,
     height: int = HEIGHT,
 ) -> Figure:
     """Bars by bucket, one on top of the other.
@@ -159,10 +159,10 @@ def percentile_series(points: Sequence[LatencyPoint], buckets: Buckets, *, p99: 
     return chosen
 
 
-def percentile_ranges(points: Sequence[LatencyPoint]) -> Figure:
+def percentile_ranges(points: Sequence[LatencyPoint], names: Sequence[str]) -> Figure:
     """One row for each key: where its p50, p95 and p99 lie on one axis; the first on top."""
     scale = ticks(Unit.DURATION, max((point.p99_us for point in points), default=0), about=5)
-    rows = [_short(point.label) for point in points]
+    rows = [_short(name) for name in names]
     spans: list[float | None] = []
     span_rows: list[str | None] = []
     for row, point in zip(rows, points, strict=True):
@@ -193,6 +193,7 @@ def percentile_ranges(points: Sequence[LatencyPoint]) -> Figure:
                 "x": values,
                 "y": rows,
                 "marker": {"color": color, "size": 11},
+                "cliponaxis": False,
                 "customdata": [figure_text(Unit.DURATION, value) for value in values],
                 "hovertemplate": f"{name} %{{customdata}}<extra>%{{y}}</extra>",
             }
@@ -207,7 +208,7 @@ def percentile_ranges(points: Sequence[LatencyPoint]) -> Figure:
     return {"data": data, "layout": layout}
 
 
-def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, color: str) -> Figure:
+def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, colors: Sequence[str]) -> Figure:
     """Bars from the left, the first on top, each with its value at its end."""
     scale = ticks(unit, max(values, default=0), about=5)
     layout = _frame(max(HEIGHT, 60 + _ROW_PX * len(names)))
@@ -225,7 +226,7 @@ def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, color: s
         "orientation": "h",
         "x": list(values),
         "y": [_short(name) for name in names],
-        "marker": {"color": color, "line": {"width": 0}},
+        "marker": {"color": list(colors), "line": {"width": 0}},
         "text": [figure_text(unit, value) for value in values],
         "textposition": "outside",
         "cliponaxis": False,
@@ -279,8 +280,3 @@ def _axis() -> dict[str, Any]:
 def _short(name: str, limit: int = 40) -> str:
     """Long names keep both ends, where models differ."""
     return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-limit // 2 + 1 :]}"
-
-
-def by_bucket(values: Mapping[int, float], buckets: Buckets) -> list[float]:
-    """Values by the bucket's index as a list, 0 where nothing happened."""
-    return [values.get(index, 0) for index in range(len(buckets.starts))]

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from core.errors import ErrorCode
 from core.providers import registry
 from core.storage.records import Dimension, RunStatus
 
@@ -39,6 +40,17 @@ _SERIES: Final = (
     "#5b6bb5",
     "#7d8f2f",
 )
+
+
+def error_color(code: str) -> str:
+    """The colour of the status that a run with this error has."""
+    match code:
+        case ErrorCode.CANCELLED:
+            return STATUS[RunStatus.CANCELLED]
+        case ErrorCode.OUTCOME_UNKNOWN:
+            return STATUS[RunStatus.OUTCOME_UNKNOWN]
+        case _:
+            return STATUS[RunStatus.FAILED]
 
 
 def series_colors(dimension: Dimension, keys: Sequence[str]) -> dict[str, str]:

@@ -58,7 +58,7 @@ class Span:
 
 
 def span_of(period: Period, *, zone: ZoneInfo, now: datetime | None = None) -> Span:
-    """The range that ends now: TODAY begins at midnight of the zone, DAYS_7 is today and the six days before."""
+    """The range that ends now: TODAY begins at midnight, DAYS_7 is today and the six days before."""
     moment = (now or utc_now()).astimezone(zone)
     match period:
         case Period.TODAY:
@@ -109,6 +109,29 @@ class Overview:
     newest_run: RunSummary | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReport:
+    """The usage page's figures: what passes a filter, over a span.
+
+    Attributes:
+        split: What `breakdown`, `series` and `latency_by` are split by.
+        breakdown: Over the whole span, the dearest first.
+        series: By bucket and key, oldest first.
+        latency_series: By bucket, not split.
+        latency_by: Over the whole span, by key.
+        errors: How many runs ended with each error code, the most frequent first.
+    """
+
+    span: Span
+    split: Dimension
+    figures: UsageFigures
+    breakdown: Sequence[UsagePoint]
+    series: Sequence[UsagePoint]
+    latency_series: Sequence[LatencyPoint]
+    latency_by: Sequence[LatencyPoint]
+    errors: Sequence[tuple[str, int]]
+
+
 class UsageService:
     """See the module. Every function raises StoreError if the database fails."""
 
@@ -137,6 +160,21 @@ class UsageService:
             latency_series=self.latency(principal, span, by=None),
             last_failures=self._store.runs.page(project, failed, limit=5).runs,
             newest_run=newest[0] if newest else None,
+        )
+
+    def report(
+        self, principal: Principal, span: Span, *, by: Dimension, run_filter: RunFilter | None = None
+    ) -> UsageReport:
+        """All that the usage page shows for a span, a split and a filter."""
+        return UsageReport(
+            span=span,
+            split=by,
+            figures=self.totals(principal, span, run_filter),
+            breakdown=self.breakdown(principal, span, by=by, run_filter=run_filter),
+            series=self.series(principal, span, by=by, run_filter=run_filter),
+            latency_series=self.latency(principal, span, by=None, run_filter=run_filter),
+            latency_by=self.latency(principal, span, by=by, whole=True, run_filter=run_filter),
+            errors=self.errors(principal, span, run_filter=run_filter),
         )
 
     def totals(self, principal: Principal, span: Span, run_filter: RunFilter | None = None) -> UsageFigures:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.contract import utc_now
+from core.providers import registry
 from core.services.usage import Overview, Period
 from dashboard import charts, formatting, queries, routes, state
 from dashboard.chart_axes import Unit, buckets_of
@@ -21,18 +22,22 @@ def page() -> None:
         period = choose_period(zone=zone)
     data = queries.overview(period)
     if data.newest_run is None:
-        first_run(has_key=queries.has_credential())
-    elif data.figures.runs == 0:
-        _nothing_in_range(data)
-    else:
+        demo = (
+            agent for agent in queries.agents() if agent.version.config.get("provider") == registry.DEMO.name
+        )
+        first_run(demo_agent=next(demo, None), has_key=bool(queries.credentials()))
+        return
+    if data.figures.attempts:
         _figures(data)
+    else:
+        _nothing_in_range(data)
     _quick_links()
 
 
 def _figures(data: Overview) -> None:
     span, zone = data.span, data.span.zone
     buckets = buckets_of(span)
-    metric_row(overview_metrics(data, buckets), key="overview-figures")
+    metric_row(overview_metrics(data, buckets))
     began, ended = formatting.day(span.previous_since, zone), formatting.day(span.previous_until, zone)
     days = began if began == ended else f"{began} to {ended}"
     st.caption(f"Change against {days}, until the same time of day.")

@@ -20,7 +20,7 @@ class Metric:
         tone: Whether the change is good or bad news; None for small ones, and for figures that are neither.
         note: What the reader must know beside the figure, such as "unpriced: 3".
         course: The figure by bucket, for the small chart; drawn from two values on.
-        help: What the figure is, on hover.
+        help: What the figure is, on hover; None if its name says it.
     """
 
     label: str
@@ -29,14 +29,15 @@ class Metric:
     tone: Literal["good", "bad"] | None
     note: str | None
     course: Sequence[float]
-    help: str
+    help: str | None
 
 
-def metric_row(metrics: Sequence[Metric], *, key: str) -> None:
-    """Draws figures side by side, in fewer columns where the window is narrow."""
+def metric_row(metrics: Sequence[Metric]) -> None:
+    """Draws figures side by side; one with a change and a note gets more room."""
     colors: dict[str | None, Literal["green", "red", "gray"]] = {"good": "green", "bad": "red", None: "gray"}
-    with st.grid(len(metrics), min_column_width=130, key=key):
-        for metric in metrics:
+    widths = [1.5 if metric.note and metric.change else 1.0 for metric in metrics]
+    for column, metric in zip(st.columns(widths), metrics, strict=True):
+        with column:
             # "0 %" would get an arrow upwards: only a number is recognised as no change.
             unchanged = metric.change is not None and metric.change.startswith("0 ")
             st.metric(
@@ -59,8 +60,17 @@ def card(title: str, caption: str) -> Iterator[None]:
     with st.container(border=True, height="stretch", gap="xsmall"):
         with st.container(gap=None):
             st.markdown(f"**{title}**")
-            st.caption(caption)
+            # Two dollar signs in one Markdown text would be a formula.
+            st.caption(caption.replace("$", r"\$"))
         yield
+
+
+@contextmanager
+def table_below(key: str) -> Iterator[bool]:
+    """Draws the fold for a chart's table; gives whether it is open, so that a closed one costs nothing."""
+    fold = st.expander("Table", key=f"{key}-fold", icon=":material/table:", type="compact", on_change="rerun")
+    with fold:
+        yield bool(fold.open)
 
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:

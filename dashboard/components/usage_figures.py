@@ -9,6 +9,7 @@ from dashboard import formatting, palette
 from dashboard.chart_axes import Buckets
 from dashboard.charts import Series
 from dashboard.components.cards import Metric
+from dashboard.components.marks import STATUS_LABELS
 
 UNPRICED_HELP = "Unpriced are runs on a model whose price is not known: what they cost is in no total."
 
@@ -36,14 +37,16 @@ def by_bucket(
 def outcome_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
     """Runs by how they ended; success and failure always, the rest if it happened."""
     parts = (
-        ("succeeded", RunStatus.SUCCEEDED, lambda figures: figures.succeeded),
-        ("failed", RunStatus.FAILED, lambda figures: figures.failed),
-        ("outcome unknown", RunStatus.OUTCOME_UNKNOWN, lambda figures: figures.outcome_unknown),
-        ("cancelled", RunStatus.CANCELLED, lambda figures: figures.cancelled),
+        (RunStatus.SUCCEEDED, lambda figures: figures.succeeded),
+        (RunStatus.FAILED, lambda figures: figures.failed),
+        (RunStatus.OUTCOME_UNKNOWN, lambda figures: figures.outcome_unknown),
+        (RunStatus.CANCELLED, lambda figures: figures.cancelled),
     )
     series = [
-        Series(name=name, color=palette.STATUS[status], values=by_bucket(points, buckets, value))
-        for name, status, value in parts
+        Series(
+            name=STATUS_LABELS[status], color=palette.STATUS[status], values=by_bucket(points, buckets, value)
+        )
+        for status, value in parts
     ]
     return [part for index, part in enumerate(series) if index < 2 or any(part.values)]
 
@@ -120,6 +123,28 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
             help=f"{now.input_tokens:,} in, {now.output_tokens:,} out.",
         ),
     ]
+
+
+def usage_metrics(figures: UsageFigures) -> list[Metric]:
+    """The row of figures on top of the usage page."""
+    decided = _decided(figures)
+    cached = formatting.percent(figures.cached_input_tokens, figures.input_tokens)
+    reasoning = formatting.percent(figures.reasoning_tokens, figures.output_tokens)
+    return [
+        _plain(
+            "Cost",
+            formatting.money_known(figures.cost_nanousd, figures.unpriced_runs),
+            unpriced_note(figures),
+        ),
+        _plain("Input tokens", formatting.count(figures.input_tokens), f"{cached} cached"),
+        _plain("Output tokens", formatting.count(figures.output_tokens), f"{reasoning} reasoning"),
+        _plain("Runs", formatting.count(figures.runs), f"{formatting.count(figures.attempts)} attempts"),
+        _plain("Success", formatting.percent(figures.succeeded, decided), f"{figures.failed} failed"),
+    ]
+
+
+def _plain(label: str, value: str, note: str | None) -> Metric:
+    return Metric(label=label, value=value, change=None, tone=None, note=note, course=(), help=None)
 
 
 def _latency_metric(

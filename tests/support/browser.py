@@ -11,6 +11,8 @@ from tests.support.chromium import LAUNCH_FLAGS
 VIEWPORT_1280 = (1280, 800)
 VIEWPORT_1920 = (1920, 1080)
 
+_PROBED = ("/_stcore/health", "/_stcore/host-config")
+
 
 @contextmanager
 def launched(executable: Path) -> Generator[Browser]:
@@ -40,8 +42,10 @@ class PageErrors(list[str]):
         page.on("response", self._on_response)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.append(f"console: {message.text} ({message.location.get('url', '')})")
+        url = message.location.get("url", "")
+        # Opened at a page's address, Streamlit asks below that address first whether the server is there.
+        if message.type == "error" and not url.endswith(_PROBED):
+            self.append(f"console: {message.text} ({url})")
 
     def _on_exception(self, error: Error) -> None:
         self.append(f"exception: {error}")

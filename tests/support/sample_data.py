@@ -15,13 +15,13 @@ from uuid import UUID
 from core import ids
 from core.contract import TokenUsage, parse_request, utc_now
 from core.errors import ErrorCode
-from core.pricing.cost import TokenCost, nothing_billed, price_tokens
+from core.pricing.cost import nothing_billed, price_tokens
 from core.pricing.overrides import shipped_overrides
 from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.principal import LOCAL
-from core.storage.records import AgentRecord, AttemptRecord, Backend, NewRun, RunStatus, Trigger
+from core.storage.records import AgentRecord, AttemptRecord, Backend, NewRun, RunFilter, RunStatus, Trigger
 from tests.support.sample_texts import AGENTS, QUESTIONS, SampleAgent
 
 _PRICES = shipped_overrides()
@@ -280,7 +280,10 @@ def _refused(
         error_message=message,
         error_retryable=status in (429, 503),
         provider_status=status,
-        **_money(cost),
+        tokens_cost_nanousd=cost and cost.total_nanousd,
+        input_cost_nanousd=cost and cost.all_input_nanousd,
+        output_cost_nanousd=cost and cost.output_nanousd,
+        price_source=cost and cost.source,
     )
 
 
@@ -326,19 +329,11 @@ def _decided(
         provider_request_id=f"req_{run_id.hex[-16:]}" if model.provider != "DEMO" else None,
         error_code=draw.error[0].value if draw.error else None,
         error_message=draw.error[1] if draw.error else None,
-        **_money(cost),
+        tokens_cost_nanousd=cost and cost.total_nanousd,
+        input_cost_nanousd=cost and cost.all_input_nanousd,
+        output_cost_nanousd=cost and cost.output_nanousd,
+        price_source=cost and cost.source,
     )
-
-
-def _money(cost: TokenCost | None) -> dict[str, int | str | None]:
-    if cost is None:
-        return {"tokens_cost_nanousd": None}
-    return {
-        "tokens_cost_nanousd": cost.total_nanousd,
-        "input_cost_nanousd": cost.all_input_nanousd,
-        "output_cost_nanousd": cost.output_nanousd,
-        "price_source": cost.source,
-    }
 
 
 def _finish(application: Application, new: NewRun, draw: _Draw) -> None:
@@ -356,6 +351,4 @@ def _finish(application: Application, new: NewRun, draw: _Draw) -> None:
 
 def newest_run_ids(application: Application, count: int = 1) -> Sequence[UUID]:
     """The newest runs, for pictures of single runs."""
-    from core.storage.records import RunFilter
-
     return [run.id for run in application.runs.page(LOCAL, RunFilter(), limit=count).runs]

@@ -1,0 +1,131 @@
+"""Usage: cost, tokens, latency and outcomes over time, by provider, model or agent."""
+
+import streamlit as st
+
+from core.services.usage import Period, UsageReport
+from dashboard import charts, formatting, palette, queries
+from dashboard.chart_axes import Buckets, Unit, buckets_of
+from dashboard.components.cards import card, chart, metric_row, table_below
+from dashboard.components.empty_state import empty_state
+from dashboard.components.header import choose_period, page_header
+from dashboard.components.tables import show_table
+from dashboard.components.usage_figures import outcome_series, tokens_of, unpriced_note, usage_metrics
+from dashboard.components.usage_filters import SPLITS, clear_usage_filters, usage_filters
+from dashboard.components.usage_split import (
+    NAMED,
+    breakdown_table,
+    error_table,
+    key_label,
+    latency_by_table,
+    latency_table,
+    outcome_table,
+    series_table,
+    split_series,
+)
+
+
+def page() -> None:
+    """Draws the page."""
+    with page_header("Usage", "Cost, tokens, latency and outcomes over time"):
+        period = choose_period(zone=queries.zone(), options=tuple(Period))
+    choice = usage_filters(queries.run_filter_options())
+    report = queries.usage(period, choice.split, choice.run_filter)
+    if not report.figures.attempts:
+        with empty_state(
+            "Nothing ran here", "No run of this range passes the filters.", icon=":material/bar_chart_off:"
+        ):
+            st.button("Clear filters", icon=":material/filter_alt_off:", on_click=clear_usage_filters)
+        return
+    buckets = buckets_of(report.span)
+    metric_row(usage_metrics(report.figures))
+    _money_and_tokens(report, buckets)
+    title = SPLITS[report.split]
+    with card(f"By {title.lower()}", "Over the whole range, the dearest first"):
+        show_table(
+            breakdown_table(report, title=title),
+            key="usage-by",
+            file_name=_file(report, f"by-{report.split}"),
+        )
+    _latency(report, buckets)
+    _outcomes(report, buckets)
+
+
+def _money_and_tokens(report: UsageReport, buckets: Buckets) -> None:
+    title = SPLITS[report.split]
+    note = unpriced_note(report.figures)
+    left, right = st.columns(2)
+    with left, card("Cost", f"{_grain(report)}, by {title.lower()}{f'; {note} runs' if note else ''}"):
+        series = split_series(report, buckets, lambda figures: figures.cost_nanousd)
+        chart(charts.stacked_bars(series, buckets, Unit.MONEY), key="usage-cost", alt="Cost over time")
+        with table_below("usage-cost") as opened:
+            if opened:
+                show_table(
+                    series_table(report, buckets, title=title),
+                    key="usage-cost",
+                    file_name=_file(report, "cost"),
+                )
+    with right, card("Tokens", f"{_grain(report)}, by {title.lower()}; input and output together"):
+        series = split_series(report, buckets, tokens_of)
+        chart(charts.stacked_bars(series, buckets, Unit.COUNT), key="usage-tokens", alt="Tokens over time")
+        with table_below("usage-tokens") as opened:
+            if opened:
+                table = series_table(report, buckets, title=title)
+                show_table(table, key="usage-tokens", file_name=_file(report, "tokens"))
+
+
+def _latency(report: UsageReport, buckets: Buckets) -> None:
+    title = SPLITS[report.split]
+    left, right = st.columns(2)
+    with left, card("Latency", f"{_grain(report)}; p95: 19 of 20 runs took no longer"):
+        series = charts.percentile_series(report.latency_series, buckets, p99=True)
+        chart(charts.lines(series, buckets, Unit.DURATION), key="usage-latency", alt="Latency over time")
+        with table_below("usage-latency") as opened:
+            if opened:
+                table = latency_table(report.latency_series, buckets)
+                show_table(table, key="usage-latency", file_name=_file(report, "latency"))
+    with right, card(f"Latency by {title.lower()}", "Over the whole range, the most used first"):
+        most_used = sorted(report.latency_by, key=lambda point: -point.runs)[: NAMED + 1]
+        names = [key_label(report.split, point.key, point.label) for point in most_used]
+        chart(charts.percentile_ranges(most_used, names), key="usage-latency-by", alt="Latency percentiles")
+        with table_below("usage-latency-by") as opened:
+            if opened:
+                table = latency_by_table(report, title=title)
+                show_table(table, key="usage-latency-by", file_name=_file(report, "latency-by"))
+
+
+def _outcomes(report: UsageReport, buckets: Buckets) -> None:
+    figures = report.figures
+    success = formatting.percent(figures.succeeded, figures.runs - figures.cancelled)
+    left, right = st.columns(2)
+    with left, card("Outcomes", f"{_grain(report)}; {success} of the runs that nobody stopped succeeded"):
+        series = outcome_series(report.series, buckets)
+        chart(charts.stacked_bars(series, buckets, Unit.COUNT), key="usage-outcomes", alt="Runs by outcome")
+        with table_below("usage-outcomes") as opened:
+            if opened:
+                table = outcome_table(report, buckets)
+                show_table(table, key="usage-outcomes", file_name=_file(report, "outcomes"))
+    with right, card("Error codes", "Runs that ended with each, over the whole range"):
+        if not report.errors:
+            st.caption(":material/check_circle: No run ended with an error.")
+            return
+        codes, runs = zip(*report.errors, strict=True)
+        colors = [palette.error_color(code) for code in codes]
+        chart(
+            charts.ranking(codes, runs, Unit.COUNT, colors=colors), key="usage-errors", alt="Errors by code"
+        )
+        with table_below("usage-errors") as opened:
+            if opened:
+                show_table(error_table(report), key="usage-errors", file_name=_file(report, "errors"))
+
+
+def _grain(report: UsageReport) -> str:
+    return "By day" if report.span.grain == "day" else "By hour"
+
+
+def _file(report: UsageReport, what: str) -> str:
+    zone = report.span.zone
+    first, last = (f"{moment.astimezone(zone):%Y-%m-%d}" for moment in (report.span.since, report.span.until))
+    return f"usage-{what}-{first}-to-{last}"
+
+
+page()
