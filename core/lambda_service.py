@@ -88,7 +88,9 @@ class LambdaAgentService:
         }
         application = self._open()
         try:
-            request = parse_request({k: v for k, v in payload.items() if v is not None}, providers=registry.specs())
+            request = parse_request(
+                {k: v for k, v in payload.items() if v is not None}, providers=registry.specs()
+            )
             spec = spec_of_request(request, trigger=Trigger.PYTHON)
             outcome = application.runs.run(self._principal, spec, store=store)
         except InvocationError as exc:

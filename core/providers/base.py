@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final, Protocol, Self
 from urllib.parse import urlsplit
@@ -281,7 +282,7 @@ def resolve_api_key(
         named = spec.base_url_variable is not None and connection.base_url == variables.get(
             spec.base_url_variable
         )
-        return _sendable(key) if key and (named or _is_this_machine(connection.base_url)) else None
+        return _sendable(key) if key and (named or is_this_machine(connection.base_url)) else None
     if key:
         return _sendable(key)
     raise MissingApiKey(
@@ -320,9 +321,15 @@ def _sendable(key: str) -> str:
     )
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
+    """Whether the address leads to a program on this machine."""
     try:
         host = urlsplit(url).hostname
     except ValueError:
         return False
-    return host is not None and (host in {"localhost", "::1"} or host.startswith("127."))
+    if host is None or host == "localhost":
+        return host is not None
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

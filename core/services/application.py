@@ -11,6 +11,7 @@ from core.services.credentials import CredentialService
 from core.services.export_jobs import ExportService
 from core.services.health import HealthService
 from core.services.housekeeping import Housekeeping
+from core.services.installation import InstallationService
 from core.services.preferences import PreferenceService
 from core.services.presence import Presence
 from core.services.prices import PriceService
@@ -36,6 +37,7 @@ class Application:
     usage: UsageService
     preferences: PreferenceService
     health: HealthService
+    installation: InstallationService
     housekeeping: Housekeeping
 
     @classmethod
@@ -43,13 +45,18 @@ class Application:
         """Opens the store and wires the services.
 
         Args:
+            settings: Where everything is.
             kind: What this process is ("dashboard", "cli", "python"), for the list of workers.
 
         Raises:
+            SettingsError: The data directory cannot be made.
             StoreError: The database cannot be used; the text says what to do.
         """
         ensure_data_dir(settings)
-        store = Store.open(settings.database_url)
+        return cls._wired(settings, Store.open(settings.database_url), kind=kind)
+
+    @classmethod
+    def _wired(cls, settings: Settings, store: Store, *, kind: str) -> Self:
         vault = Vault(settings, secrets_exist=store.credentials.any_sealed)
         credentials = CredentialService(store, vault)
         prices = PriceService(store)
@@ -75,8 +82,9 @@ class Application:
             prices=prices,
             usage=UsageService(store),
             preferences=PreferenceService(store),
-            health=HealthService(settings, store, vault, credentials),
-            housekeeping=Housekeeping(store),
+            health=HealthService(settings, store, vault, credentials, prices),
+            installation=InstallationService(settings, store, vault),
+            housekeeping=Housekeeping(store, settle=runs.settle),
         )
 
     def close(self) -> None:

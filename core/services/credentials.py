@@ -1,19 +1,29 @@
-"""Stored keys: write-only. What comes out is a name and the last four characters; the secret itself goes only into a
-request that is about to be sent."""
+"""Stored keys: write-only. What comes out is a name and the last four characters; the secret itself goes only
+into a request that is about to be sent, and only to the server that it is for.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from core import redaction
-from core.contract import utc_now
-from core.errors import InvalidInput, MissingApiKey
+from core.contract import parse_request, utc_now
+from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey
+from core.loggers import get_logger
 from core.providers import registry
+from core.providers.base import Feature, is_this_machine
 from core.security.vault import Vault, last_four
 from core.services.agent_config import AgentConfig
 from core.services.principal import Principal
 from core.storage.records import CredentialRecord
 from core.storage.store import Store
+
+MAX_NAME_CHARS: Final = 100
+MAX_SECRET_CHARS: Final = 4_096
+
+log = get_logger("agent_launcher.credentials")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,27 +61,44 @@ class CredentialService:
         records = self._store.credentials.list(principal.project_id)
         return [_public(record) for record in sorted(records, key=lambda r: (r.provider, r.name.lower()))]
 
+    def check_new(
+        self, principal: Principal, *, name: str, provider: str, base_url: str | None = None
+    ) -> None:
+        """Returns if `add` would take these; so that a key need not be typed in vain. Errors as in `add`."""
+        name = _clean_name(name)
+        _clean_base_url(provider, base_url)
+        if any(record.name == name for record in self._store.credentials.list(principal.project_id)):
+            raise Conflict(
+                f"There is a credential named {name!r} already: choose another name, or replace that one's key."
+            )
+
     def add(
         self, principal: Principal, *, name: str, provider: str, secret: str, base_url: str | None = None
     ) -> CredentialPublic:
         """Seals and stores a key.
 
+        Args:
+            principal: Who asks.
+            name: By which agents name it; unlike any other in the project.
+            provider: One that takes a key.
+            secret: The key.
+            base_url: The server that the key is for, if it is not the vendor's own.
+
         Raises:
-            InvalidInput: An empty name or key, or a key with spaces or line breaks in it.
+            InvalidInput: An empty or overlong name or key, a key with spaces or line breaks in it, a base URL
+                that is none, a provider without keys.
             UnknownProvider, Conflict, SecretUnreadable, StoreError: Nothing was stored.
         """
-        registry.get_spec(provider)
-        name, secret = name.strip(), _clean(secret)
-        if not name:
-            raise InvalidInput("Give the credential a name, such as 'OpenAI production'.")
+        name, secret = _clean_name(name), _clean(secret)
         record = self._store.credentials.create(
             principal.project_id,
             name=name,
             provider=provider,
+            base_url=_clean_base_url(provider, base_url),
             sealed=self._vault.seal(secret),
             last4=last_four(secret),
-            base_url=(base_url or "").strip() or None,
         )
+        self._keep_up_with_rotation(record)
         return _public(record)
 
     def replace(self, principal: Principal, credential_id: UUID, *, secret: str) -> CredentialPublic:
@@ -80,13 +107,23 @@ class CredentialService:
         record = self._store.credentials.update_sealed(
             principal.project_id, credential_id, sealed=self._vault.seal(secret), last4=last_four(secret)
         )
+        self._keep_up_with_rotation(record)
         return _public(record)
+
+    def _keep_up_with_rotation(self, record: CredentialRecord) -> None:
+        """Seals the secret again if the master key was changed between sealing and storing it."""
+        try:
+            if self._vault.needs_reseal(record.sealed):
+                (resealed,) = self._vault.rotate([record.sealed])
+                self._store.credentials.replace_all_sealed([(record.id, record.sealed, resealed)])
+        except Conflict:
+            # The rotation itself has sealed it again, or somebody has replaced or deleted it.
+            log.debug("the credential %s was changed while the master key was", record.id)
 
     def rename(self, principal: Principal, credential_id: UUID, *, name: str) -> CredentialPublic:
         """Gives it another name. Raises InvalidInput, Conflict, NotFound."""
-        if not name.strip():
-            raise InvalidInput("A credential needs a name.")
-        return _public(self._store.credentials.rename(principal.project_id, credential_id, name.strip()))
+        name = _clean_name(name)
+        return _public(self._store.credentials.rename(principal.project_id, credential_id, name))
 
     def delete(self, principal: Principal, credential_id: UUID) -> None:
         """Removes it for good; agents that name it will say so when they run. Raises NotFound."""
@@ -95,9 +132,14 @@ class CredentialService:
     def resolve(self, principal: Principal, *, config: AgentConfig, given: str | None) -> ResolvedKey:
         """The key for a request: the one given with it, the configuration's, or the provider's only stored one.
 
+        A stored key is sent to the server that it is for: its base URL, else the vendor's own; and to this
+        machine. Whoever may edit an agent could otherwise read a key by pointing `base_url` at a server of
+        theirs.
+
         Raises:
-            MissingApiKey: The configuration names a credential that is gone, or several are stored and none is named.
-            InvalidInput: The configuration names a credential of another provider.
+            MissingApiKey: The configuration names a credential that is gone, or several would serve and none is
+                named.
+            InvalidInput: The configuration names a credential of another provider, or for another server.
             SecretUnreadable: The master key is not the one that sealed it.
         """
         if given:
@@ -106,23 +148,18 @@ class CredentialService:
         spec = registry.get_spec(config.provider)
         if spec.offline:
             return ResolvedKey()
-        stored = [r for r in self._store.credentials.list(principal.project_id) if r.provider == config.provider]
+        stored = self._store.credentials.list(principal.project_id)
         if config.credential_id is not None:
-            record = next((r for r in stored if r.id == config.credential_id), None)
-            if record is None:
-                raise MissingApiKey(
-                    f"API key required for {config.provider}: the credential this agent names does not exist any more. "
-                    "Choose another in the agent, or add one under Settings > Credentials."
-                )
-            return self._open(record)
-        if len(stored) == 1:
-            return self._open(stored[0])
-        if len(stored) > 1:
-            names = ", ".join(sorted(r.name for r in stored))
+            return self._open(_named(config, stored))
+        own = [record for record in stored if record.provider == config.provider]
+        serving = [r for r in own if _address(r.base_url) == _address(config.base_url)]
+        serving = serving or [r for r in own if _may_serve(r, config.base_url)]
+        if len(serving) > 1:
+            names = ", ".join(sorted(record.name for record in serving))
             raise MissingApiKey(
                 f"API key required for {config.provider}: several are stored ({names}). Choose one in the agent."
             )
-        return ResolvedKey()
+        return self._open(serving[0]) if serving else ResolvedKey()
 
     def _open(self, record: CredentialRecord) -> ResolvedKey:
         secret = self._vault.open(record.sealed)
@@ -134,12 +171,75 @@ class CredentialService:
         self._store.credentials.touch_used(principal.project_id, credential_id, utc_now())
 
 
+def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> CredentialRecord:
+    record = next((r for r in stored if r.id == config.credential_id), None)
+    if record is None:
+        raise MissingApiKey(
+            f"API key required for {config.provider}: the credential this agent names does not exist any more. "
+            "Choose another in the agent, or add one under Settings > Credentials."
+        )
+    if record.provider != config.provider:
+        raise InvalidInput(
+            f"The credential {record.name!r} is for {record.provider}, not for {config.provider}. Choose another."
+        )
+    if not _may_serve(record, config.base_url):
+        whose = record.base_url or f"{record.provider}'s own server"
+        raise InvalidInput(
+            f"The credential {record.name!r} is for {whose}, so its key is not sent to {config.base_url}. Add a "
+            "credential with that base URL under Settings > Credentials, and choose it."
+        )
+    return record
+
+
+def _may_serve(record: CredentialRecord, base_url: str | None) -> bool:
+    return (
+        base_url is None or _address(record.base_url) == _address(base_url) or is_this_machine(base_url)
+    )
+
+
+def _address(base_url: str | None) -> str | None:
+    return None if base_url is None else base_url.rstrip("/")
+
+
+def _clean_name(name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise InvalidInput("Give the credential a name, such as 'OpenAI production'.")
+    if len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidInput(
+            f"A credential's name is one line of at most {MAX_NAME_CHARS} characters, without control characters."
+        )
+    return name
+
+
+def _clean_base_url(provider: str, base_url: str | None) -> str | None:
+    spec = registry.get_spec(provider)
+    if not spec.needs_api_key:
+        raise InvalidInput(f"{spec.name} takes no key: there is nothing to store for it.")
+    base_url = (base_url or "").strip() or None
+    if base_url is None:
+        return None
+    if Feature.BASE_URL not in spec.features:
+        raise InvalidInput(f"{spec.name} is asked at its own address only: leave the base URL empty.")
+    wire = {"provider": provider, "model_name": "-", "prompt": "-", "base_url": base_url}
+    try:
+        return parse_request(wire, providers=registry.specs()).base_url
+    except InvalidRequest:
+        raise InvalidInput(
+            "The base URL is not an address like https://host/v1, without a user name or password in it."
+        ) from None
+
+
 def _clean(secret: str) -> str:
     secret = secret.strip()
     if not secret:
         raise InvalidInput("The key is empty: paste it as the provider shows it.")
-    if any(character.isspace() for character in secret) or not secret.isprintable():
-        raise InvalidInput("The key holds spaces, line breaks or control characters: paste the key alone.")
+    if len(secret) > MAX_SECRET_CHARS:
+        raise InvalidInput("The key is too long for a key: paste the key alone.")
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise InvalidInput(
+            "The key holds a space, a line break or a letter that no key has: paste the key alone."
+        )
     return secret
 
 

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, Final, assert_never
+
+from pydantic import JsonValue
 
 from core import redaction
 from core.services.money import usd_text
@@ -91,7 +93,7 @@ def export_runs(
                 row = _row(detail)
                 writer.writerow([_cell(row[name]) for name in COLUMNS])
             case ExportFormat.JSONL:
-                buffer.write(json.dumps(_redacted(_document(detail)), ensure_ascii=False) + "\n")
+                buffer.write(json.dumps(document_of(detail), ensure_ascii=False) + "\n")
             case _:
                 assert_never(form)
         written += 1
@@ -143,11 +145,13 @@ def _row(detail: RunDetail) -> dict[str, Any]:
     }
 
 
-def _document(detail: RunDetail) -> dict[str, Any]:
+def document_of(detail: RunDetail) -> dict[str, Any]:
+    """A run as one line of the JSON lines form: what looks like a key is masked."""
     row = _row(detail)
     # They stand in the request.
     del row["prompt"], row["system_prompt"]
-    return {**row, "request": dict(detail.request), "attempts": [_attempt(a) for a in detail.attempts]}
+    whole = {**row, "request": dict(detail.request), "attempts": [_attempt(a) for a in detail.attempts]}
+    return {name: _redacted(value) for name, value in whole.items()}
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
@@ -207,13 +211,13 @@ def _cell(value: object) -> object:
     return "'" + value if value.startswith(_FORMULA_STARTS) else value
 
 
-def _redacted(value: object) -> object:
+def _redacted(value: JsonValue) -> JsonValue:
     match value:
         case str():
             return redaction.redact(value)
-        case Mapping():
+        case dict():
             return {key: _redacted(part) for key, part in value.items()}
-        case list() | tuple():
+        case list():
             return [_redacted(part) for part in value]
         case _:
             return value

@@ -2,19 +2,26 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from core.errors import AgentLauncherError, StoreError
+from core.errors import AgentLauncherError, SecretUnreadable, StoreError
 from core.providers import registry
+from core.providers.base import ProviderSpec
+from core.redaction import redact
 from core.security.vault import Vault
 from core.services.credentials import CredentialService
+from core.services.prices import PriceService, effective_base_url
 from core.services.principal import Principal
-from core.settings import Settings
+from core.settings import Settings, unknown_variables
 from core.storage.store import Store
 
-_LOW_DISK_BYTES = 500 * 1024 * 1024
+LOW_DISK_BYTES: Final = 500 * 1024 * 1024
+MANY_UNFOLDED: Final = 20_000
+"""Finished attempts without their place in the roll-ups; charts stay exact, but read each of them."""
 
 
 class Verdict(StrEnum):
@@ -31,7 +38,7 @@ class Check:
 
     Attributes:
         detail: What was found; safe to show.
-        remedy: What to do; "" when all is well.
+        remedy: What to do; "" when all is well, or when the detail says it.
     """
 
     name: str
@@ -43,72 +50,191 @@ class Check:
 class HealthService:
     """See the module."""
 
-    def __init__(self, settings: Settings, store: Store, vault: Vault, credentials: CredentialService) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        vault: Vault,
+        credentials: CredentialService,
+        prices: PriceService,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._vault = vault
         self._credentials = credentials
+        self._prices = prices
 
     def checks(self, principal: Principal) -> Sequence[Check]:
         """All checks; none of them sends a request to a provider or changes anything."""
         return [
-            self._guard("Database", self._database),
-            self._guard("Writing", self._writing),
-            self._guard("Disk", self._disk),
-            self._guard("Master key", lambda: self._master_key(principal)),
+            *_around_the_store(self._settings),
+            _guarded("Database", self._database),
+            _guarded("Writing", self._writing),
+            _guarded("Roll-ups", self._roll_ups),
+            _guarded("Master key", lambda: self._master_key(principal)),
+            _guarded("Prices", lambda: self._price_overrides(principal)),
             *self._providers(principal),
         ]
 
-    def _guard(self, name: str, check: Callable[[], Check]) -> Check:
-        try:
-            return check()
-        except AgentLauncherError as exc:
-            return Check(name=name, verdict=Verdict.FAILED, detail=str(exc), remedy="See the text.")
-
     def _database(self) -> Check:
         facts = self._store.describe()
-        return Check(name="Database", verdict=Verdict.OK, detail=", ".join(f"{k}: {v}" for k, v in facts.items()))
+        size = f"{facts['size_bytes'] / 1024**2:.1f} MiB"
+        rows = f"{facts['runs']:,} runs, {facts['agents']:,} agents, {facts['credentials']:,} credentials"
+        return Check(
+            name="Database",
+            verdict=Verdict.OK,
+            detail=f"{facts['dialect']} at {facts['place']}, {size}, schema {facts['schema']}; {rows}",
+        )
 
     def _writing(self) -> Check:
-        try:
-            self._store.check_writable()
-        except StoreError as exc:
-            return Check(name="Writing", verdict=Verdict.FAILED, detail=str(exc), remedy="Runs cannot be stored until then.")
+        self._store.check_writable()
         return Check(name="Writing", verdict=Verdict.OK, detail="The database takes writes.")
 
-    def _disk(self) -> Check:
-        free = shutil.disk_usage(self._settings.data_dir).free
-        detail = f"{free / 1024**3:.1f} GiB free in the data directory"
-        if free < _LOW_DISK_BYTES:
-            return Check(name="Disk", verdict=Verdict.WARNING, detail=detail, remedy="Free some space: runs fail when the disk is full.")
-        return Check(name="Disk", verdict=Verdict.OK, detail=detail)
+    def _roll_ups(self) -> Check:
+        waiting = int(self._store.describe()["not_folded"])
+        detail = f"{waiting:,} finished attempt(s) not in the roll-ups yet"
+        if waiting > MANY_UNFOLDED:
+            return Check(
+                name="Roll-ups",
+                verdict=Verdict.WARNING,
+                detail=detail,
+                remedy="No process does the housekeeping: keep `agent-launcher up` running.",
+            )
+        return Check(name="Roll-ups", verdict=Verdict.OK, detail=detail)
 
     def _master_key(self, principal: Principal) -> Check:
-        sealed = self._store.credentials.list(principal.project_id)
-        for record in sealed:
-            self._vault.open(record.sealed)
         where = self._vault.describe()
-        return Check(name="Master key", verdict=Verdict.OK, detail=f"{where}; opens all {len(sealed)} stored credential(s)")
+        stored = self._store.credentials.list(principal.project_id)
+        faults: dict[str, str] = {}
+        for record in stored:
+            try:
+                self._vault.open(record.sealed)
+            except SecretUnreadable as exc:
+                faults[record.name] = str(exc)
+        if faults:
+            return Check(
+                name="Master key",
+                verdict=Verdict.FAILED,
+                detail=f"{where}; it does not open {_names(faults)} of {len(stored)} stored credential(s)",
+                remedy=next(iter(faults.values())),
+            )
+        return Check(
+            name="Master key",
+            verdict=Verdict.OK,
+            detail=f"{where}; it opens all {len(stored)} stored credential(s)",
+        )
+
+    def _price_overrides(self, principal: Principal) -> Check:
+        own = len(self._prices.list_overrides(principal))
+        return Check(
+            name="Prices",
+            verdict=Verdict.OK,
+            detail=f"{self._prices.catalogue_version()}; {own} price override(s) of this project",
+        )
 
     def _providers(self, principal: Principal) -> list[Check]:
-        stored = [credential.provider for credential in self._credentials.list(principal)]
-        checks: list[Check] = []
-        for spec in registry.specs().values():
-            name = f"Provider {spec.name}"
-            variable = spec.api_key_variable
-            if variable is None:
-                checks.append(Check(name=name, verdict=Verdict.OK, detail="needs no key"))
-            elif spec.name in stored:
-                checks.append(Check(name=name, verdict=Verdict.OK, detail=f"{stored.count(spec.name)} stored credential(s)"))
-            elif os.environ.get(variable):
-                checks.append(Check(name=name, verdict=Verdict.OK, detail=f"key from {variable}"))
-            else:
-                checks.append(
-                    Check(
-                        name=name,
-                        verdict=Verdict.WARNING,
-                        detail="no key",
-                        remedy=f"Add one under Settings > Credentials, or set {variable}. Get one at {spec.key_help}.",
-                    )
-                )
-        return checks
+        try:
+            stored = [credential.provider for credential in self._credentials.list(principal)]
+        except StoreError as exc:
+            return [Check(name="Providers", verdict=Verdict.FAILED, detail=str(exc))]
+        return [_provider(spec, stored.count(spec.name)) for spec in registry.specs().values()]
+
+
+def checks_without_store(settings: Settings, problem: StoreError) -> Sequence[Check]:
+    """What can be said when the database cannot be opened."""
+    failed = Check(name="Database", verdict=Verdict.FAILED, detail=f"{settings.database_label}: {problem}")
+    return [*_around_the_store(settings), failed]
+
+
+def _around_the_store(settings: Settings) -> list[Check]:
+    return [
+        _guarded("Settings", lambda: _settings(settings)),
+        _guarded("Data directory", lambda: _data_dir(settings)),
+        _guarded("Logs", lambda: _logs(settings)),
+    ]
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except AgentLauncherError as exc:
+        return Check(name=name, verdict=Verdict.FAILED, detail=str(exc))
+    except OSError as exc:
+        return Check(name=name, verdict=Verdict.FAILED, detail=f"{exc.filename or name}: {exc.strerror}")
+
+
+def _settings(settings: Settings) -> Check:
+    sentences = unknown_variables()
+    if settings.use_lambda_for_agent_execution:
+        sentences.append("USE_LAMBDA_FOR_AGENT_EXECUTION is set, but this version runs everything locally.")
+    if sentences:
+        return Check(
+            name="Settings",
+            verdict=Verdict.WARNING,
+            detail=" ".join(sentences),
+            remedy="Correct them in the environment or in .env, and start again.",
+        )
+    return Check(name="Settings", verdict=Verdict.OK, detail="All AGENT_LAUNCHER_... variables are known.")
+
+
+def _data_dir(settings: Settings) -> Check:
+    path = settings.data_dir
+    free = shutil.disk_usage(path).free
+    detail = f"{path}, {free / 1024**3:.1f} GiB free"
+    if not os.access(path, os.W_OK | os.X_OK):
+        return Check(
+            name="Data directory",
+            verdict=Verdict.FAILED,
+            detail=f"{detail}, not writable for this user",
+            remedy="Make it writable, or set AGENT_LAUNCHER_DATA_DIR to another directory.",
+        )
+    if free < LOW_DISK_BYTES:
+        return Check(
+            name="Data directory",
+            verdict=Verdict.WARNING,
+            detail=detail,
+            remedy="Free some space: runs cannot be stored when the disk is full.",
+        )
+    if settings.key_file.exists() and path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return Check(
+            name="Data directory",
+            verdict=Verdict.WARNING,
+            detail=f"{detail}, but other users of this machine may write to it, and it holds the master key",
+            remedy=f"chmod go-w {path}",
+        )
+    return Check(name="Data directory", verdict=Verdict.OK, detail=detail)
+
+
+def _logs(settings: Settings) -> Check:
+    path = settings.log_file
+    writable = os.access(path if path.exists() else settings.data_dir, os.W_OK)
+    if not writable:
+        return Check(
+            name="Logs",
+            verdict=Verdict.WARNING,
+            detail=f"{path} cannot be written; logs go to stderr only",
+            remedy="Make the file and its folder writable.",
+        )
+    return Check(name="Logs", verdict=Verdict.OK, detail=f"{path}, level {settings.log_level}")
+
+
+def _provider(spec: ProviderSpec, stored: int) -> Check:
+    name, variable = f"Provider {spec.name}", spec.api_key_variable
+    server = effective_base_url(spec.name, None)
+    where = f"; requests go to {redact(server)} ({spec.base_url_variable})" if server else ""
+    if variable is None:
+        return Check(name=name, verdict=Verdict.OK, detail=f"needs no key{where}")
+    if stored:
+        return Check(name=name, verdict=Verdict.OK, detail=f"{stored} stored credential(s){where}")
+    if os.environ.get(variable, "").strip():
+        return Check(name=name, verdict=Verdict.OK, detail=f"key from {variable}{where}")
+    return Check(
+        name=name,
+        verdict=Verdict.WARNING,
+        detail=f"no key{where}",
+        remedy=f"Add one under Settings > Credentials, or set {variable}. Get one at {spec.key_help}.",
+    )
+
+
+def _names(faults: dict[str, str]) -> str:
+    return ", ".join(sorted(faults))

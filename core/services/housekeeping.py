@@ -1,30 +1,43 @@
-"""What a long-lived process does beside its runs: settles orphaned runs and folds finished attempts into roll-ups."""
+"""What a long-lived process does beside its runs: it stores what could not be stored before, settles orphaned runs
+and folds finished attempts into roll-ups.
+"""
 
-import logging
 import threading
+from collections.abc import Callable
 
 from core.contract import utc_now
 from core.errors import StoreError
+from core.loggers import get_logger
 from core.services.presence import STALE_AFTER_SECONDS
 from core.storage.store import Store
 
-log = logging.getLogger("agent_launcher.housekeeping")
+log = get_logger("agent_launcher.housekeeping")
 
 PERIOD_SECONDS = 5.0
 
 
 class Housekeeping:
-    """A daemon thread; any number of processes may have one (folding is guarded by a lease, reaping is idempotent)."""
+    """A daemon thread; any number of processes may have one (folding is guarded by a lease, reaping is idempotent).
 
-    def __init__(self, store: Store, *, period_seconds: float = PERIOD_SECONDS) -> None:
+    Args:
+        store: What is kept in order.
+        settle: Stores outcomes that the store refused before, and returns how many still wait.
+        period_seconds: From the end of a round to the next.
+    """
+
+    def __init__(
+        self, store: Store, *, settle: Callable[[], int], period_seconds: float = PERIOD_SECONDS
+    ) -> None:
         self._store = store
+        self._settle = settle
         self._period_seconds = period_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begins; the first round is at once."""
-        self._thread.start()
+        """Begins; the first round is at once. Again is harmless, until it was stopped."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def stop(self) -> None:
         """Ends after the round that is under way."""
@@ -34,6 +47,8 @@ class Housekeeping:
 
     def round(self) -> None:
         """One round. Raises StoreError."""
+        # Before the reaping: what waits here is the end of a run that the store still shows as RUNNING.
+        self._settle()
         reaped = self._store.runs.reap(now=utc_now(), stale_after_seconds=STALE_AFTER_SECONDS)
         if reaped:
             log.warning("%d orphaned run(s) marked OUTCOME_UNKNOWN", reaped)
@@ -46,9 +61,12 @@ class Housekeeping:
             try:
                 self.round()
                 failing = False
-            except StoreError as exc:
-                # Said once, not every five seconds: pages show the same trouble, and the next round tries again.
-                log.log(logging.DEBUG if failing else logging.WARNING, "housekeeping put off: %s", exc)
+            except Exception as exc:
+                # Whatever it is, runs must not stay unsettled for as long as this process lives. Said once, not every
+                # five seconds: pages show the same trouble, and the next round tries again.
+                if not failing:
+                    trace = None if isinstance(exc, StoreError) else exc
+                    log.warning("housekeeping put off: %s", exc, exc_info=trace)
                 failing = True
             if self._stop.wait(self._period_seconds):
                 return

@@ -1,6 +1,7 @@
 """A project's defaults: what a new playground or agent starts with, and the zone in which days begin."""
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from core.errors import InvalidInput
@@ -23,6 +24,12 @@ class Preferences:
         return ZoneInfo(self.time_zone)
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """The IANA names that this machine knows. Read once: it means walking a folder tree."""
+    return frozenset(available_timezones())
+
+
 class PreferenceService:
     """See the module."""
 
@@ -33,7 +40,7 @@ class PreferenceService:
         """What is stored over what is built in; a value that is no longer valid gives way to the built-in one."""
         stored = self._store.preferences.get(principal.project_id)
         known = {key: str(value) for key, value in stored.items() if key in Preferences.__dataclass_fields__}
-        if known.get("time_zone", "UTC") not in available_timezones():
+        if known.get("time_zone", "UTC") not in time_zones():
             del known["time_zone"]
         if known.get("provider", registry.DEMO.name) not in registry.specs():
             known.pop("provider")
@@ -41,10 +48,14 @@ class PreferenceService:
         return Preferences(**known)
 
     def put(self, principal: Principal, preferences: Preferences) -> None:
-        """Stores them. Raises InvalidInput, UnknownProvider."""
+        """Stores them. Raises InvalidInput, UnknownProvider, StoreError."""
         registry.get_spec(preferences.provider)
-        if preferences.time_zone not in available_timezones():
-            raise InvalidInput(f"{preferences.time_zone!r} is not an IANA time zone, such as Europe/Berlin or UTC.")
-        if not preferences.model_name.strip():
-            raise InvalidInput("Name a default model.")
-        self._store.preferences.put(principal.project_id, asdict(preferences))
+        if preferences.time_zone not in time_zones():
+            raise InvalidInput(
+                f"{preferences.time_zone!r} is not an IANA time zone, such as Europe/Berlin or UTC."
+            )
+        model_name = preferences.model_name.strip()
+        if not 1 <= len(model_name) <= 200 or not model_name.isprintable():
+            raise InvalidInput("Name a default model, in at most 200 characters.")
+        stored = {**asdict(preferences), "model_name": model_name}
+        self._store.preferences.put(principal.project_id, stored)

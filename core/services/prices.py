@@ -1,22 +1,28 @@
 """Prices for runs, forms and settings: the catalogue, with the project's overrides above it."""
 
 import os
+import re
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
+from importlib.metadata import version
 from uuid import UUID
 
 from core.contract import AgentRequest, AgentResponse, user_text
+from core.errors import InvalidInput, StoreError
+from core.loggers import get_logger
 from core.pricing.catalogue import ModelPrice, find_model, known_models
 from core.pricing.cost import TokenCost, nothing_billed, price_tokens
 from core.pricing.estimate import Estimate, estimate
-from core.pricing.overrides import PriceOverride, PriceOverrides, shipped_overrides
+from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides, shipped_overrides
 from core.providers import registry
 from core.services.principal import Principal
 from core.storage.records import PriceOverrideRecord
 from core.storage.store import Store
+
+log = get_logger("agent_launcher.prices")
 
 _OVERRIDES_TTL_SECONDS = 5.0
 
@@ -30,22 +36,42 @@ class PriceService:
 
     @cached_property
     def _shipped(self) -> PriceOverrides:
-        return shipped_overrides()
+        try:
+            return shipped_overrides()
+        except InvalidInput as exc:
+            log.error("the price overrides that come with the program are left out: %s", exc)
+            return NO_OVERRIDES
 
     # Runs
 
     def price_attempt(
         self, project_id: str, request: AgentRequest, response: AgentResponse, *, at: datetime
     ) -> TokenCost | None:
-        """What the attempt's tokens cost; None is unknown. Never raises for a missing price."""
-        if response.token_usage is None and response.error is not None and response.error.may_be_billed is False:
+        """What the attempt's tokens cost; None is unknown. Never raises: pricing must not fail a run.
+
+        While the database cannot be read, the overrides last read hold; without any the price is unknown,
+        since the catalogue's could be wrong for this project.
+        """
+        if (
+            response.token_usage is None
+            and response.error is not None
+            and response.error.may_be_billed is False
+        ):
             return nothing_billed()
+        try:
+            overrides = self._overrides(project_id)
+        except StoreError as exc:
+            stale = self._cache.get(project_id)
+            if stale is None:
+                log.warning("an attempt is left without a price: %s", exc)
+                return None
+            overrides = stale[1]
         return price_tokens(
             request.provider,
             request.model_name,
             response.token_usage,
             at=at,
-            overrides=self._overrides(project_id),
+            overrides=overrides,
             base_url=effective_base_url(request.provider, request.base_url),
             answered_by_model=response.model,
         )
@@ -63,7 +89,9 @@ class PriceService:
             base_url=effective_base_url(provider, base_url),
         )
 
-    def known_models(self, principal: Principal, provider: str, *, base_url: str | None = None) -> list[ModelPrice]:
+    def known_models(
+        self, principal: Principal, provider: str, *, base_url: str | None = None
+    ) -> list[ModelPrice]:
         """All models of the provider that the catalogue or an override names, by name."""
         return known_models(
             provider,
@@ -95,6 +123,10 @@ class PriceService:
             base_url=effective_base_url(provider, base_url),
         )
 
+    def catalogue_version(self) -> str:
+        """Which catalogue the prices come from."""
+        return f"genai-prices {version('genai-prices')}"
+
     # Overrides
 
     def list_overrides(self, principal: Principal) -> Sequence[PriceOverrideRecord]:
@@ -107,14 +139,17 @@ class PriceService:
         *,
         provider: str,
         model_pattern: str,
-        input_usd_per_mtok: Decimal,
-        output_usd_per_mtok: Decimal,
-        cached_input_usd_per_mtok: Decimal | None = None,
-        cache_write_usd_per_mtok: Decimal | None = None,
+        input_usd_per_mtok: Decimal | str,
+        output_usd_per_mtok: Decimal | str,
+        cached_input_usd_per_mtok: Decimal | str | None = None,
+        cache_write_usd_per_mtok: Decimal | str | None = None,
         valid_from: date | None = None,
         note: str = "",
     ) -> PriceOverrideRecord:
         """Stores a price that goes before the catalogue's. It holds for runs from now on; past runs keep theirs.
+
+        Prices are US dollars per million tokens, exact: decimal numbers, or text such as "0.15". An optional one
+        that is None or empty costs as other input.
 
         Args:
             model_pattern: A model's name, or its beginning and `*`.
@@ -123,26 +158,28 @@ class PriceService:
         Raises:
             InvalidInput, UnknownProvider, StoreError: Nothing was stored.
         """
-        registry.get_spec(provider)
+        if registry.get_spec(provider).offline:
+            raise InvalidInput(f"{provider} costs nothing: a price for it would never be used.")
         checked = PriceOverride(
             provider=provider,
             model_pattern=model_pattern.strip(),
-            input_usd_per_mtok=input_usd_per_mtok,
-            output_usd_per_mtok=output_usd_per_mtok,
-            cached_input_usd_per_mtok=cached_input_usd_per_mtok,
-            cache_write_usd_per_mtok=cache_write_usd_per_mtok,
+            input_usd_per_mtok=_required("input price", input_usd_per_mtok),
+            output_usd_per_mtok=_required("output price", output_usd_per_mtok),
+            cached_input_usd_per_mtok=_parsed("cached input price", cached_input_usd_per_mtok),
+            cache_write_usd_per_mtok=_parsed("cache write price", cache_write_usd_per_mtok),
             valid_from=valid_from,
             source=note.strip(),
         )
+        day = checked.valid_from
         record = self._store.price_overrides.create(
             principal.project_id,
             provider=checked.provider,
             model_pattern=checked.model_pattern,
-            input_usd_per_mtok=f"{input_usd_per_mtok:f}",
-            output_usd_per_mtok=f"{output_usd_per_mtok:f}",
-            cached_input_usd_per_mtok=_text(cached_input_usd_per_mtok),
-            cache_write_usd_per_mtok=_text(cache_write_usd_per_mtok),
-            valid_from=None if valid_from is None else datetime(valid_from.year, valid_from.month, valid_from.day, tzinfo=UTC),
+            input_usd_per_mtok=f"{checked.input_usd_per_mtok:f}",
+            output_usd_per_mtok=f"{checked.output_usd_per_mtok:f}",
+            cached_input_usd_per_mtok=_text(checked.cached_input_usd_per_mtok),
+            cache_write_usd_per_mtok=_text(checked.cache_write_usd_per_mtok),
+            valid_from=None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC),
             note=checked.source,
             by=principal.id,
         )
@@ -160,7 +197,7 @@ class PriceService:
         if cached is not None and now - cached[0] < _OVERRIDES_TTL_SECONDS:
             return cached[1]
         rows = [_override(record) for record in self._store.price_overrides.list(project_id)]
-        overrides = PriceOverrides(rows, below=self._shipped)
+        overrides = PriceOverrides((row for row in rows if row is not None), below=self._shipped)
         self._cache[project_id] = (now, overrides)
         return overrides
 
@@ -179,17 +216,44 @@ def texts_of(request: AgentRequest) -> list[str]:
     return [*texts, user_text(request.prompt or "", request.context)]
 
 
-def _override(record: PriceOverrideRecord) -> PriceOverride:
-    return PriceOverride(
-        provider=record.provider,
-        model_pattern=record.model_pattern,
-        input_usd_per_mtok=Decimal(record.input_usd_per_mtok),
-        output_usd_per_mtok=Decimal(record.output_usd_per_mtok),
-        cached_input_usd_per_mtok=_decimal(record.cached_input_usd_per_mtok),
-        cache_write_usd_per_mtok=_decimal(record.cache_write_usd_per_mtok),
-        valid_from=record.valid_from.date() if record.valid_from else None,
-        source=record.note,
-    )
+def _override(record: PriceOverrideRecord) -> PriceOverride | None:
+    try:
+        return PriceOverride(
+            provider=record.provider,
+            model_pattern=record.model_pattern,
+            input_usd_per_mtok=Decimal(record.input_usd_per_mtok),
+            output_usd_per_mtok=Decimal(record.output_usd_per_mtok),
+            cached_input_usd_per_mtok=_decimal(record.cached_input_usd_per_mtok),
+            cache_write_usd_per_mtok=_decimal(record.cache_write_usd_per_mtok),
+            valid_from=record.valid_from.date() if record.valid_from else None,
+            source=record.note,
+        )
+    except (InvalidInput, ArithmeticError) as exc:
+        # Not of this program's making: `add_override` checks. One such row must not take all prices away.
+        log.error("the price override %s is left out: %s", record.id, exc)
+        return None
+
+
+def _required(name: str, value: Decimal | str) -> Decimal:
+    parsed = _parsed(name, value)
+    if parsed is None:
+        raise InvalidInput(f"Give the {name}: US dollars per million tokens, 0 if it is free.")
+    return parsed
+
+
+def _parsed(name: str, value: Decimal | str | None) -> Decimal | None:
+    if value is None or isinstance(value, Decimal):
+        return value
+    text = value.strip().removeprefix("$").strip()
+    if not text:
+        return None
+    # Decimal also reads "1e3", "NaN" and "1_000", which nobody means who types a price.
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,12})?|\.\d{1,12}", text, re.ASCII):
+        hint = " Write a point, not a comma." if "," in text else ""
+        raise InvalidInput(
+            f"The {name} {text[:40]!r} is not a number of US dollars per million tokens, such as 0.15.{hint}"
+        )
+    return Decimal(text)
 
 
 def _decimal(text: str | None) -> Decimal | None:

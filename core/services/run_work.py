@@ -18,6 +18,7 @@ from core.logs import log_run
 from core.services.attempt_records import attempt_record, status_of, sum_if_known
 from core.services.credentials import CredentialService
 from core.services.live_runs import LiveRun, RunOutcome
+from core.services.money import usd
 from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.storage.records import AttemptRecord, NewRun
@@ -155,7 +156,7 @@ class RunWorker:
             stored=job.new_run is not None and store_error is None,
             store_error=store_error,
         )
-        log_run(outcome, agent_name=job.request.agent_name)
+        _log_end(job, outcome)
         live.finish(outcome)
         self._note_credential(job)
         return outcome
@@ -197,6 +198,25 @@ class RunWorker:
             self._credentials.mark_used(job.principal, credential_id)
         except (StoreError, NotFound) as exc:
             log.debug("the use of a credential was not noted: %s", exc)
+
+
+def _log_end(job: Job, outcome: RunOutcome) -> None:
+    usage, error = outcome.response.token_usage, outcome.response.error
+    log_run(
+        run_id=outcome.run_id,
+        provider=job.request.provider,
+        model=job.request.model_name,
+        backend=outcome.response.metadata.execution_backend or "LOCAL",
+        status=outcome.status.value,
+        duration_seconds=outcome.latency_us / 1_000_000,
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        cost_usd=None if outcome.cost_nanousd is None else usd(outcome.cost_nanousd),
+        attempts=outcome.attempts,
+        error_code=error.code.value if error else None,
+        agent=job.request.agent_name,
+        trigger=job.live.spec.trigger.value,
+    )
 
 
 def _broken_off(job: Job, error: InvocationError) -> Attempt:

@@ -1,14 +1,16 @@
 """`backup`, `restore`, `migrate`, `doctor`, `version`."""
 
-from importlib.metadata import version as installed_version
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.errors import InvalidInput
-from core.services.principal import LOCAL
-from dashboard.commands.session import open_application, prepared_settings, print_json, stderr
+from core.errors import InvalidInput, StoreError
+from dashboard.commands.session import open_application, prepared_settings, print_json, remark
+
+if TYPE_CHECKING:
+    from core.services.health import Check
 
 
 def backup(
@@ -18,10 +20,8 @@ def backup(
     with open_application() as application:
         report = application.store.backup(output)
         key = application.vault.describe()
-    stderr.print(f"{report.rows:,} rows in {output}, verified. SHA-256 {report.sha256}", markup=False)
-    stderr.print(
-        f"Not in the backup: the master key ({key}). Without it the stored keys cannot be read.", markup=False
-    )
+    remark(f"{report.rows:,} rows in {output}, verified. SHA-256 {report.sha256}")
+    remark(f"Not in the backup: the master key ({key}). Without it the stored keys cannot be read.")
 
 
 def restore(
@@ -39,11 +39,13 @@ def restore(
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.")
     if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidInput("This replaces the database: add --yes where nobody can be asked.")
         typer.confirm(
             f"Replace everything in {settings.database_label} with this backup?", abort=True, err=True
         )
     report = Store.restore(file, settings.database_url)
-    stderr.print(f"{report.rows:,} rows restored into {settings.database_label}, verified.", markup=False)
+    remark(f"{report.rows:,} rows restored into {settings.database_label}, verified.")
 
 
 def migrate() -> None:
@@ -56,16 +58,19 @@ def migrate() -> None:
     applied = Store.migrate(settings.database_url)
     for revision in applied:
         typer.echo(revision)
-    done = "The schema is up to date." if not applied else f"{len(applied)} migration(s) applied."
-    stderr.print(done, markup=False)
+    remark("The schema is up to date." if not applied else f"{len(applied)} migration(s) applied.")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Look at everything that this installation needs; exit code 1 if something is broken. Sends nothing."""
-    from core.services.health import Verdict
+    from core.services.health import Verdict, checks_without_store
+    from core.services.principal import LOCAL
 
-    with open_application() as application:
-        checks = application.health.checks(LOCAL)
+    try:
+        with open_application() as application:
+            checks = application.health.checks(LOCAL)
+    except StoreError as exc:
+        checks = checks_without_store(prepared_settings(), exc)
     if as_json:
         print_json(
             [
@@ -74,16 +79,26 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
             ]
         )
     else:
-        marks = {Verdict.OK: "ok", Verdict.WARNING: "warn", Verdict.FAILED: "FAIL"}
         for check in checks:
-            typer.echo(f"{marks[check.verdict]:>4}  {check.name}: {check.detail}")
-            if check.remedy:
-                typer.echo(f"      {check.remedy}")
+            _print_check(check)
     raise typer.Exit(1 if any(check.verdict is Verdict.FAILED for check in checks) else 0)
 
 
-def version() -> None:
-    """Print the version of the program and of the contract."""
-    from core.contract import CONTRACT_VERSION
+def _print_check(check: "Check") -> None:
+    from core.services.health import Verdict
 
-    typer.echo(f"agent-launcher {installed_version('agent-launcher')} (contract {CONTRACT_VERSION})")
+    word, colour = {
+        Verdict.OK: ("ok", "green"),
+        Verdict.WARNING: ("warn", "yellow"),
+        Verdict.FAILED: ("FAIL", "red"),
+    }[check.verdict]
+    typer.echo(f"{typer.style(f'{word:>4}', fg=colour)}  {check.name}: {check.detail}")
+    if check.remedy:
+        typer.echo(f"      {check.remedy}")
+
+
+def version() -> None:
+    """Print the version of the program."""
+    from importlib.metadata import version as installed_version
+
+    typer.echo(f"agent-launcher {installed_version('agent-launcher')}")

@@ -1,35 +1,44 @@
 """`models` and `usage`."""
 
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Literal
 
 import typer
 
-from core.services.principal import LOCAL
-from core.services.usage import Period, span_of
 from core.storage.records import Dimension
 from dashboard import formatting
-from dashboard.commands.session import open_application, print_json, print_table
+from dashboard.commands.session import open_application, print_json, print_table, remark
 
 
 def models(
     provider: Annotated[str | None, typer.Option(help="Only this provider's.")] = None,
     live: Annotated[
-        bool, typer.Option(help="Ask the vendor for its own list, with the key that would serve.")
+        bool,
+        typer.Option("--live", help="Ask the vendor for its own list, with the key that would serve."),
     ] = False,
+    base_url: Annotated[
+        str | None, typer.Option(help="With --live: a server that speaks the provider's protocol.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List models with their prices, US dollars per million tokens."""
     from core.providers import registry
+    from core.services.principal import LOCAL
 
     if live and provider is None:
         raise typer.BadParameter("--live needs --provider")
+    if base_url and not live:
+        raise typer.BadParameter("--base-url needs --live")
     with open_application() as application:
-        names = [registry.get_spec(provider).name] if provider else list(registry.specs())
         prices = application.prices
-        if live:
-            found = application.agents.list_models(LOCAL, provider=names[0])
-            listed = [(names[0], m.name, prices.find_model(LOCAL, names[0], m.name)) for m in found]
+        if live and provider:
+            found = application.agents.list_models(LOCAL, provider=provider, base_url=base_url)
+            listed = [
+                (provider, m.name, prices.find_model(LOCAL, provider, m.name, base_url=base_url))
+                for m in found
+            ]
         else:
+            names = [registry.get_spec(provider).name] if provider else list(registry.specs())
             listed = [(name, m.model, m) for name in names for m in prices.known_models(LOCAL, name)]
     if as_json:
         print_json(
@@ -66,14 +75,21 @@ def models(
 
 
 def usage(
-    period: Annotated[Period, typer.Option(help="The range, ending now.")] = Period.DAYS_7,
+    period: Annotated[
+        Literal["today", "7d", "30d", "90d"],
+        typer.Option(help="The range, ending now; days begin in the zone that Settings names."),
+    ] = "7d",
     by: Annotated[Dimension, typer.Option(help="What to split by.")] = Dimension.MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show runs, tokens and cost over a period."""
+    from core.services.principal import LOCAL
+    from core.services.usage import Period, span_of
+
     with open_application() as application:
         zone = application.preferences.get(LOCAL).zone
-        points = application.usage.breakdown(LOCAL, span_of(period, zone=zone), by=by)
+        points = application.usage.breakdown(LOCAL, span_of(Period(period), zone=zone), by=by)
+    points = sorted(points, key=lambda point: point.figures.cost_nanousd, reverse=True)
     if as_json:
         from core.services.money import usd_text
 
@@ -84,6 +100,9 @@ def usage(
                     "label": p.label,
                     "runs": p.figures.runs,
                     "succeeded": p.figures.succeeded,
+                    "failed": p.figures.failed,
+                    "cancelled": p.figures.cancelled,
+                    "outcome_unknown": p.figures.outcome_unknown,
                     "input_tokens": p.figures.input_tokens,
                     "output_tokens": p.figures.output_tokens,
                     "cost_usd": float(usd_text(p.figures.cost_nanousd)),
@@ -100,14 +119,19 @@ def usage(
             formatting.percent(p.figures.succeeded, p.figures.runs),
             formatting.count(p.figures.input_tokens),
             formatting.count(p.figures.output_tokens),
-            formatting.money(p.figures.cost_nanousd),
+            formatting.money_known(p.figures.cost_nanousd, p.figures.unpriced_runs),
             formatting.count(p.figures.unpriced_runs),
         )
         for p in points
     ]
     columns = (by.value, "runs", "success", "input tokens", "output tokens", "cost", "unpriced runs")
     print_table(columns, rows, right=columns[1:], empty="No runs in this period.")
+    if len(points) > 1:
+        cost = sum(p.figures.cost_nanousd for p in points)
+        unpriced = sum(p.figures.unpriced_runs for p in points)
+        note = f", and {unpriced:,} run(s) without a known price" if unpriced else ""
+        remark(f"{sum(p.figures.runs for p in points):,} runs, {formatting.money(cost)}{note}")
 
 
-def _price(usd_per_mtok: object) -> str:
+def _price(usd_per_mtok: Decimal | None) -> str:
     return formatting.UNKNOWN if usd_per_mtok is None else f"{usd_per_mtok:f}"

@@ -1,23 +1,47 @@
-"""`secrets list | add | remove | rotate`. No command prints a stored key."""
+"""`secrets list | add | replace | rename | remove | rotate`. No command takes or prints a stored key."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.errors import NotFound
-from core.services.principal import LOCAL
 from dashboard import formatting
-from dashboard.commands.session import open_application, print_table, stderr
+from dashboard.commands.session import open_application, print_json, print_table, read_text, remark
+
+if TYPE_CHECKING:
+    from core.services.application import Application
+    from core.services.credentials import CredentialPublic
 
 app = typer.Typer(no_args_is_help=True)
 
+Name = Annotated[str, typer.Argument(help="The credential's name.")]
+
 
 @app.command("list")
-def list_secrets() -> None:
+def list_secrets(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
     """List stored credentials: name, provider, last four characters."""
+    from core.services.principal import LOCAL
+
     with open_application() as application:
         credentials = application.credentials.list(LOCAL)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": c.name,
+                    "provider": c.provider,
+                    "last4": c.last4,
+                    "base_url": c.base_url,
+                    "changed_at": c.updated_at.isoformat(),
+                    "last_used_at": c.last_used_at.isoformat() if c.last_used_at else None,
+                }
+                for c in credentials
+            ]
+        )
+        return
     rows = [
         (
             c.name,
@@ -40,27 +64,48 @@ def add(
         str | None, typer.Option(help="The server that this key is for, if not the vendor's own.")
     ] = None,
 ) -> None:
-    """Store a key. It is asked for, or read from standard input; never given as an argument, where others could see it."""
-    secret = typer.prompt("Key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    """Store a key. It is asked for, or read from standard input: as an argument, others could see it."""
+    from core.services.principal import LOCAL
+
     with open_application() as application:
+        application.credentials.check_new(LOCAL, name=name, provider=provider, base_url=base_url)
         stored = application.credentials.add(
-            LOCAL, name=name, provider=provider, secret=secret, base_url=base_url
+            LOCAL, name=name, provider=provider, secret=_ask_for_key(), base_url=base_url
         )
-    ending = f", ends in {stored.last4}" if stored.last4 else ""
-    stderr.print(f"Stored {stored.name!r} for {stored.provider}{ending}.", markup=False)
+    remark(f"Stored {stored.name!r} for {stored.provider}{_ending(stored)}.")
+
+
+@app.command("replace")
+def replace(name: Name) -> None:
+    """Put a new key in the place of a stored one, read as `add` does; agents that name it go on with the new one."""
+    from core.services.principal import LOCAL
+
+    with open_application() as application:
+        found = _find(application, name)
+        stored = application.credentials.replace(LOCAL, found.id, secret=_ask_for_key())
+    remark(f"Replaced the key of {stored.name!r}{_ending(stored)}.")
+
+
+@app.command("rename")
+def rename(
+    name: Name, new_name: Annotated[str, typer.Argument(help="The name that it gets.", metavar="NEW_NAME")]
+) -> None:
+    """Give a credential another name; agents keep it."""
+    from core.services.principal import LOCAL
+
+    with open_application() as application:
+        stored = application.credentials.rename(LOCAL, _find(application, name).id, name=new_name)
+    remark(f"Renamed {name!r} to {stored.name!r}.")
 
 
 @app.command("remove")
-def remove(name: Annotated[str, typer.Argument(help="The credential's name.")]) -> None:
+def remove(name: Name) -> None:
     """Remove a stored key for good; agents that name it will say so when they run."""
+    from core.services.principal import LOCAL
+
     with open_application() as application:
-        found = next((c for c in application.credentials.list(LOCAL) if c.name == name), None)
-        if found is None:
-            raise NotFound(
-                f"There is no credential named {name!r}; `agent-launcher secrets list` shows them."
-            )
-        application.credentials.delete(LOCAL, found.id)
-    stderr.print(f"Removed {name!r}.", markup=False)
+        application.credentials.delete(LOCAL, _find(application, name).id)
+    remark(f"Removed {name!r}.")
 
 
 @app.command("rotate")
@@ -70,11 +115,34 @@ def rotate() -> None:
 
     with open_application() as application:
         done = rotate_all(application.vault, application.store)
-    stderr.print(
-        f"{done.resealed} secret(s) sealed under key {done.fingerprint or 'none yet'}.", markup=False
-    )
+    if done.fingerprint is None:
+        remark("There is no master key yet: it is made when the first secret is stored.")
+        return
+    ended = "; this ended an earlier rotation that had been cut short" if done.resumed else ""
+    remark(f"{done.resealed} secret(s) sealed again, under the master key {done.fingerprint}{ended}.")
     if done.next_step:
-        stderr.print(done.next_step, markup=False)
+        remark(done.next_step)
     if done.new_key:
         # The one secret that a command shows: a key that was made this moment, for the operator to keep.
         typer.echo(done.new_key)
+
+
+def _ask_for_key() -> str:
+    if sys.stdin.isatty():
+        return typer.prompt("Key", hide_input=True, err=True)
+    return read_text("The key on standard input")
+
+
+def _find(application: "Application", name: str) -> "CredentialPublic":
+    from core.services.principal import LOCAL
+
+    credentials = application.credentials.list(LOCAL)
+    found = next((credential for credential in credentials if credential.name == name), None)
+    if found is None:
+        names = ", ".join(credential.name for credential in credentials) or "none yet"
+        raise NotFound(f"There is no credential named {name!r}. There are: {names}.")
+    return found
+
+
+def _ending(credential: "CredentialPublic") -> str:
+    return f", ends in {credential.last4}" if credential.last4 else ""

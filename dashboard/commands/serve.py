@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from core.settings import check_bind_host, ensure_data_dir
-from dashboard.commands.session import prepared_settings, stderr
+from dashboard.commands.session import prepared_settings, remark
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; loopback only until sign-in exists.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port to listen on.")]
@@ -22,11 +21,14 @@ def dashboard(host: Host = None, port: Port = None) -> None:
 
 
 def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
+    from core.settings import check_bind_host, unknown_variables
+
     settings = prepared_settings(server=True)
     address, number = host or settings.host, port or settings.port
     check_bind_host(address)
-    ensure_data_dir(settings)
     _check_port_is_free(address, number)
+    for sentence in unknown_variables():
+        remark(f"Note: {sentence}")
 
     import uvicorn
 
@@ -35,16 +37,18 @@ def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
 
     application = Application.open(settings, kind="dashboard")
     shown = f"[{address}]" if ":" in address else address
-    stderr.print(
-        f"Agent Launcher on http://{shown}:{number}, data in {settings.database_label}. Ctrl+C stops it."
-    )
-    uvicorn.run(
-        create_app(application, housekeeping=housekeeping),
-        host=address,
-        port=number,
-        log_level="warning",
-        timeout_graceful_shutdown=3,
-    )
+    remark(f"Agent Launcher on http://{shown}:{number}, data in {settings.database_label}. Ctrl+C stops it.")
+    try:
+        uvicorn.run(
+            create_app(application, housekeeping=housekeeping),
+            host=address,
+            port=number,
+            log_level="warning",
+            timeout_graceful_shutdown=3,
+        )
+    except KeyboardInterrupt:
+        # Stopped as intended: uvicorn has ended all requests, and passes the signal on.
+        raise typer.Exit(0) from None
 
 
 def _check_port_is_free(host: str, port: int) -> None:
@@ -59,6 +63,6 @@ def _check_port_is_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as exc:
             raise SettingsError(
-                f"Port {port} on {host} cannot be used: {exc.strerror}. Is the dashboard already running there? "
-                f"Choose another with --port, or set AGENT_LAUNCHER_PORT."
+                f"Port {port} on {host} cannot be used: {exc.strerror}. Is the dashboard already running "
+                "there? Choose another with --port, or set AGENT_LAUNCHER_PORT."
             ) from exc

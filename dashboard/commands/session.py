@@ -1,25 +1,22 @@
-"""What the commands share: an open core, and the ways in which they print."""
+"""What the commands share: an open core, what they read, and the ways in which they print."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from core.environment import apply_dotenv
-from core.settings import Settings, load_settings
+from core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from core.services.application import Application
+    from core.settings import Settings
 
-stderr = Console(stderr=True, highlight=False)
 
-
-def prepared_settings(*, server: bool = False) -> Settings:
+def prepared_settings(*, server: bool = False) -> "Settings":
     """The settings, with `.env` applied to the environment and the logs set up.
 
     Args:
@@ -29,11 +26,14 @@ def prepared_settings(*, server: bool = False) -> Settings:
     Raises:
         SettingsError: Naming what is wrong.
     """
+    from core.environment import apply_dotenv
     from core.logs import configure_logging
+    from core.settings import load_settings
 
     apply_dotenv()
     settings = load_settings()
-    configure_logging(settings, console=server)
+    asked_for = server or "AGENT_LAUNCHER_LOG_LEVEL" in os.environ
+    configure_logging(settings, stream_level=None if asked_for else "WARNING")
     return settings
 
 
@@ -49,6 +49,41 @@ def open_application(*, kind: str = "cli") -> "Iterator[Application]":
         application.close()
 
 
+# Reading
+
+
+def read_text(what: str, *, file: str = "-") -> str:
+    """A file, or standard input for "-", as UTF-8 text with or without a byte order mark.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(file, "rb") as stream:  # noqa: PTH123 - a path as it was typed
+                data = stream.read()
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{what} is not UTF-8 text.") from None
+    except OSError as exc:
+        raise InvalidInput(f"{what} cannot be read: {exc.strerror}.") from exc
+
+
+# Printing
+
+
+def complain(text: str) -> None:
+    """What went wrong, in one line on stderr."""
+    typer.secho(f"agent-launcher: {text}", fg="red", err=True)
+
+
+def remark(text: str, *, dim: bool = False) -> None:
+    """What is good to know beside the answer, on stderr."""
+    typer.secho(text, dim=dim or None, err=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
@@ -57,17 +92,40 @@ def print_json(value: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), empty: str
 ) -> None:
-    """A table on stdout as wide as it needs to be when piped; `empty` to stderr when there are no rows."""
+    """A table on stdout: cut to the terminal's width, whole when piped; `empty` to stderr without rows.
+
+    Args:
+        columns: Their titles.
+        rows: Of as many cells.
+        right: The titles of columns that are aligned to the right.
+        empty: What to say when there are no rows.
+    """
     if not rows:
-        stderr.print(empty)
+        remark(empty)
         return
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right
-        )
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     for row in rows:
-        # A prompt may hold what rich takes for markup.
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        # As Text, since a name may hold what rich takes for markup or an emoji.
+        table.add_row(*(Text(cell) for cell in row))
     console.print(table)
+
+
+def on_screen(text: str) -> str:
+    """The text as a terminal may show it: without control characters, which could command the terminal."""
+    if not sys.stdout.isatty() or text.isprintable():
+        return text
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+
+
+def discard_stdout() -> None:
+    """Nobody reads it any more: what is written to it from now on, also by Python at its exit, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
