@@ -3,21 +3,23 @@
 An embedded SQLite file is brought up to date when it is opened; a Postgres database, which others may be using, only by
 `agent-launcher migrate`. All migrations that are due are one transaction, under the database's own lock, so processes
 that start together migrate once, and a process killed half-way leaves the old schema.
+
+Alembic is imported only when there is something to do: a command that runs one prompt would wait for it.
 """
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import SchemaMismatch, StoreNotWritable
 from core.storage.engine import Database
 from core.storage.tables import HEAD_REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ADVISORY_LOCK: Final = 0x41_67_4C_61  # any number, the same in every version of the program
@@ -92,6 +94,9 @@ def _upgrade_inside(connection: Connection) -> list[str]:
     _refuse_newer(found)
     if found == HEAD_REVISION:
         return []
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -108,6 +113,8 @@ def _revision(connection: Connection) -> str | None:
 def _refuse_newer(found: str | None) -> None:
     if found is None or found == HEAD_REVISION:
         return
+    from alembic.script import ScriptDirectory
+
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if found not in known:
         raise SchemaMismatch(
@@ -116,7 +123,9 @@ def _refuse_newer(found: str | None) -> None:
         )
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
