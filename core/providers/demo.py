@@ -49,8 +49,8 @@ _FAILURES: Final = {
         errors.BadProviderResponse,
     )
 }
+_LABEL: Final = "This text comes from the offline demo model: nothing was sent and nothing was billed."
 _SENTENCES: Final = (
-    "This text comes from the offline demo model, so nothing was sent and nothing was billed.",
     "The run is stored like any other: with its tokens, its latency and its cost.",
     "Add a key under Settings to ask a real model the same question.",
     "Two configurations can be compared side by side in the playground.",
@@ -175,7 +175,7 @@ def _answer(request: AgentRequest, script: _Script) -> tuple[str, FinishReason]:
     if request.attachments:
         parts.append(f"With {len(request.attachments)} attachment(s), which a demo cannot read.")
     first = int(_digest(request)[:8], 16)
-    parts += [_SENTENCES[(first + i) % len(_SENTENCES)] for i in range(3)]
+    parts += [_LABEL, *(_SENTENCES[(first + i) % len(_SENTENCES)] for i in range(2))]
     answer = " ".join(parts).split()
     if script.words:
         filler = " ".join(_SENTENCES).split()

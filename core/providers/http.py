@@ -45,7 +45,7 @@ IDLE_SECONDS: Final = 30.0
 MAX_IDLE_PER_HOST: Final = 128
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
-DRAIN_SECONDS: Final = 0.02
+DRAIN_SECONDS: Final = 0.05
 """How long the end mark of a body is waited for, after its last useful byte, to reuse the connection."""
 _READ_BYTES: Final = 64 * 1024
 
@@ -230,13 +230,14 @@ class Transport:
         """
         limits = current_limits()
         limits.check(sent=False)
+        block = _header_block(headers)
         channel = self._take(origin) or self._connect(origin, limits)
         if channel.proxy is not None and origin.scheme == "http":
             target = f"http://{_authority(origin)}".encode() + target
-            headers = [*headers, *_proxy_authorization(channel.proxy)]
-        head = _head(method, target, headers)
+            block += _header_block(_proxy_authorization(channel.proxy))
         exchange = _Exchange(self, origin, channel, limits)
         try:
+            head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, block)
             response = exchange.request(head + body, method)
         except BaseException:
             exchange.close()
@@ -483,13 +484,12 @@ class Reply:
             self._exchange.finish()
 
 
-def _head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), target)]
-    lines += [b"%s: %s" % pair for pair in headers]
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+def _header_block(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"%b: %b\r\n" % pair for pair in headers]
+    block = b"".join(lines)
+    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
         raise InvalidRequest("A header of the request contains a line break.")
-    return head + b"\r\n\r\n"
+    return block
 
 
 def _authority(origin: Origin) -> str:

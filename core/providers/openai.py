@@ -26,6 +26,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 from core import redaction
 from core.contract import AgentRequest, FinishReason, Message, TokenUsage
@@ -72,6 +73,8 @@ _FINISH_REASONS: Final[Mapping[object, FinishReason]] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+_NO_KEY: Final = "no-key"
+"""What the SDK is given for a server that wants none; the header is left out."""
 _QUOTA_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _FILTER_CODES: Final = frozenset({"content_filter", "content_policy_violation"})
 
@@ -139,13 +142,14 @@ class OpenAIProvider:
 
         from core.providers.httpx2_adapter import build_client
 
-        redaction.remember(key)
         if self._http is None:
             self._http = build_client()
+        address, _, query = base_url.partition("?")
         try:
             return openai.OpenAI(
                 api_key=key,
-                base_url=base_url,
+                base_url=address,
+                default_query=dict(parse_qsl(query)),
                 http_client=self._http,
                 max_retries=0,
                 timeout=None,
@@ -170,7 +174,9 @@ class _Call:
         self.model = model
         variable = OPENAI.base_url_variable or ""
         base_url = connection.base_url or os.environ.get(variable, "").strip() or DEFAULT_BASE_URL
-        self._client = provider.client(self._key or "", base_url)
+        if self._key is not None:
+            redaction.remember(self._key)
+        self._client = provider.client(self._key or _NO_KEY, base_url)
 
     def send(
         self, method: str, path: str, *, body: dict[str, Any] | None = None, stream: bool = False

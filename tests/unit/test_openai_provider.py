@@ -1,0 +1,428 @@
+"""What is OpenAI's own: rules of its models, strict schemas, keys and addresses, odd compatible servers."""
+
+from typing import Any
+
+import pytest
+
+from core.contract import AgentRequest, parse_request
+from core.errors import InvalidRequest, MissingApiKey
+from core.interruption import Limits
+from core.invocation import invoke
+from core.providers import registry
+from core.providers.base import Connection, Feature, require_features, resolve_api_key
+from core.providers.openai import MAX_CLIENTS, OpenAIProvider, render, strict_schema_faults
+from core.providers.registry import OPENAI
+from tests.support.vendor_server import Reply, VendorServer
+
+KEY = "sk-canary-0123456789"
+
+
+def request(**fields: Any) -> AgentRequest:
+    payload = {"provider": "OPENAI", "model_name": "gpt-4o", "api_key": KEY, "prompt": "Hello", **fields}
+    return parse_request(payload, providers=registry.specs())
+
+
+# Rules of the models.
+
+REASONING = [
+    "o1",
+    "o1-2024-12-17",
+    "o3",
+    "o3-mini",
+    "o3-pro",
+    "o4-mini",
+    "o4-mini-2025-04-16",
+    "gpt-5",
+    "gpt-5-mini",
+    "gpt-5-nano-2025-08-07",
+    "gpt-5-pro",
+    "gpt-5.1",
+    "gpt-5.1-codex",
+    "gpt-5.2",
+    "gpt-5.4-mini",
+    "gpt-5.5",
+    "gpt-6-sol",
+    "gpt-6.1-terra",
+    "gpt-10",
+    "openai/gpt-5",
+    "GPT-5",
+    "ft:o4-mini:org::id",
+]
+CHAT = [
+    "gpt-4o",
+    "gpt-4o-mini",
+    "gpt-4.1",
+    "gpt-4.1-nano",
+    "gpt-4",
+    "gpt-3.5-turbo",
+    "chatgpt-4o-latest",
+    "ft:gpt-4o-mini-2024-07-18:org::id",
+]
+OTHERS = ["llama3.1", "gpt-oss-20b", "mistral-large", "o-model", "qwen3", "my-gpt-5", "openchat"]
+
+
+@pytest.mark.parametrize("model", REASONING)
+def test_reasoning_models(model: str):
+    features = OPENAI.features_of(model)
+    assert not features & {Feature.TEMPERATURE, Feature.TOP_P, Feature.STOP}
+    assert features >= {Feature.REASONING_EFFORT, Feature.MAX_TOKENS, Feature.SEED, Feature.RESPONSE_SCHEMA}
+    body = render(request(model_name=model, max_tokens=7), stream=False)
+    assert body["max_completion_tokens"] == 7
+    assert "max_tokens" not in body
+
+
+@pytest.mark.parametrize("model", CHAT)
+def test_chat_models(model: str):
+    features = OPENAI.features_of(model)
+    assert features >= {Feature.TEMPERATURE, Feature.TOP_P, Feature.STOP, Feature.SEED, Feature.MAX_TOKENS}
+    assert Feature.REASONING_EFFORT not in features
+    assert render(request(model_name=model, max_tokens=7), stream=False)["max_tokens"] == 7
+
+
+@pytest.mark.parametrize("model", OTHERS)
+def test_models_of_other_servers_take_everything(model: str):
+    assert OPENAI.features_of(model) == OPENAI.features
+    assert render(request(model_name=model, max_tokens=7), stream=False)["max_tokens"] == 7
+
+
+def test_another_server_may_call_its_model_gpt_4():
+    vision = request(
+        model_name="gpt-4",
+        base_url="http://127.0.0.1:1/v1",
+        attachments=[{"media_type": "image/png", "data": "aGk="}],
+    )
+    require_features(OPENAI, vision)
+    with pytest.raises(InvalidRequest, match="images"):
+        require_features(OPENAI, vision.model_copy(update={"base_url": None}))
+    assert Feature.IMAGES in OPENAI.features_of("gpt-4", base_url="http://127.0.0.1:1/v1")
+
+
+def test_sampling_is_possible_while_reasoning_is_off():
+    assert Feature.TEMPERATURE in OPENAI.features_of("gpt-5.2", reasoning_effort="none")
+    require_features(OPENAI, request(model_name="gpt-5.2", temperature=0.5, reasoning_effort="none"))
+    with pytest.raises(InvalidRequest, match=r"temperature.*only with reasoning_effort 'none'"):
+        require_features(OPENAI, request(model_name="gpt-5.2", temperature=0.5))
+    with pytest.raises(InvalidRequest, match="temperature"):
+        require_features(OPENAI, request(model_name="gpt-5", temperature=0.5, reasoning_effort="none"))
+
+
+def test_chat_variants_of_reasoning_generations():
+    features = OPENAI.features_of("gpt-5-chat-latest")
+    assert Feature.TEMPERATURE in features
+    assert Feature.REASONING_EFFORT not in features
+
+
+def test_every_refused_parameter_is_named_at_once():
+    with pytest.raises(InvalidRequest, match="stop, temperature, top_p"):
+        require_features(OPENAI, request(model_name="o3", temperature=1, top_p=1, stop=["x"], seed=1))
+
+
+# Structured output.
+
+STRICT: dict[str, Any] = {
+    "title": "My Answer!",
+    "type": "object",
+    "properties": {
+        "a": {"type": ["string", "null"]},
+        "b": {"type": "array", "items": {"$ref": "#/$defs/item"}},
+        "c": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+    },
+    "required": ["a", "b", "c"],
+    "additionalProperties": False,
+    "$defs": {
+        "item": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+    },
+}
+
+
+def test_a_schema_that_can_be_guaranteed_is_strict():
+    assert strict_schema_faults(STRICT) == []
+    body = render(request(response_schema=STRICT), stream=False)
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "My_Answer", "schema": STRICT, "strict": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"required": ["a", "b"]}, "does not require c"),
+        ({"additionalProperties": True}, "additionalProperties"),
+        ({"type": "array"}, "root is not of type"),
+        ({"allOf": []}, "allOf"),
+        ({"properties": {"a": {"oneOf": []}}, "required": ["a"]}, "root.a uses 'oneOf'"),
+        ({"properties": {"a": {"type": "object"}}, "required": ["a"]}, "root.a does not say"),
+        ({"properties": {"a": {"items": {"type": "object"}}}, "required": ["a"]}, "root.a[]"),
+        ({"properties": {"a": 3}, "required": ["a"]}, "root.a is not a schema"),
+        ({"$defs": {"item": {"not": {}}}}, "$defs.item uses 'not'"),
+    ],
+)
+def test_any_other_schema_guides_without_a_guarantee(change: dict[str, Any], fault: str):
+    schema = STRICT | change
+    assert any(fault in text for text in strict_schema_faults(schema))
+    form = render(request(response_schema=schema), stream=False)["response_format"]["json_schema"]
+    assert form["strict"] is False
+    assert form["schema"] == schema
+
+
+def test_a_schema_nested_without_end_is_looked_at_in_part():
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(80):
+        schema = {
+            "type": "object",
+            "properties": {"a": schema},
+            "required": ["a"],
+            "additionalProperties": False,
+        }
+    assert any("nested more than" in fault for fault in strict_schema_faults(schema))
+
+
+@pytest.mark.parametrize("title", [None, "", "!!!", 3, "ä" * 100])
+def test_a_schema_always_has_a_name(title: object):
+    form = render(request(response_schema=STRICT | {"title": title}), stream=False)["response_format"]
+    assert form["json_schema"]["name"] == "answer"
+
+
+# Keys and addresses.
+
+
+def key_for(environment: dict[str, str], **fields: str) -> str | None:
+    return resolve_api_key(OPENAI, Connection(**fields), environment)
+
+
+def test_the_requests_own_key_comes_first():
+    assert (
+        key_for({"OPENAI_API_KEY": "sk-env", "MINE": "sk-mine"}, api_key="sk-own", api_key_ref="env:MINE")
+        == "sk-own"
+    )
+    assert key_for({"OPENAI_API_KEY": "sk-env", "MINE": "sk-mine"}, api_key_ref="env:MINE") == "sk-mine"
+    assert key_for({"OPENAI_API_KEY": "sk-env"}, api_key=" ") == "sk-env"
+
+
+def test_a_missing_key_says_what_to_do():
+    with pytest.raises(MissingApiKey) as caught:
+        key_for({})
+    assert caught.value.message == (
+        "API key required for OPENAI. Add one under Settings > Credentials, or set OPENAI_API_KEY. "
+        "The DEMO provider works without a key."
+    )
+    with pytest.raises(MissingApiKey, match="MINE"):
+        key_for({"OPENAI_API_KEY": "sk-env"}, api_key_ref="env:MINE")
+
+
+def test_the_environments_key_goes_to_no_server_that_a_request_names():
+    environment = {"OPENAI_API_KEY": "sk-env", "OPENAI_BASE_URL": "https://gateway.example/v1"}
+    assert key_for(environment, base_url="https://evil.example/v1") is None
+    assert key_for(environment, base_url="https://gateway.example/v1") == "sk-env"
+    assert key_for(environment, base_url="http://127.0.0.1:8000/v1") == "sk-env"
+    assert key_for(environment, base_url="http://localhost:8000/v1") == "sk-env"
+    assert key_for(environment, base_url="http://127.0.0.1.evil.example/v1") is None
+    assert key_for(environment, base_url="http://localhost.evil.example/v1") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_SECRET_ACCESS_KEY", "AGENT_LAUNCHER_SECRET_KEY", "DATABASE_URL", "PGPASSWORD"]
+)
+def test_a_request_cannot_name_this_installations_secrets(name: str):
+    with pytest.raises(InvalidRequest, match=name):
+        key_for({name: "secret"}, api_key_ref=f"env:{name}")
+
+
+def test_a_server_that_wants_no_key_gets_none(vendor: VendorServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    vendor.will(Reply.json({"choices": [{"message": {"content": "Hi"}}]}), Reply.json({}, status=401))
+    keyless = request(api_key=None, base_url=f"{vendor.url}/v1")
+    assert invoke(keyless).response == "Hi"
+    assert "authorization" not in vendor.last.headers
+    error = invoke(keyless).error
+    assert error is not None
+    assert error.code == "AUTHENTICATION_FAILED"
+    assert "none was sent" in error.message
+
+
+def test_the_environments_address_is_used(vendor: VendorServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/gateway/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    vendor.will(Reply.json({"choices": [{"message": {"content": "Hi"}}]}))
+    assert invoke(request(api_key=None)).response == "Hi"
+    assert vendor.last.path == "/gateway/v1/chat/completions"
+    assert vendor.last.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_query_in_the_address_is_kept(vendor: VendorServer):
+    """As Azure wants it."""
+    vendor.will(Reply.json({"choices": [{"message": {"content": "Hi"}}]}))
+    assert invoke(request(base_url=f"{vendor.url}/v1?api-version=1")).response == "Hi"
+    assert vendor.last.path == "/v1/chat/completions?api-version=1"
+
+
+def test_clients_are_kept_and_bounded():
+    provider = OpenAIProvider()
+    first = provider.client("sk-1", "https://a.example/v1")
+    assert provider.client("sk-1", "https://a.example/v1") is first
+    assert provider.client("sk-2", "https://a.example/v1") is not first
+    assert provider.client("sk-1", "https://b.example/v1") is not first
+    assert first.max_retries == 0
+    for number in range(MAX_CLIENTS):
+        provider.client(f"sk-{number + 10}", "https://a.example/v1")
+    assert provider.client("sk-1", "https://a.example/v1") is not first
+
+
+# Compatible servers, as they are.
+
+
+def answer_to(vendor: VendorServer, reply: Reply, *, stream: bool = False):
+    vendor.will(reply)
+    deltas: list[str] = []
+    return invoke(request(base_url=f"{vendor.url}/v1"), deltas.append if stream else None)
+
+
+def test_content_in_parts(vendor: VendorServer):
+    parts = [
+        {"type": "text", "text": "Hel"},
+        {"type": "reference", "ids": [1]},
+        {"type": "text", "text": "lo"},
+    ]
+    assert answer_to(vendor, Reply.json({"choices": [{"message": {"content": parts}}]})).response == "Hello"
+
+
+def test_a_server_that_does_not_stream(vendor: VendorServer):
+    body = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+    response = answer_to(vendor, Reply.json(body), stream=True)
+    assert response.response == "Hi"
+    assert response.finish_reason == "stop"
+    assert response.time_to_first_token_seconds is not None
+
+
+def test_a_reason_that_nobody_documented(vendor: VendorServer):
+    body = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "eos"}]}
+    assert answer_to(vendor, Reply.json(body)).finish_reason == "other"
+
+
+def test_tool_calls_are_not_text(vendor: VendorServer):
+    message = {"content": None, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f"}}]}
+    response = answer_to(
+        vendor, Reply.json({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    )
+    assert (response.response, response.finish_reason) == ("", "tool_calls")
+
+
+def test_an_error_with_status_200(vendor: VendorServer):
+    """OpenRouter's way."""
+    response = answer_to(vendor, Reply.json({"error": {"code": 429, "message": "slow down"}}))
+    assert response.error is not None
+    assert response.error.code == "RATE_LIMITED"
+    response = answer_to(vendor, Reply.sse([{"error": {"code": 502, "message": "upstream"}}]), stream=True)
+    assert response.error is not None
+    assert response.error.code == "PROVIDER_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    "error", ["model 'x' not found", {"message": None}, {"message": 3, "code": 7, "param": []}]
+)
+def test_errors_of_other_forms(vendor: VendorServer, error: object):
+    response = answer_to(vendor, Reply.json({"error": error}, status=400))
+    assert response.error is not None
+    assert response.error.code == "INVALID_REQUEST"
+
+
+def test_usage_in_the_last_choice_chunk_and_no_end_mark(vendor: VendorServer):
+    chunks = [
+        {"choices": [{"delta": {"content": "Hi"}}]},
+        {
+            "choices": [{"delta": {}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 99},
+        },
+    ]
+    response = answer_to(vendor, Reply.sse(chunks, last=None), stream=True)
+    assert response.error is None
+    assert response.token_usage is not None
+    assert response.token_usage.total_tokens == 4
+    assert response.model == "gpt-4o"
+
+
+def test_comments_and_other_choices_are_passed_over(vendor: VendorServer):
+    events = [
+        b": OPENROUTER PROCESSING\n\n",
+        {"choices": [{"index": 1, "delta": {"content": "other"}}]},
+        {"choices": [{"index": 0, "delta": {"reasoning_content": "thinking"}}]},
+        {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]},
+    ]
+    assert answer_to(vendor, Reply.sse(events), stream=True).response == "Hi"
+
+
+def test_half_characters_are_made_whole(vendor: VendorServer):
+    events = [
+        '{"choices": [{"delta": {"content": "\\ud83d"}}]}',
+        '{"choices": [{"delta": {"content": "\\ude42 \\ud83d"}, "finish_reason": "stop"}]}',
+    ]
+    response = answer_to(vendor, Reply.sse(events), stream=True)
+    assert (response.response or "").startswith("🙂 ")
+    (response.response or "").encode()
+    body = '{"choices": [{"message": {"content": "\\ud83d!"}}], "model": "\\udfff"}'
+    response = answer_to(vendor, Reply.text(body, content_type="application/json"))
+    str(response.to_wire()).encode()
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {},
+        [],
+        "x",
+        {"prompt_tokens": -1, "completion_tokens": 2},
+        {"prompt_tokens": "3", "completion_tokens": 2},
+        {"prompt_tokens": 3},
+        {"prompt_tokens": 2**80, "completion_tokens": 1},
+    ],
+)
+def test_usage_that_cannot_be_is_unknown(vendor: VendorServer, usage: object):
+    response = answer_to(vendor, Reply.json({"choices": [{"message": {"content": "Hi"}}], "usage": usage}))
+    assert response.error is None
+    assert response.token_usage is None
+
+
+def test_parts_larger_than_the_whole_are_unknown(vendor: VendorServer):
+    usage = {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "prompt_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": None},
+    }
+    response = answer_to(vendor, Reply.json({"choices": [{"message": {"content": "Hi"}}], "usage": usage}))
+    assert response.token_usage is not None
+    assert response.token_usage.cached_input_tokens is None
+    assert response.token_usage.cache_write_input_tokens == 2
+
+
+def test_only_models_that_can_chat_are_listed_of_the_vendors_own(
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+):
+    names = [
+        "gpt-4o",
+        "text-embedding-3-small",
+        "whisper-1",
+        "tts-1-hd",
+        "dall-e-3",
+        "omni-moderation-latest",
+        "gpt-4o-realtime-preview",
+        "gpt-4o-transcribe",
+        "gpt-image-1",
+        "sora-2",
+        "o3",
+        "gpt-5.4-mini",
+        "davinci-002",
+        "gpt-3.5-turbo-instruct",
+        "gpt-audio",
+        "ft:gpt-4o-mini:org::1",
+    ]
+    listing = {"data": [{"id": name} for name in names] + [{"id": None}, 3]}
+    vendor.otherwise(Reply.json(listing))
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
+    provider, limits = OpenAIProvider(), Limits(timeout_seconds=10)
+    listed = [model.name for model in provider.list_models(Connection(api_key=KEY), limits)]
+    assert listed == ["ft:gpt-4o-mini:org::1", "gpt-4o", "gpt-5.4-mini", "o3"]
+    everything = provider.list_models(Connection(api_key=KEY, base_url=f"{vendor.url}/v1"), limits)
+    assert {model.name for model in everything} == set(names)
+    assert (vendor.last.method, vendor.last.path) == ("GET", "/v1/models")
