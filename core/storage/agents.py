@@ -210,7 +210,9 @@ def _version_row(
 
 
 def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is an agent named {name!r} already (look among the archived ones too): choose another name.")
+    return Conflict(
+        f"There is an agent named {name!r} already (look among the archived ones too): choose another name."
+    )
 
 
 def _record(agent: AgentRow, version: AgentVersionRow) -> AgentRecord:
@@ -219,4 +221,6 @@ def _record(agent: AgentRow, version: AgentVersionRow) -> AgentRecord:
 
 
 def _version_record(row: AgentVersionRow) -> AgentVersionRecord:
-    return AgentVersionRecord(**{field.name: getattr(row, field.name) for field in fields(AgentVersionRecord)})
+    return AgentVersionRecord(
+        **{field.name: getattr(row, field.name) for field in fields(AgentVersionRecord)}
+    )

@@ -41,7 +41,9 @@ class Id(TypeDecorator[UUID]):
         return value if value is None or dialect.name == "postgresql" else value.bytes
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> UUID | None:
-        return cast(UUID | None, value) if value is None or dialect.name == "postgresql" else UUID(bytes=value)
+        return (
+            cast(UUID | None, value) if value is None or dialect.name == "postgresql" else UUID(bytes=value)
+        )
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -22,7 +22,14 @@ class CredentialRepository:
         self._database = database
 
     def create(
-        self, project_id: str, *, name: str, provider: str, sealed: str, last4: str, base_url: str | None = None
+        self,
+        project_id: str,
+        *,
+        name: str,
+        provider: str,
+        sealed: str,
+        last4: str,
+        base_url: str | None = None,
     ) -> CredentialRecord:
         """Raises Conflict: the project has one of that name."""
         now = datetime.now(UTC)
@@ -122,7 +129,9 @@ class CredentialRepository:
                     .values(sealed=new, updated_at=now)
                 )
                 if changed.rowcount != 1:
-                    raise Conflict("A credential was changed meanwhile; no secret was replaced. Run it again.")
+                    raise Conflict(
+                        "A credential was changed meanwhile; no secret was replaced. Run it again."
+                    )
 
     def touch_used(self, project_id: str, credential_id: UUID, at: datetime) -> None:
         """Notes when it was last used; one that is gone is no error, as the run that used it is over."""
@@ -142,7 +151,9 @@ def _find(session: Session, project_id: str, credential_id: UUID) -> CredentialR
 
 
 def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is a credential named {name!r} already: choose another name, or replace that one's key.")
+    return Conflict(
+        f"There is a credential named {name!r} already: choose another name, or replace that one's key."
+    )
 
 
 def _record(row: CredentialRow) -> CredentialRecord:

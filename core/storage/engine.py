@@ -118,7 +118,12 @@ class Database:
         Raises:
             StoreError: See `failures`. IntegrityError passes.
         """
-        with self._turn_to_write(), translated(), self._writing_connection() as connection, connection.begin():
+        with (
+            self._turn_to_write(),
+            translated(),
+            self._writing_connection() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def commit(self, work: Callable[[Connection], Result]) -> Result:
@@ -204,7 +209,11 @@ class Database:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    query = {"connect_timeout": str(_CONNECT_TIMEOUT_SECONDS), "application_name": "agent-launcher", **url.query}
+    query = {
+        "connect_timeout": str(_CONNECT_TIMEOUT_SECONDS),
+        "application_name": "agent-launcher",
+        **url.query,
+    }
     return create_engine(
         url.set(query=query),
         pool_size=_POSTGRES_POOL,
@@ -228,7 +237,9 @@ def _prepare_sqlite_file(path: Path) -> _SqliteMode:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise StoreUnavailable(f"The folder {path.parent} does not exist and cannot be made: {exc.strerror}.") from exc
+        raise StoreUnavailable(
+            f"The folder {path.parent} does not exist and cannot be made: {exc.strerror}."
+        ) from exc
     try:
         _first_connection(path)
         return "rwc"

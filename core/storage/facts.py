@@ -4,7 +4,19 @@ roll-up can answer read it from the attempts.
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, literal, literal_column, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 
 from core.storage.columns import NO_ID, Id
 from core.storage.records import RunStatus
@@ -58,7 +70,8 @@ def facts() -> Select[Any]:
         "attempt_id": attempt.id,
         "run_id": attempt.run_id,
         "project_id": run.project_id,
-        "quarter": type_coerce(attempt.finished_at, BigInteger()) // literal_column(str(QUARTER_US), BigInteger()),
+        "quarter": type_coerce(attempt.finished_at, BigInteger())
+        // literal_column(str(QUARTER_US), BigInteger()),
         "provider": run.provider,
         "model": run.model,
         "agent_id": func.coalesce(run.agent_id, literal(NO_ID, Id())),
@@ -66,9 +79,7 @@ def facts() -> Select[Any]:
         "principal_id": run.principal_id,
         "trigger": run.trigger,
         "error_code": case((final, run.error_code)),
-        "latency_us": case(
-            (and_(final, _ended(RunStatus.SUCCEEDED, RunStatus.FAILED)), run.latency_us)
-        ),
+        "latency_us": case((and_(final, _ended(RunStatus.SUCCEEDED, RunStatus.FAILED)), run.latency_us)),
         "runs": _one_if(final),
         "succeeded": _one_if(final, _ended(RunStatus.SUCCEEDED)),
         "failed": _one_if(final, _ended(RunStatus.FAILED)),

@@ -22,7 +22,9 @@ _POSTGRES_READ_ONLY = (
     "Postgres does not let this user write (a standby, or missing privileges): point DATABASE_URL to the primary, or "
     "grant the user INSERT, UPDATE and DELETE on the schema's tables."
 )
-_POSTGRES_FULL = "The disk of the Postgres server is full: nothing was stored by this action. Free some space there."
+_POSTGRES_FULL = (
+    "The disk of the Postgres server is full: nothing was stored by this action. Free some space there."
+)
 
 
 @contextmanager
@@ -121,7 +123,9 @@ def _of_postgres(exc: psycopg.Error) -> StoreError:
             "Postgres has no free connection: raise its max_connections, or start fewer processes."
         )
     if state in ("55P03", "57014", "40001", "40P01"):
-        return StoreUnavailable("Postgres gave up waiting for a lock; nothing was stored by this action. Try again.")
+        return StoreUnavailable(
+            "Postgres gave up waiting for a lock; nothing was stored by this action. Try again."
+        )
     if state == "" or state.startswith(("08", "57")):
         return StoreUnavailable(
             "Postgres cannot be reached, or it closed the connection: check that it runs and that DATABASE_URL is right."

@@ -22,7 +22,9 @@ class _Job:
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.wake = threading.Lock()  # held until somebody wakes this thread; an Event is several times dearer
+        self.wake = (
+            threading.Lock()
+        )  # held until somebody wakes this thread; an Event is several times dearer
         self.leads = self.finished = False
         self.result: Any = None
         self.error: BaseException | None = None

@@ -73,4 +73,6 @@ class PriceOverrideRepository:
 
 
 def _record(row: PriceOverrideRow) -> PriceOverrideRecord:
-    return PriceOverrideRecord(**{field.name: getattr(row, field.name) for field in fields(PriceOverrideRecord)})
+    return PriceOverrideRecord(
+        **{field.name: getattr(row, field.name) for field in fields(PriceOverrideRecord)}
+    )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
@@ -267,6 +267,27 @@ class LatencyPoint:
     p50_us: float
     p95_us: float
     p99_us: float
+
+
+class ErrorPoint(NamedTuple):
+    """How many runs ended with an error code in one bucket."""
+
+    start: datetime
+    error_code: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """What has occurred among a project's runs: the choices of a filter, each sorted.
+
+    Attributes:
+        models: (provider, model).
+    """
+
+    providers: tuple[str, ...]
+    models: tuple[tuple[str, str], ...]
+    error_codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

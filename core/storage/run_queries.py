@@ -6,13 +6,11 @@ so the thousandth costs what the first did.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
-from core import ids
 from core.errors import InvalidInput, NotFound
 from core.storage import texts
 from core.storage.engine import Database
@@ -26,11 +24,9 @@ from core.storage.records import (
     RunSummary,
     Trigger,
 )
+from core.storage.run_filters import run_conditions
 from core.storage.runs import attempt_record, stored_attempts
 from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
-
-_SLACK: Final = timedelta(seconds=61)
-"""A run's id may have been made up to a minute before or after its `created_at`."""
 
 _run = table_of(RunRow).c
 _content = table_of(RunContentRow).c
@@ -70,7 +66,12 @@ class RunReader:
         return list(self.page(project_id, RunFilter(statuses=(RunStatus.RUNNING,)), limit=1000).runs)
 
     def page(
-        self, project_id: str, run_filter: RunFilter | None = None, *, limit: int = 50, cursor: str | None = None
+        self,
+        project_id: str,
+        run_filter: RunFilter | None = None,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> RunPage:
         """One page, newest first.
 
@@ -81,7 +82,7 @@ class RunReader:
             InvalidInput: The cursor is not one.
         """
         newer, edge = _read_cursor(cursor)
-        query = select(*_SUMMARY).where(*_conditions(project_id, run_filter or RunFilter()))
+        query = select(*_SUMMARY).where(*run_conditions(_run, project_id, run_filter or RunFilter()))
         if edge is not None:
             query = query.where(_run.id > edge if newer else _run.id < edge)
         query = query.order_by(_run.id.asc() if newer else _run.id.desc()).limit(limit + 1)
@@ -101,7 +102,7 @@ class RunReader:
 
     def count(self, project_id: str, run_filter: RunFilter | None = None) -> int:
         """How many runs the filter finds."""
-        query = select(func.count()).where(*_conditions(project_id, run_filter or RunFilter()))
+        query = select(func.count()).where(*run_conditions(_run, project_id, run_filter or RunFilter()))
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -121,7 +122,9 @@ class RunReader:
         """
         edge: UUID | None = None
         while True:
-            query = select(*_SUMMARY, *_MORE).where(*_conditions(project_id, run_filter or RunFilter()))
+            query = select(*_SUMMARY, *_MORE).where(
+                *run_conditions(_run, project_id, run_filter or RunFilter())
+            )
             if edge is not None:
                 query = query.where(_run.id < edge)
             details = self._details(query.order_by(_run.id.desc()).limit(batch), with_texts=with_texts)
@@ -137,38 +140,12 @@ class RunReader:
             attempts: dict[UUID, list[AttemptRecord]] = {run_id: [] for run_id in found}
             bodies = _read_texts(connection, rows) if with_texts else {}
             for row in connection.execute(
-                select(_attempt).where(_attempt.c.run_id.in_(found)).order_by(_attempt.c.run_id, _attempt.c.ordinal)
+                select(_attempt)
+                .where(_attempt.c.run_id.in_(found))
+                .order_by(_attempt.c.run_id, _attempt.c.ordinal)
             ):
                 attempts[row.run_id].append(attempt_record(row))
         return [_detail(row, bodies, attempts[row.id]) for row in rows]
-
-
-def _conditions(project_id: str, run_filter: RunFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [_run.project_id == project_id]
-    if run_filter.since is not None:
-        conditions += [_run.id >= ids.lowest_at(run_filter.since - _SLACK), _run.created_at >= run_filter.since]
-    if run_filter.until is not None:
-        conditions += [_run.id < ids.lowest_at(run_filter.until + _SLACK), _run.created_at < run_filter.until]
-    for column, wanted in (
-        (_run.agent_id, run_filter.agent_ids),
-        (_run.provider, run_filter.providers),
-        (_run.model, run_filter.models),
-        (_run.status, [status.value for status in run_filter.statuses]),
-        (_run.trigger, [trigger.value for trigger in run_filter.triggers]),
-        (_run.backend, [backend.value for backend in run_filter.backends]),
-        (_run.error_code, run_filter.error_codes),
-    ):
-        if wanted:
-            conditions.append(column.in_(wanted))
-    if run_filter.group_id is not None:
-        conditions.append(_run.group_id == run_filter.group_id)
-    if run_filter.cost_at_least_nanousd is not None:
-        conditions.append(_run.cost_nanousd >= run_filter.cost_at_least_nanousd)
-    if run_filter.cost_at_most_nanousd is not None:
-        conditions.append(_run.cost_nanousd <= run_filter.cost_at_most_nanousd)
-    if run_filter.unpriced_only:
-        conditions.append(_run.unpriced)
-    return conditions
 
 
 def _read_cursor(cursor: str | None) -> tuple[bool, UUID | None]:
@@ -179,7 +156,9 @@ def _read_cursor(cursor: str | None) -> tuple[bool, UUID | None]:
             return cursor[0] == "n", UUID(hex=cursor[1:])
     except ValueError:
         pass
-    raise InvalidInput("This page of runs does not exist (its cursor cannot be read): start from the first page.")
+    raise InvalidInput(
+        "This page of runs does not exist (its cursor cannot be read): start from the first page."
+    )
 
 
 def _summary(row: Row[Any]) -> RunSummary:
@@ -192,7 +171,9 @@ def _summary(row: Row[Any]) -> RunSummary:
 
 def _read_texts(connection: Connection, rows: Sequence[Row[Any]]) -> Mapping[int, str]:
     numbers = [n for row in rows for n in (row.request_content, row.response_content) if n is not None]
-    found = connection.execute(select(_content.id, _content.encoding, _content.body).where(_content.id.in_(numbers)))
+    found = connection.execute(
+        select(_content.id, _content.encoding, _content.body).where(_content.id.in_(numbers))
+    )
     return {row.id: texts.unpack(row.encoding, row.body) for row in found}
 
 

@@ -77,7 +77,10 @@ class RunWriter:
             .where(_run.c.id == bindparam("of_run"), _run.c.status == RunStatus.RUNNING.value)
             .values(
                 {name: bindparam(f"new_{name}") for name in _ENDING}
-                | {"latency_us": bindparam("ended_us", type_=BigInteger()) - type_coerce(_run.c.created_at, BigInteger())}
+                | {
+                    "latency_us": bindparam("ended_us", type_=BigInteger())
+                    - type_coerce(_run.c.created_at, BigInteger())
+                }
             )
         )
         self._end_run = Statement(end.where(_run.c.attempts == 0), dialect)
@@ -233,7 +236,9 @@ class RunWriter:
 
 def stored_attempts(connection: Connection, run_id: UUID) -> list[AttemptRecord]:
     """A run's attempts so far, first one first."""
-    rows = connection.execute(select(_attempt).where(_attempt.c.run_id == run_id).order_by(_attempt.c.ordinal))
+    rows = connection.execute(
+        select(_attempt).where(_attempt.c.run_id == run_id).order_by(_attempt.c.ordinal)
+    )
     return [attempt_record(row) for row in rows]
 
 
@@ -287,7 +292,6 @@ class _Ending:
             "new_response_content": answer,
         }
 
-
     def undecided(
         self, attempts: Sequence[AttemptRecord], *, backend: Backend, since: datetime
     ) -> AttemptRecord:
@@ -328,10 +332,14 @@ def _cost(attempts: Sequence[AttemptRecord]) -> int | None:
 
 def _new_run_row(new: NewRun) -> Mapping[str, Any]:
     if abs(ids.time_of(new.id) - new.created_at) > _ID_TOLERANCE:
-        raise ValueError(f"the id of a run carries its time: make it with core.ids.uuid7(at={new.created_at!r})")
+        raise ValueError(
+            f"the id of a run carries its time: make it with core.ids.uuid7(at={new.created_at!r})"
+        )
     row: dict[str, Any] = {name: getattr(new, name) for name in _NEW_RUN_FIELDS}
     prompt = new.request.get("prompt")
-    row["prompt_preview"] = _preview(prompt if isinstance(prompt, str) and prompt else _last_message(new.request))
+    row["prompt_preview"] = _preview(
+        prompt if isinstance(prompt, str) and prompt else _last_message(new.request)
+    )
     return row | {"status": RunStatus.RUNNING, "attempts": 0, "unpriced": False}
 
 

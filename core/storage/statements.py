@@ -24,12 +24,16 @@ _TO_SQLITE: Final = {**_TO_DRIVER, UUID: attrgetter("bytes")}
 class Statement:
     """A compiled statement. Its parameters are the bind names of the Core construct, given as Python values."""
 
-    def __init__(self, construct: Executable, dialect: Dialect, *, names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, construct: Executable, dialect: Dialect, *, names: Sequence[str] | None = None
+    ) -> None:
         compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)  # pyright: ignore
         assert isinstance(compiled, SQLCompiler)
         self._sql = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params
-        self._positions = tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None
+        self._positions = (
+            tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None
+        )
         self._converters = _TO_SQLITE if dialect.name == "sqlite" else _TO_DRIVER
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> DBAPICursor:
@@ -46,5 +50,7 @@ class Statement:
             convert = converters.get(value.__class__)
             parameters.append(value if convert is None else convert(value))
         cursor = connection.connection.driver_connection.cursor()
-        cursor.execute(self._sql, parameters if self._positions else dict(zip(names, parameters, strict=True)))
+        cursor.execute(
+            self._sql, parameters if self._positions else dict(zip(names, parameters, strict=True))
+        )
         return cursor

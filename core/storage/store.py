@@ -14,7 +14,7 @@ from core.storage.prices import PriceOverrideRepository
 from core.storage.run_queries import RunReader
 from core.storage.runs import RunWriter
 from core.storage.tables import HEAD_REVISION, AgentRow, CredentialRow, RunRow, UsageTailRow, table_of
-from core.storage.usage import UsageReader
+from core.storage.usage import UsageRepository
 from core.storage.workers import WorkerRepository
 
 
@@ -37,7 +37,7 @@ class Store:
         self.credentials = CredentialRepository(database)
         self.price_overrides = PriceOverrideRepository(database)
         self.preferences = PreferenceRepository(database)
-        self.usage = UsageReader(database)
+        self.usage = UsageRepository(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool | None = None) -> Self:
@@ -92,7 +92,12 @@ class Store:
     def describe(self) -> dict[str, Any]:
         """What it is and holds, safe to show: dialect, place (no password), size in bytes, schema, rows."""
         url = self._database.url.render_as_string(hide_password=False)
-        counted = {"runs": RunRow, "agents": AgentRow, "credentials": CredentialRow, "not_folded": UsageTailRow}
+        counted = {
+            "runs": RunRow,
+            "agents": AgentRow,
+            "credentials": CredentialRow,
+            "not_folded": UsageTailRow,
+        }
         with self._database.read() as connection:
             counts = {
                 name: int(connection.execute(select(func.count()).select_from(table_of(row))).scalar_one())

@@ -1,142 +1,238 @@
-"""Figures for charts: sums and percentiles by time and by one dimension."""
+"""Figures for charts: sums, percentiles and error counts by time and by one dimension.
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple, assert_never
+Each is read from the smallest roll-up that knows the dimensions asked for, plus the tail that is not folded yet, from
+one snapshot, so it is exact at once. Conditions that no roll-up knows (status, error code, cost ...) are answered from
+the attempts themselves, which takes the longer the more there are.
+
+`since` is taken down and `until` up to a quarter hour, the grain of the roll-ups.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Connection, Row, func, select, union_all
 
+from core.storage import histogram
 from core.storage.columns import NO_ID
-from core.storage.engine import Database
-from core.storage.facts import facts
-from core.storage.facts import run as _run
-from core.storage.records import Dimension, LatencyPoint, RunFilter, UsageFigures, UsagePoint
-from core.storage.tables import FIGURES, AgentRow, table_of
+from core.storage.records import Dimension, ErrorPoint, LatencyPoint, RunFilter, UsageFigures, UsagePoint
+from core.storage.rollups import Folder
+from core.storage.tables import FIGURES, AgentRow, UsageByErrorRow, UsageTailRow, table_of
+from core.storage.timeline import Grain, Timeline, buckets, whole
+from core.storage.usage_question import (
+    Question,
+    folded,
+    key_of_histogram,
+    segments_table,
+    stored_histograms,
+    unfolded,
+)
 
-Grain = timedelta | Literal["day"]
-QUARTER: Final = timedelta(minutes=15)
+_UTC: Final = ZoneInfo("UTC")
+_PERCENTILES: Final = (0.5, 0.95, 0.99)
+_NO_AGENT: Final = "(no agent)"
+
+_tail = table_of(UsageTailRow)
+_errors = table_of(UsageByErrorRow)
+_agent = table_of(AgentRow).c
+
+Key = tuple[Any, ...]
 
 
-class ErrorPoint(NamedTuple):
-    start: datetime
-    error_code: str
-    runs: int
+class UsageRepository(Folder):
+    """See the module; folding and rebuilding are in `rollups`."""
 
-
-class UsageReader:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def totals(self, project_id, since, until, filter=None) -> UsageFigures:
-        points = self._sums(project_id, [since, until], None, filter)
+    def totals(
+        self, project_id: str, since: datetime, until: datetime, filter: RunFilter | None = None
+    ) -> UsageFigures:
+        """Sums over all that the filter finds."""
+        points = self._sums(Question(project_id, None, filter or RunFilter()), whole(since, until))
         return points[0].figures if points else UsageFigures()
 
-    def series(self, project_id, since, until, *, grain: Grain, zone: ZoneInfo, by=None, filter=None):
-        return self._sums(project_id, boundaries(since, until, grain, zone), by, filter)
+    def series(
+        self,
+        project_id: str,
+        since: datetime,
+        until: datetime,
+        *,
+        grain: Grain,
+        zone: ZoneInfo = _UTC,
+        by: Dimension | None = None,
+        filter: RunFilter | None = None,
+    ) -> list[UsagePoint]:
+        """Sums by bucket, and by dimension if one is given; oldest first. Buckets in which nothing was are left out.
 
-    def breakdown(self, project_id, since, until, by, filter=None):
-        return self._sums(project_id, [since, until], by, filter)
+        Raises:
+            InvalidInput: The grain is not a multiple of 15 minutes, or gives too many buckets.
+        """
+        timeline = buckets(since, until, grain=grain, zone=zone)
+        return self._sums(Question(project_id, by, filter or RunFilter()), timeline)
 
-    def latency(self, project_id, since, until, *, grain: Grain | None, zone, by=None, filter=None):
-        bounds = boundaries(since, until, grain, zone) if grain else [since, until]
-        source, key = self._source(project_id, bounds, by, filter)
-        found: dict[tuple[int, str], list[int]] = {}
-        with self._database.read() as c:
-            for q, k, us in c.execute(select(source.c.quarter, key, source.c.latency_us).where(source.c.latency_us.is_not(None))):
-                found.setdefault((bucket(bounds, q), k), []).append(us)
-            names = self._names(c, project_id) if by is Dimension.AGENT else {}
-        return [
-            LatencyPoint(start=bounds[b].astimezone(UTC), key=text(k), label=label(by, k, names), runs=len(v), p50_us=float(np.percentile(v, 50)), p95_us=float(np.percentile(v, 95)), p99_us=float(np.percentile(v, 99)))
-            for (b, k), v in sorted(found.items(), key=lambda i: (i[0][0], str(i[0][1])))
+    def breakdown(
+        self,
+        project_id: str,
+        since: datetime,
+        until: datetime,
+        by: Dimension,
+        filter: RunFilter | None = None,
+    ) -> list[UsagePoint]:
+        """Sums by dimension over the whole range; `start` is `since`."""
+        return self._sums(Question(project_id, by, filter or RunFilter()), whole(since, until))
+
+    def latency(
+        self,
+        project_id: str,
+        since: datetime,
+        until: datetime,
+        *,
+        grain: Grain | None = None,
+        zone: ZoneInfo = _UTC,
+        by: Dimension | None = None,
+        filter: RunFilter | None = None,
+    ) -> list[LatencyPoint]:
+        """Percentiles of the latency of runs that succeeded or failed, by bucket or (grain None) over the whole range.
+
+        Within 1 % of the exact nearest-rank percentile. With a filter, the runs themselves are read.
+        """
+        timeline = whole(since, until) if grain is None else buckets(since, until, grain=grain, zone=zone)
+        question = Question(project_id, by, filter or RunFilter())
+        with self._database.read() as connection:
+            stored = _stored_counts(connection, question, timeline)
+            labels = _labels(connection, question.by, [key for _, key in stored])
+        points: list[LatencyPoint] = []
+        for (bucket, key), counts in histogram.sums(stored).items():
+            p50, p95, p99 = histogram.percentiles(counts, _PERCENTILES)
+            points.append(
+                LatencyPoint(
+                    start=timeline.starts[bucket].astimezone(UTC),
+                    key=_text(key),
+                    label=labels[key],
+                    runs=int(counts.sum()),
+                    p50_us=p50,
+                    p95_us=p95,
+                    p99_us=p99,
+                )
+            )
+        return sorted(points, key=lambda point: (point.start, point.label, point.key))
+
+    def errors(
+        self,
+        project_id: str,
+        since: datetime,
+        until: datetime,
+        *,
+        grain: Grain | None = None,
+        zone: ZoneInfo = _UTC,
+        filter: RunFilter | None = None,
+    ) -> list[ErrorPoint]:
+        """How many runs ended with each error code, by bucket or (grain None) over the whole range.
+
+        With a filter, the runs themselves are read.
+        """
+        timeline = whole(since, until) if grain is None else buckets(since, until, grain=grain, zone=zone)
+        segments = segments_table(timeline.segments)
+        if segments is None:
+            return []
+        question = Question(project_id, None, filter or RunFilter())
+        from_runs = bool(question.needs_runs or question.sliced)
+        source = question.all_attempts() if from_runs else _tail
+        parts = [
+            unfolded(segments, source, project_id, source.c.error_code, source.c.runs).where(
+                source.c.error_code.is_not(None), *question.conditions(source)
+            )
         ]
+        if not from_runs:
+            parts.append(folded(segments, _errors, project_id, _errors.c.error_code, _errors.c.runs))
+        both = union_all(*parts).subquery()
+        keys = (both.c.bucket, both.c.error_code)
+        with self._database.read() as connection:
+            rows = connection.execute(select(*keys, func.sum(both.c.runs)).group_by(*keys)).all()
+        points = [ErrorPoint(timeline.starts[row[0]].astimezone(UTC), row[1], int(row[2])) for row in rows]
+        return sorted(points)
 
-    def errors(self, project_id, since, until, *, grain: Grain | None = None, zone=ZoneInfo("UTC"), filter=None):
-        bounds = boundaries(since, until, grain, zone) if grain else [since, until]
-        source, _ = self._source(project_id, bounds, None, filter)
-        found: dict[tuple[int, str], int] = {}
-        with self._database.read() as c:
-            for q, code, n in c.execute(select(source.c.quarter, source.c.error_code, func.count()).where(source.c.error_code.is_not(None)).group_by(source.c.quarter, source.c.error_code)):
-                found[bucket(bounds, q), code] = found.get((bucket(bounds, q), code), 0) + n
-        return [ErrorPoint(bounds[b].astimezone(UTC), code, n) for (b, code), n in sorted(found.items())]
-
-    def _source(self, project_id, bounds, by, filter):
-        query = facts().where(_run.project_id == project_id)
-        if filter is not None:
-            from core.storage.run_queries import _conditions
-            from dataclasses import replace
-            query = query.where(*_conditions(project_id, replace(filter, since=None, until=None)))
-        source = query.subquery()
-        lo, hi = quarter(bounds[0]), -(-(bounds[-1] - EPOCH) // QUARTER)
-        source = select(source).where(source.c.quarter >= lo, source.c.quarter < hi).subquery()
-        match by:
-            case None:
-                key = source.c.project_id.label("key")
-            case Dimension.MODEL:
-                key = (source.c.provider + "/" + source.c.model).label("key")
-            case Dimension.PROVIDER:
-                key = source.c.provider.label("key")
-            case Dimension.AGENT:
-                key = source.c.agent_id.label("key")
-            case Dimension.BACKEND:
-                key = source.c.backend.label("key")
-            case Dimension.PRINCIPAL:
-                key = source.c.principal_id.label("key")
-        return source, key
-
-    def _sums(self, project_id, bounds, by, filter) -> list[UsagePoint]:
-        source, key = self._source(project_id, bounds, by, filter)
-        found: dict[tuple[int, Any], list[int]] = {}
-        with self._database.read() as c:
-            for row in c.execute(select(source.c.quarter, key, *[func.sum(source.c[f]) for f in FIGURES]).group_by(source.c.quarter, key)):
-                b = bucket(bounds, row[0])
-                old = found.get((b, row[1]), [0] * len(FIGURES))
-                found[b, row[1]] = [a + int(n) for a, n in zip(old, row[2:], strict=True)]
-            names = self._names(c, project_id) if by is Dimension.AGENT else {}
-        return [
-            UsagePoint(start=bounds[b].astimezone(UTC), key="" if by is None else text(k), label="" if by is None else label(by, k, names), figures=UsageFigures(**dict(zip(FIGURES, v, strict=True))))
-            for (b, k), v in sorted(found.items(), key=lambda i: (i[0][0], str(i[0][1])))
+    def _sums(self, question: Question, timeline: Timeline) -> list[UsagePoint]:
+        segments = segments_table(timeline.segments)
+        if segments is None:
+            return []
+        names = (*question.columns, *FIGURES)
+        recent, rollup = question.recent(), question.rollup()
+        parts = [
+            unfolded(segments, recent, question.project_id, *(recent.c[name] for name in names)).where(
+                *question.conditions(recent)
+            )
         ]
-
-    def _names(self, c, project_id):
-        a = table_of(AgentRow).c
-        return dict(c.execute(select(a.id, a.name).where(a.project_id == project_id)).all())
-
-    def fold(self, *, limit: int = 5000, now: datetime | None = None) -> int:
-        return 0
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def text(k):
-    return "" if k == NO_ID else str(k)
-
-
-def label(by, k, names):
-    return names.get(k, "(no agent)") if by is Dimension.AGENT else str(k)
-
-
-def quarter(at):
-    return (at - EPOCH) // QUARTER
-
-
-def bucket(bounds, q):
-    at = EPOCH + q * QUARTER
-    for i in range(len(bounds) - 2, -1, -1):
-        if bounds[i] <= at:
-            return i
-    return 0
+        if not question.needs_runs:
+            parts.append(
+                folded(segments, rollup, question.project_id, *(rollup.c[name] for name in names)).where(
+                    *question.conditions(rollup)
+                )
+            )
+        both = union_all(*parts).subquery()
+        keys = [both.c.bucket, *(both.c[name] for name in question.columns)]
+        query = select(*keys, *(func.sum(both.c[name]) for name in FIGURES)).group_by(*keys)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            labels = _labels(connection, question.by, [_key(row, len(keys)) for row in rows])
+        points = [
+            UsagePoint(
+                start=timeline.starts[row[0]].astimezone(UTC),
+                key=_text(_key(row, len(keys))),
+                label=labels[_key(row, len(keys))],
+                figures=UsageFigures(
+                    **{name: int(value) for name, value in zip(FIGURES, row[len(keys) :], strict=True)}
+                ),
+            )
+            for row in rows
+        ]
+        return sorted(points, key=lambda point: (point.start, point.label, point.key))
 
 
-def boundaries(since, until, grain, zone):
-    since = EPOCH + quarter(since) * QUARTER
-    bounds = [since]
-    while bounds[-1] < until:
-        if grain == "day":
-            day = bounds[-1].astimezone(zone).date() + timedelta(days=1)
-            bounds.append(datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC))
-        else:
-            bounds.append(bounds[-1] + grain)
-    return bounds
+def _stored_counts(
+    connection: Connection, question: Question, timeline: Timeline
+) -> Mapping[tuple[int, Key], list[bytes]]:
+    """Packed histograms by bucket and key: those of the roll-up, and one of what is not folded."""
+    found: defaultdict[tuple[int, Key], list[bytes]] = defaultdict(list)
+    segments = segments_table(timeline.segments)
+    if segments is None:
+        return found
+    if not question.needs_runs and not question.sliced:
+        for bucket, key, counts in connection.execute(stored_histograms(question, segments)):
+            found[bucket, key_of_histogram(question.by, key)].append(counts)
+        recent = question.recent()
+    else:
+        recent = question.all_attempts()
+    columns = [recent.c.latency_us, *(recent.c[name] for name in question.columns)]
+    rows = connection.execute(
+        unfolded(segments, recent, question.project_id, *columns).where(
+            recent.c.latency_us.is_not(None), *question.conditions(recent)
+        )
+    ).all()
+    latest: defaultdict[tuple[int, Key], list[int]] = defaultdict(list)
+    for row, cell in zip(rows, histogram.buckets_of([row[1] for row in rows]).tolist(), strict=True):
+        latest[row[0], tuple(row[2:])].append(cell)
+    for place, cells in latest.items():
+        found[place].append(histogram.add(b"", cells))
+    return found
+
+
+def _key(row: Row[Any], length: int) -> Key:
+    return tuple(row[1:length])
+
+
+def _text(key: Key) -> str:
+    return "" if key == (NO_ID,) else "/".join(str(part) for part in key)
+
+
+def _labels(connection: Connection, by: Dimension | None, keys: Iterable[Key]) -> Mapping[Key, str]:
+    """How a person reads each key."""
+    labels = {key: _text(key) for key in keys}
+    if by is not Dimension.AGENT:
+        return labels
+    wanted = [key[0] for key in labels]
+    names = {
+        row.id: row.name
+        for row in connection.execute(select(_agent.id, _agent.name).where(_agent.id.in_(wanted)))
+    }
+    return {key: _NO_AGENT if key == (NO_ID,) else names.get(key[0], text) for key, text in labels.items()}

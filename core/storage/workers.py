@@ -22,7 +22,9 @@ class WorkerRepository:
         with self._database.writing() as session:
             row = session.get(WorkerRow, worker_id)
             if row is None:
-                row = WorkerRow(id=worker_id, kind=kind, host=host, pid=pid, started_at=started_at, beat_at=now)
+                row = WorkerRow(
+                    id=worker_id, kind=kind, host=host, pid=pid, started_at=started_at, beat_at=now
+                )
             row.beat_at = now
             session.add(row)
 

@@ -211,7 +211,9 @@ def _runs() -> None:
     _partial_index("ix_run_unpriced", ["project_id", "id"], "unpriced")
     _table(
         "run_content",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True
+        ),
         _must("encoding", sa.SmallInteger()),
         _must("body", sa.LargeBinary()),
         key=("id",),

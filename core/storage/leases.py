@@ -1,0 +1,36 @@
+"""One process at a time: who may do a job, decided inside the transaction that does it."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, or_, select, update
+
+from core.storage.dialects import insert
+from core.storage.tables import LeaseRow, table_of
+
+_TERM: Final = timedelta(seconds=15)
+
+_lease = table_of(LeaseRow)
+
+
+def take(connection: Connection, name: str, *, holder: UUID, now: datetime) -> bool:
+    """Takes or renews a lease, and keeps others from it until the transaction ends; False if another holds it.
+
+    The row's lock makes the transactions of different holders follow one another, so even a holder that was stopped for
+    longer than its term does no harm. The term only keeps the job with one process instead of all trying at once.
+    """
+    free = or_(_lease.c.holder == holder, _lease.c.expires_at < now)
+    taken = connection.execute(
+        update(_lease).where(_lease.c.name == name, free).values(holder=holder, expires_at=now + _TERM)
+    )
+    if taken.rowcount == 1:
+        return True
+    new = insert(connection, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
+    connection.execute(new.on_conflict_do_nothing())
+    return connection.execute(select(_lease.c.holder).where(_lease.c.name == name)).scalar_one() == holder
+
+
+def stop_holder(connection: Connection, name: str) -> None:
+    """Waits until nobody is inside the job, and keeps everybody out until the transaction ends."""
+    connection.execute(select(_lease.c.name).where(_lease.c.name == name).with_for_update())

@@ -1,0 +1,351 @@
+"""Folding: what attempts add to the figures, moved in batches from the tail into the roll-ups.
+
+Counting inside each run's own transaction would make all writers wait for the few rows that they all change. So a run
+only leaves its part in `usage_tail`, and whoever holds the lease adds many of them at once. Adding to the roll-ups and
+deleting from the tail is one transaction: killed at any point, all of it or nothing has happened. A row in the tail is
+itself the mark "not folded", so attempts that commit in another order than they were made are not missed, which a
+high-water mark would do.
+
+A rebuild counts all attempts again under the next generation's number while everybody reads the current one. Nothing is
+folded meanwhile: what is not in the tail when it begins is what it counts. If it is interrupted, the next fold, in
+whatever process, goes on with it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import sleep
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import UUID as POSTGRES_UUID
+
+from core import ids
+from core.storage import histogram, leases
+from core.storage.dialects import insert
+from core.storage.engine import Database
+from core.storage.facts import facts
+from core.storage.records import Dimension
+from core.storage.tables import (
+    FIGURES,
+    AttemptRow,
+    LatencyHistogramRow,
+    RollupStateRow,
+    UsageByAgentRow,
+    UsageByBackendRow,
+    UsageByErrorRow,
+    UsageByModelRow,
+    UsageByPrincipalRow,
+    UsageBySliceRow,
+    UsageTailRow,
+    table_of,
+)
+from core.storage.timeline import LEVELS
+
+LEASE: Final = "fold"
+
+SLICE_KEYS: Final = ("provider", "model", "agent_id", "backend", "principal_id", "trigger")
+ROLLUPS: Final[Mapping[Table, tuple[str, ...]]] = {
+    table_of(UsageByModelRow): ("provider", "model"),
+    table_of(UsageByAgentRow): ("agent_id",),
+    table_of(UsageByBackendRow): ("backend",),
+    table_of(UsageByPrincipalRow): ("principal_id",),
+    table_of(UsageBySliceRow): SLICE_KEYS,
+}
+
+_tail = table_of(UsageTailRow)
+_attempt = table_of(AttemptRow)
+_errors = table_of(UsageByErrorRow)
+_histograms = table_of(LatencyHistogramRow)
+_state = table_of(RollupStateRow)
+
+_SLICE: Final = ("project_id", "quarter", *SLICE_KEYS)
+_STARTS_AT_ONCE: Final = 500
+
+
+def histogram_keys(row: Any) -> Mapping[Dimension, str]:
+    """Under which key of each dimension a row of the tail is counted. Providers are sums over models."""
+    return {
+        Dimension.MODEL: f"{row.provider}/{row.model}",
+        Dimension.AGENT: str(row.agent_id),
+        Dimension.BACKEND: row.backend,
+        Dimension.PRINCIPAL: row.principal_id,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What some attempts add.
+
+    Attributes:
+        figures: Sums by `_SLICE`.
+        errors: Runs by project, quarter and error code.
+        latencies: Histogram buckets, one for each run, by project, quarter, dimension and key.
+    """
+
+    figures: Mapping[tuple[Any, ...], Sequence[int]]
+    errors: Mapping[tuple[str, int, str], int]
+    latencies: Mapping[tuple[str, int, str, str], Sequence[int]]
+
+
+class Folder:
+    """See the module."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._holder = ids.uuid7()
+
+    def fold(self, *, limit: int = 5000, now: datetime | None = None) -> int:
+        """Moves up to `limit` attempts into the roll-ups, oldest first, or goes on with a rebuild that was interrupted.
+
+        Returns:
+            How many attempts were counted; 0 if there are none, or if another process does it at present.
+        """
+        if self._nothing_to_do():
+            return 0
+        with self._database.write() as connection:
+            if not leases.take(connection, LEASE, holder=self._holder, now=now or datetime.now(UTC)):
+                return 0
+            if _building(connection) is not None:
+                return self._rebuild_step(connection, limit)
+            return self._fold_batch(connection, limit)
+
+    def rebuild(self, progress: Callable[[int, int], None] | None = None, *, batch: int = 5000) -> None:
+        """Counts all attempts again and puts the result in the place of the roll-ups, in one step at the end.
+
+        Figures stay exact throughout. Interrupted, it is continued by the next call, or by the next fold.
+
+        Args:
+            progress: Told (attempts counted so far by this call, attempts to count in all) after each batch.
+        """
+        total = self._begin_rebuild()
+        done = 0
+        while True:
+            with self._database.write() as connection:
+                if _building(connection) is None:
+                    return
+                mine = leases.take(connection, LEASE, holder=self._holder, now=datetime.now(UTC))
+                done += self._rebuild_step(connection, batch) if mine else 0
+            if not mine:
+                sleep(0.2)  # whoever holds the lease goes on with it, or lets it expire
+            elif progress is not None:
+                progress(min(done, total), total)
+
+    def _nothing_to_do(self) -> bool:
+        with self._database.read() as connection:
+            waiting = connection.execute(select(_tail.c.attempt_id).limit(1)).first()
+            return waiting is None and _building(connection) is None
+
+    def _fold_batch(self, connection: Connection, limit: int) -> int:
+        found = list(
+            connection.execute(select(_tail.c.attempt_id).order_by(_tail.c.attempt_id).limit(limit)).scalars()
+        )
+        if not found:
+            return 0
+        # On SQLite nobody else writes during this transaction. On Postgres attempts with lower ids may appear.
+        if self._database.dialect == "sqlite":
+            chosen = _tail.c.attempt_id <= found[-1]
+        else:
+            array = bindparam("chosen", found, type_=ARRAY(POSTGRES_UUID(as_uuid=True)))
+            chosen = _tail.c.attempt_id == any_(array)
+        _add(connection, _generation(connection), _collect(connection, select(_tail).where(chosen)))
+        connection.execute(delete(_tail).where(chosen))
+        return len(found)
+
+    def _begin_rebuild(self) -> int:
+        with self._database.write() as connection:
+            leases.stop_holder(connection, LEASE)
+            if _building(connection) is None:
+                generation = _generation(connection)
+                _forget_all_but(connection, generation)
+                connection.execute(update(_state).values(building=generation + 1, built_to=None))
+            return int(connection.execute(select(func.count()).select_from(_attempt)).scalar_one())
+
+    def _rebuild_step(self, connection: Connection, limit: int) -> int:
+        state = connection.execute(select(_state)).one()
+        after = state.built_to or UUID(int=0)
+        runs = (
+            select(_attempt.c.run_id)
+            .where(_attempt.c.run_id > after)
+            .order_by(_attempt.c.run_id)
+            .limit(limit)
+        )
+        last = connection.execute(runs).scalars().all()[-1:]
+        if not last:
+            connection.execute(update(_state).values(generation=state.building, building=None, built_to=None))
+            _forget_all_but(connection, state.building)
+            return 0
+        in_range = (_attempt.c.run_id > after, _attempt.c.run_id <= last[0])
+        in_tail = exists().where(_tail.c.attempt_id == _attempt.c.id)
+        _add(connection, state.building, _collect(connection, facts().where(*in_range, ~in_tail)))
+        connection.execute(update(_state).values(built_to=last[0]))
+        return int(
+            connection.execute(select(func.count()).select_from(_attempt).where(*in_range)).scalar_one()
+        )
+
+
+def _collect(connection: Connection, attempts: Select[Any]) -> _Batch:
+    """Sums up what `attempts`, a selection of rows like the tail's, adds."""
+    source = attempts.subquery()
+    keys = [source.c[name] for name in _SLICE]
+    sums = select(*keys, *(func.sum(source.c[name]) for name in FIGURES)).group_by(*keys)
+    figures = {
+        tuple(row[: len(_SLICE)]): [int(value) for value in row[len(_SLICE) :]]
+        for row in connection.execute(sums)
+    }
+    error_keys = (source.c.project_id, source.c.quarter, source.c.error_code)
+    errors = select(*error_keys, func.count()).where(source.c.error_code.is_not(None)).group_by(*error_keys)
+    return _Batch(
+        figures=figures,
+        errors={(row[0], row[1], row[2]): int(row[3]) for row in connection.execute(errors)},
+        latencies=_latencies(connection, source),
+    )
+
+
+def _latencies(
+    connection: Connection, source: FromClause
+) -> Mapping[tuple[str, int, str, str], Sequence[int]]:
+    names = (
+        "project_id",
+        "quarter",
+        "provider",
+        "model",
+        "agent_id",
+        "backend",
+        "principal_id",
+        "latency_us",
+    )
+    rows = connection.execute(
+        select(*(source.c[name] for name in names)).where(source.c.latency_us.is_not(None))
+    ).all()
+    found: defaultdict[tuple[str, int, str, str], list[int]] = defaultdict(list)
+    for row, bucket in zip(rows, histogram.buckets_of([row.latency_us for row in rows]), strict=True):
+        for dimension, key in histogram_keys(row).items():
+            found[row.project_id, row.quarter, dimension.value, key].append(int(bucket))
+    return found
+
+
+def _add(connection: Connection, generation: int, batch: _Batch) -> None:
+    for table, keys in ROLLUPS.items():
+        positions = [_SLICE.index(name) for name in keys]
+        sums: dict[tuple[Any, ...], Sequence[int]] = {}
+        for slice_key, figures in batch.figures.items():
+            for level, start in _levels(slice_key[1]):
+                key = (slice_key[0], level, start, *(slice_key[position] for position in positions))
+                before = sums.get(key)
+                sums[key] = (
+                    figures if before is None else [a + b for a, b in zip(before, figures, strict=True)]
+                )
+        columns = ("project_id", "level", "start", *keys)
+        _add_up(
+            connection,
+            table,
+            [
+                {
+                    "generation": generation,
+                    **dict(zip(columns, key, strict=True)),
+                    **dict(zip(FIGURES, sums[key], strict=True)),
+                }
+                for key in sorted(sums)
+            ],
+            FIGURES,
+        )
+    errors: defaultdict[tuple[str, int, int, str], int] = defaultdict(int)
+    for (project_id, quarter, code), runs in batch.errors.items():
+        for level, start in _levels(quarter):
+            errors[project_id, level, start, code] += runs
+    columns = ("project_id", "level", "start", "error_code")
+    rows = [
+        {"generation": generation, **dict(zip(columns, k, strict=True)), "runs": errors[k]}
+        for k in sorted(errors)
+    ]
+    _add_up(connection, _errors, rows, ("runs",))
+    _add_latencies(connection, generation, batch)
+
+
+def _levels(quarter: int) -> list[tuple[int, int]]:
+    return [(level, quarter - quarter % level) for level in LEVELS]
+
+
+def _add_up(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> None:
+    if not rows:
+        return
+    new = insert(connection, table)
+    sums = {name: table.c[name] + new.excluded[name] for name in names}
+    connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums), rows)
+
+
+def _add_latencies(connection: Connection, generation: int, batch: _Batch) -> None:
+    # Grouped so that what is stored already is read with few statements: starts and keys by the rest of the row's key.
+    added: defaultdict[tuple[str, str, int], defaultdict[tuple[int, str], list[int]]]
+    added = defaultdict(lambda: defaultdict(list))
+    for (project_id, quarter, dimension, key), buckets in batch.latencies.items():
+        for level, start in _levels(quarter):
+            added[project_id, dimension, level][start, key] += buckets
+    columns = _histograms.c
+    for (project_id, dimension, level), by_cell in sorted(added.items()):
+        starts = sorted({start for start, _ in by_cell})
+        stored: dict[tuple[int, str], bytes] = {}
+        for at in range(0, len(starts), _STARTS_AT_ONCE):
+            found = connection.execute(
+                select(columns.start, columns.key, columns.counts).where(
+                    columns.generation == generation,
+                    columns.project_id == project_id,
+                    columns.dimension == dimension,
+                    columns.level == level,
+                    columns.start.in_(starts[at : at + _STARTS_AT_ONCE]),
+                )
+            )
+            stored |= {(row.start, row.key): row.counts for row in found}
+        common = {"generation": generation, "project_id": project_id, "dimension": dimension, "level": level}
+        rows = [
+            {
+                **common,
+                "start": start,
+                "key": key,
+                "counts": histogram.add(stored.get((start, key), b""), buckets),
+            }
+            for (start, key), buckets in sorted(by_cell.items())
+        ]
+        new = insert(connection, _histograms)
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=list(_histograms.primary_key), set_={"counts": new.excluded.counts}
+            ),
+            rows,
+        )
+
+
+def _forget_all_but(connection: Connection, generation: int) -> None:
+    for table in (*ROLLUPS, _errors, _histograms):
+        connection.execute(delete(table).where(table.c.generation != generation))
+
+
+def current_generation() -> Any:
+    """The generation to read, as a part of a query: so a rebuild's end never falls between two reads."""
+    return select(_state.c.generation).scalar_subquery()
+
+
+def _generation(connection: Connection) -> int:
+    return int(connection.execute(select(_state.c.generation)).scalar_one())
+
+
+def _building(connection: Connection) -> int | None:
+    return connection.execute(select(_state.c.building)).scalar_one()

@@ -1,0 +1,44 @@
+"""Which runs: a filter as SQL."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from core import ids
+from core.storage.records import RunFilter
+
+_SLACK: Final = timedelta(seconds=61)
+"""A run's id may have been made up to a minute before or after its `created_at`."""
+
+
+def run_conditions(
+    run: ReadOnlyColumnCollection[str, Any], project_id: str, run_filter: RunFilter
+) -> list[ColumnElement[bool]]:
+    """The filter as conditions on the columns of `run`."""
+    conditions: list[ColumnElement[bool]] = [run.project_id == project_id]
+    if run_filter.since is not None:
+        conditions += [run.id >= ids.lowest_at(run_filter.since - _SLACK), run.created_at >= run_filter.since]
+    if run_filter.until is not None:
+        conditions += [run.id < ids.lowest_at(run_filter.until + _SLACK), run.created_at < run_filter.until]
+    for column, wanted in (
+        (run.agent_id, run_filter.agent_ids),
+        (run.provider, run_filter.providers),
+        (run.model, run_filter.models),
+        (run.status, [status.value for status in run_filter.statuses]),
+        (run.trigger, [trigger.value for trigger in run_filter.triggers]),
+        (run.backend, [backend.value for backend in run_filter.backends]),
+        (run.error_code, run_filter.error_codes),
+    ):
+        if wanted:
+            conditions.append(column.in_(wanted))
+    if run_filter.group_id is not None:
+        conditions.append(run.group_id == run_filter.group_id)
+    if run_filter.cost_at_least_nanousd is not None:
+        conditions.append(run.cost_nanousd >= run_filter.cost_at_least_nanousd)
+    if run_filter.cost_at_most_nanousd is not None:
+        conditions.append(run.cost_nanousd <= run_filter.cost_at_most_nanousd)
+    if run_filter.unpriced_only:
+        conditions.append(run.unpriced)
+    return conditions
