@@ -208,7 +208,9 @@ def test_a_file_that_others_may_read_is_refused_with_the_remedy(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "# only a comment\n", "not a key\n", f"{KEY}\nrubbish\n", "\xff" * 44]
+    "content",
+    ["", "# only a comment\n", "not a key\n", f"{KEY}\nrubbish\n", "\xff" * 44],
+    ids=["empty", "comment", "not-a-key", "key-and-rubbish", "not-ascii"],  # KEY is new in every process
 )
 def test_a_damaged_key_file_is_left_as_it_is(make_vault: MakeVault, key_file: Path, content: str) -> None:
     key_file.parent.mkdir()
