@@ -24,10 +24,11 @@ from core.contract import (
 )
 from core.errors import BadProviderResponse, InternalError, InvocationError
 from core.interruption import CancelToken, Limits
+from core.loggers import get_logger
 from core.providers import registry
 from core.providers.base import Completion, Delta, Provider, require_features
 
-log = logging.getLogger("agent_launcher.invocation")
+log = get_logger("agent_launcher.invocation")
 
 OnDelta = Callable[[str], None]
 

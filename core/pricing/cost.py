@@ -9,17 +9,17 @@ shared cores, Python 3.11). The first call in a process imports the catalogue, 0
 (`core.pricing.catalogue.warm`).
 """
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from core.contract import TokenUsage
+from core.loggers import get_logger
 from core.pricing.catalogue import OFFLINE, find_price
 from core.pricing.overrides import PriceOverrides
 from core.pricing.rates import MAX_TOKENS, NANOUSD_PER_USD, Price, Rate
 
-log = logging.getLogger("agent_launcher.pricing")
+log = get_logger("agent_launcher.pricing")
 
 
 class ImplausibleUsage(ValueError):

@@ -8,19 +8,19 @@ token in English prose, 4.2 in Python, 2.4 in indented JSON, 1.0 to 1.75 in Chin
 1.6) and emoji exceed its upper end.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from core.contract import TokenUsage, utc_now
+from core.loggers import get_logger
 from core.pricing.catalogue import find_price
 from core.pricing.cost import ImplausibleUsage, charge
 from core.pricing.overrides import PriceOverrides
 from core.pricing.rates import Price
 
-log = logging.getLogger("agent_launcher.pricing")
+log = get_logger("agent_launcher.pricing")
 
 CHARS_PER_TOKEN_AT_MOST: Final = 6
 ASCII_CHARS_PER_TOKEN_AT_LEAST: Final = 2

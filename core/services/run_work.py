@@ -1,6 +1,5 @@
 """One run from its first attempt to its stored end; in whatever thread it is called."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from core.errors import Cancelled, ErrorCode, InternalError, InvocationError, No
 from core.execution.base import Attempt, Executor
 from core.execution.retrying import RetryPolicy, attempt_until_final
 from core.interruption import Limits
+from core.loggers import get_logger
 from core.logs import log_run
 from core.services.attempt_records import attempt_record, status_of, sum_if_known
 from core.services.credentials import CredentialService
@@ -24,7 +24,7 @@ from core.services.principal import Principal
 from core.storage.records import AttemptRecord, NewRun
 from core.storage.store import Store
 
-log = logging.getLogger("agent_launcher.runs")
+log = get_logger("agent_launcher.runs")
 
 _CREDENTIAL_USE_GRAIN_SECONDS = 60.0
 """How exact a credential's "last used" is: finer would be one more write for each run."""

@@ -1,13 +1,13 @@
 """What a page shows instead of a stack trace."""
 
-import logging
 import secrets
 
 import streamlit as st
 
 from core.errors import AgentLauncherError, StoreError
+from core.loggers import get_logger
 
-log = logging.getLogger("agent_launcher.dashboard")
+log = get_logger("agent_launcher.dashboard")
 
 
 def show_failure(exc: Exception) -> bool:
