@@ -1,10 +1,10 @@
-"""The `agent-launcher` command: parses, calls one service, prints. Answers go to stdout, everything else to stderr.
+"""The `agent-launcher` command: parses, calls one service, prints.
 
-Exit codes: 0 done, 1 it failed, 2 wrong usage, 130 interrupted before anything ran. `docs/command-line.md` describes
-each command.
+Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 it failed, 2 wrong usage, 130
+interrupted before anything ran. `docs/command-line.md` describes each command.
 
-No command imports at its top what only some commands need (pydantic, the database, Streamlit): each does so in its
-function, because every command waits for the imports of all.
+No command imports at its top what only some commands need (pydantic, the database, Streamlit): each does so
+in its function, because every command waits for the imports of all.
 """
 
 import sys

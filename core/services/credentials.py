@@ -1,5 +1,7 @@
-"""Stored keys: write-only. What comes out is a name and the last four characters; the secret itself goes only
-into a request that is about to be sent, and only to the server that it is for.
+"""Stored keys: write-only.
+
+What comes out is a name and the last four characters; the secret itself goes only into a request that is about
+to be sent, and only to the server that it is for.
 """
 
 from collections.abc import Sequence
@@ -69,7 +71,8 @@ class CredentialService:
         _clean_base_url(provider, base_url)
         if any(record.name == name for record in self._store.credentials.list(principal.project_id)):
             raise Conflict(
-                f"There is a credential named {name!r} already: choose another name, or replace that one's key."
+                f"There is a credential named {name!r} already: choose another name, or replace that one's "
+                "key."
             )
 
     def add(
@@ -130,15 +133,16 @@ class CredentialService:
         self._store.credentials.delete(principal.project_id, credential_id)
 
     def resolve(self, principal: Principal, *, config: AgentConfig, given: str | None) -> ResolvedKey:
-        """The key for a request: the one given with it, the configuration's, or the provider's only stored one.
+        """The key for a request.
 
-        A stored key is sent to the server that it is for: its base URL, else the vendor's own; and to this
+        The one given with it, the configuration's, or the provider's only stored one that would serve. A
+        stored key is sent to the server that it is for: its base URL, else the vendor's own; and to this
         machine. Whoever may edit an agent could otherwise read a key by pointing `base_url` at a server of
         theirs.
 
         Raises:
-            MissingApiKey: The configuration names a credential that is gone, or several would serve and none is
-                named.
+            MissingApiKey: The configuration names a credential that is gone, or several would serve and none
+                is named.
             InvalidInput: The configuration names a credential of another provider, or for another server.
             SecretUnreadable: The master key is not the one that sealed it.
         """
@@ -157,7 +161,8 @@ class CredentialService:
         if len(serving) > 1:
             names = ", ".join(sorted(record.name for record in serving))
             raise MissingApiKey(
-                f"API key required for {config.provider}: several are stored ({names}). Choose one in the agent."
+                f"API key required for {config.provider}: several are stored ({names}). Choose one in the "
+                "agent."
             )
         return self._open(serving[0]) if serving else ResolvedKey()
 
@@ -175,26 +180,25 @@ def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> Credentia
     record = next((r for r in stored if r.id == config.credential_id), None)
     if record is None:
         raise MissingApiKey(
-            f"API key required for {config.provider}: the credential this agent names does not exist any more. "
-            "Choose another in the agent, or add one under Settings > Credentials."
+            f"API key required for {config.provider}: the credential this agent names does not exist any "
+            "more. Choose another in the agent, or add one under Settings > Credentials."
         )
     if record.provider != config.provider:
         raise InvalidInput(
-            f"The credential {record.name!r} is for {record.provider}, not for {config.provider}. Choose another."
+            f"The credential {record.name!r} is for {record.provider}, not for {config.provider}. Choose "
+            "another."
         )
     if not _may_serve(record, config.base_url):
         whose = record.base_url or f"{record.provider}'s own server"
         raise InvalidInput(
-            f"The credential {record.name!r} is for {whose}, so its key is not sent to {config.base_url}. Add a "
-            "credential with that base URL under Settings > Credentials, and choose it."
+            f"The credential {record.name!r} is for {whose}, so its key is not sent to {config.base_url}. "
+            "Add a credential with that base URL under Settings > Credentials, and choose it."
         )
     return record
 
 
 def _may_serve(record: CredentialRecord, base_url: str | None) -> bool:
-    return (
-        base_url is None or _address(record.base_url) == _address(base_url) or is_this_machine(base_url)
-    )
+    return base_url is None or _address(record.base_url) == _address(base_url) or is_this_machine(base_url)
 
 
 def _address(base_url: str | None) -> str | None:
@@ -207,7 +211,8 @@ def _clean_name(name: str) -> str:
         raise InvalidInput("Give the credential a name, such as 'OpenAI production'.")
     if len(name) > MAX_NAME_CHARS or not name.isprintable():
         raise InvalidInput(
-            f"A credential's name is one line of at most {MAX_NAME_CHARS} characters, without control characters."
+            f"A credential's name is one line of at most {MAX_NAME_CHARS} characters, without control "
+            "characters."
         )
     return name
 

@@ -1,5 +1,6 @@
-"""What a long-lived process does beside its runs: it stores what could not be stored before, settles orphaned runs
-and folds finished attempts into roll-ups.
+"""What a long-lived process does beside its runs.
+
+It stores what could not be stored before, settles orphaned runs, and folds finished attempts into roll-ups.
 """
 
 import threading
@@ -17,7 +18,9 @@ PERIOD_SECONDS = 5.0
 
 
 class Housekeeping:
-    """A daemon thread; any number of processes may have one (folding is guarded by a lease, reaping is idempotent).
+    """A daemon thread; any number of processes may have one.
+
+    Folding is guarded by a lease, and reaping is idempotent.
 
     Args:
         store: What is kept in order.
@@ -62,8 +65,8 @@ class Housekeeping:
                 self.round()
                 failing = False
             except Exception as exc:
-                # Whatever it is, runs must not stay unsettled for as long as this process lives. Said once, not every
-                # five seconds: pages show the same trouble, and the next round tries again.
+                # Whatever it is, runs must not stay unsettled for as long as this process lives. Said once,
+                # not every five seconds: pages show the same trouble, and the next round tries again.
                 if not failing:
                     trace = None if isinstance(exc, StoreError) else exc
                     log.warning("housekeeping put off: %s", exc, exc_info=trace)

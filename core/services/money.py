@@ -1,4 +1,4 @@
-"""Nano-dollars to exact decimal text. (How money looks on screen is the dashboard's business.)"""
+"""Nano-dollars to exact decimal text; how money looks on screen is the dashboard's business."""
 
 from decimal import Decimal
 

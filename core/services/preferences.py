@@ -37,7 +37,11 @@ class PreferenceService:
         self._store = store
 
     def get(self, principal: Principal) -> Preferences:
-        """What is stored over what is built in; a value that is no longer valid gives way to the built-in one."""
+        """What is stored over what is built in.
+
+        A value that is no longer valid (a provider that is not installed any more) gives way to the built-in
+        one.
+        """
         stored = self._store.preferences.get(principal.project_id)
         known = {key: str(value) for key, value in stored.items() if key in Preferences.__dataclass_fields__}
         if known.get("time_zone", "UTC") not in time_zones():

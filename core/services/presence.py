@@ -1,18 +1,19 @@
-"""This process's sign of life in the store: while its heart beats, its runs are under way; when it stops, their outcome
-is unknown and the reaper says so."""
+"""This process's sign of life in the store.
 
-import logging
+While its heart beats, its runs are under way; when it stops, their outcome is unknown and the reaper says so.
+"""
+
 import os
 import socket
 import threading
-from uuid import UUID
 
 from core import ids
 from core.contract import utc_now
 from core.errors import StoreError
+from core.loggers import get_logger
 from core.storage.store import Store
 
-log = logging.getLogger("agent_launcher.presence")
+log = get_logger("agent_launcher.presence")
 
 BEAT_SECONDS = 5.0
 STALE_AFTER_SECONDS = 15.0
@@ -23,7 +24,7 @@ class Presence:
     """The heart-beat: starts with the first run, ends with `leave`."""
 
     def __init__(self, store: Store, *, kind: str) -> None:
-        self.worker_id: UUID = ids.uuid7()
+        self.worker_id = ids.uuid7()
         self._store = store
         self._kind = kind
         self._started_at = utc_now()

@@ -146,14 +146,11 @@ class PriceService:
         valid_from: date | None = None,
         note: str = "",
     ) -> PriceOverrideRecord:
-        """Stores a price that goes before the catalogue's. It holds for runs from now on; past runs keep theirs.
+        """Stores a price that goes before the catalogue's, for runs from now on; past runs keep theirs.
 
-        Prices are US dollars per million tokens, exact: decimal numbers, or text such as "0.15". An optional one
-        that is None or empty costs as other input.
-
-        Args:
-            model_pattern: A model's name, or its beginning and `*`.
-            note: Where the price comes from; stored with each run that it prices.
+        Prices are US dollars per million tokens, exact: decimal numbers, or text such as "0.15". An optional
+        one that is None or empty costs as other input. `model_pattern` is a model's name, or its beginning
+        and `*`; `note` says where the price comes from, and is stored with each run that it prices.
 
         Raises:
             InvalidInput, UnknownProvider, StoreError: Nothing was stored.
@@ -203,7 +200,10 @@ class PriceService:
 
 
 def effective_base_url(provider: str, base_url: str | None) -> str | None:
-    """The server that a request goes to, if it is not the vendor's own: the request's, else the SDK's variable's."""
+    """The server that a request goes to, if it is not the vendor's own.
+
+    The request's, else the one that the SDK's own variable names.
+    """
     if base_url:
         return base_url
     spec = registry.specs().get(provider)

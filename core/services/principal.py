@@ -1,4 +1,7 @@
-"""Who asks, and for which project. Every service function takes one; until sign-in exists there is one of each."""
+"""Who asks, and for which project.
+
+Every service function takes one; until sign-in exists there is one of each.
+"""
 
 from dataclasses import dataclass
 

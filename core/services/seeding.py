@@ -1,16 +1,18 @@
 """What a new installation starts with: two agents on the offline demo model."""
 
-import logging
-
 from core.errors import OperatorError
+from core.loggers import get_logger
 from core.services.application import Application, demo_agents_file
 from core.services.principal import LOCAL
 
-log = logging.getLogger("agent_launcher.seeding")
+log = get_logger("agent_launcher.seeding")
 
 
 def seed_demo_agents(application: Application) -> None:
-    """Imports the demo agents into a project that never had an agent; an operator who archived them keeps his peace."""
+    """Imports the demo agents into a project that never had an agent.
+
+    An operator who has archived them is left in peace.
+    """
     agents = application.agents
     try:
         if agents.list(LOCAL) or agents.list(LOCAL, archived=True):

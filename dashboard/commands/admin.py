@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def backup(
     output: Annotated[Path, typer.Argument(help="The file to write; must not exist yet.")],
 ) -> None:
-    """Back up the whole database into one file, and verify it. The master key is not in it: keep that apart."""
+    """Back up the whole database into one file, and verify it. Keep the master key apart: it is not in it."""
     with open_application() as application:
         report = application.store.backup(output)
         key = application.vault.describe()

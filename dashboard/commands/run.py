@@ -4,7 +4,6 @@ import json
 import signal
 import stat
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -32,6 +31,7 @@ from dashboard.commands.session import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from core.services.application import Application
@@ -47,7 +47,9 @@ def run(
     model: Annotated[str | None, typer.Option(help="With --provider: the model.")] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="The prompt, a template; '-' or none reads standard input, which is taken as it is."),
+        typer.Option(
+            help="The prompt, a template; '-' or none reads standard input, which is taken as it is."
+        ),
     ] = None,
     system: Annotated[str | None, typer.Option(help="The system prompt; replaces the agent's.")] = None,
     var: Annotated[
@@ -186,7 +188,8 @@ class _Stopper:
     @contextmanager
     def installed(self) -> "Iterator[_Stopper]":
         """Listens to signals for the length of the block."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.getsignal(number) for number in numbers}
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, self._on_signal)

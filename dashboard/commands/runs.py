@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 from uuid import UUID
@@ -190,7 +189,7 @@ def _filter(
     from core.contract import utc_now
     from core.services.principal import LOCAL
 
-    now: datetime = utc_now()
+    now = utc_now()
     return RunFilter(
         since=moment(since, "--since", now),
         until=moment(until, "--until", now),

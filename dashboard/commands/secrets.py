@@ -77,7 +77,7 @@ def add(
 
 @app.command("replace")
 def replace(name: Name) -> None:
-    """Put a new key in the place of a stored one, read as `add` does; agents that name it go on with the new one."""
+    """Put a new key in the place of a stored one, read as `add` does. Agents go on with the new one."""
     from core.services.principal import LOCAL
 
     with open_application() as application:

@@ -16,7 +16,7 @@ def up(host: Host = None, port: Port = None) -> None:
 
 
 def dashboard(host: Host = None, port: Port = None) -> None:
-    """Start the dashboard alone; another process does the housekeeping (folding of roll-ups, orphaned runs)."""
+    """Start the dashboard alone; another process does the housekeeping (roll-ups, orphaned runs)."""
     _serve(host, port, housekeeping=False)
 
 

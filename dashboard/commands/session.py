@@ -20,8 +20,8 @@ def prepared_settings(*, server: bool = False) -> "Settings":
     """The settings, with `.env` applied to the environment and the logs set up.
 
     Args:
-        server: Whether this process stays: a short command keeps its log lines below WARNING to itself, unless
-            AGENT_LAUNCHER_LOG_LEVEL asks for them.
+        server: Whether this process stays: a short command keeps its log lines below WARNING to the file,
+            unless AGENT_LAUNCHER_LOG_LEVEL asks for them.
 
     Raises:
         SettingsError: Naming what is wrong.
@@ -118,14 +118,14 @@ def print_table(
 
 
 def on_screen(text: str) -> str:
-    """The text as a terminal may show it: without control characters, which could command the terminal."""
+    """The text as a terminal may show it: without control characters, which could command it."""
     if not sys.stdout.isatty() or text.isprintable():
         return text
     return "".join(c for c in text if c.isprintable() or c in "\n\t")
 
 
 def discard_stdout() -> None:
-    """Nobody reads it any more: what is written to it from now on, also by Python at its exit, goes nowhere."""
+    """Lets what is written to stdout from now on, also by Python at its exit, go nowhere: nobody reads it."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
