@@ -1,7 +1,7 @@
 """Stored keys: write-only.
 
-What comes out is a name and the last four characters; the secret itself goes only into a request that is about
-to be sent, and only to the server that it is for.
+What comes out is a name and the last four characters; the secret itself goes only into a request that is
+about to be sent, and only to the server that it is for.
 """
 
 from collections.abc import Sequence

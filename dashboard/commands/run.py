@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from core.contract import ErrorBody
     from core.services.application import Application
     from core.services.live_runs import LiveRun, RunOutcome
     from core.services.runs import RunSpec
@@ -230,7 +231,9 @@ def _say(outcome: "RunOutcome") -> None:
     facts = [
         outcome.status.value,
         formatting.duration(outcome.latency_us),
-        f"{usage.input_tokens:,} + {usage.output_tokens:,} tokens" if usage else "tokens unknown",
+        f"{usage.input_tokens:,} + {usage.output_tokens:,} tokens"
+        if usage
+        else _without_usage(response.error),
         f"cost {formatting.money(outcome.cost_nanousd)}",
         f"run {outcome.run_id}",
     ]
@@ -238,6 +241,10 @@ def _say(outcome: "RunOutcome") -> None:
     if response.error is not None:
         complain(f"{response.error.code.value}: {response.error.message}")
     _say_if_not_stored(outcome)
+
+
+def _without_usage(error: "ErrorBody | None") -> str:
+    return "no tokens" if error is not None and error.may_be_billed is False else "tokens unknown"
 
 
 def _say_if_not_stored(outcome: "RunOutcome") -> None:

@@ -20,8 +20,8 @@ def prepared_settings(*, server: bool = False) -> "Settings":
     """The settings, with `.env` applied to the environment and the logs set up.
 
     Args:
-        server: Whether this process stays: a short command keeps its log lines below WARNING to the file,
-            unless AGENT_LAUNCHER_LOG_LEVEL asks for them.
+        server: Whether this process stays. A short command says itself what went wrong, so its log lines below
+            ERROR go to the file only, unless AGENT_LAUNCHER_LOG_LEVEL asks for them.
 
     Raises:
         SettingsError: Naming what is wrong.
@@ -33,7 +33,7 @@ def prepared_settings(*, server: bool = False) -> "Settings":
     apply_dotenv()
     settings = load_settings()
     asked_for = server or "AGENT_LAUNCHER_LOG_LEVEL" in os.environ
-    configure_logging(settings, stream_level=None if asked_for else "WARNING")
+    configure_logging(settings, stream_level=None if asked_for else "ERROR")
     return settings
 
 
