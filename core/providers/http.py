@@ -20,6 +20,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -48,6 +49,7 @@ MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 DRAIN_SECONDS: Final = 0.05
 """How long the end mark of a body is waited for, after its last useful byte, to reuse the connection."""
 _READ_BYTES: Final = 64 * 1024
+_INTERIM: Final = frozenset({102, 103})  # the standard library passes over 100 only
 
 _limits: ContextVar[Limits] = ContextVar("agent_launcher_limits")
 
@@ -89,6 +91,7 @@ class _Channel:
     def __init__(self, sock: socket.socket, *, proxy: str | None) -> None:
         self.proxy = proxy
         self._sock = sock
+        self._reader = _BufferedReader(_Reader(self), _READ_BYTES)
         self._lock = threading.Lock()
         self._limits: Limits | None = None
 
@@ -117,8 +120,10 @@ class _Channel:
         self._sock.settimeout(limits.remaining_seconds())
         return limits
 
-    def receive_into(self, buffer: memoryview) -> int:
-        """Waits for bytes; 0 at the end."""
+    def receive_into(self, buffer: memoryview) -> int | None:
+        """Waits for bytes; 0 at the end, None while no call uses the connection."""
+        if self._limits is None:
+            return None
         while True:
             limits = self._grant()
             try:
@@ -150,12 +155,14 @@ class _Channel:
         return True
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What `HTTPResponse` asks its socket for; to close the file leaves the connection open."""
+        """What `HTTPResponse` asks its socket for: always the same buffer, which may have read ahead."""
         del mode
-        return io.BufferedReader(_Reader(self), _READ_BYTES)
+        return self._reader
 
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: on an unused connection anything, even the end, is bad news."""
+        if self._reader.peek():
+            return False
         try:
             self._sock.settimeout(0)
             socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS
@@ -168,6 +175,11 @@ class _Channel:
     def disconnect(self) -> None:
         self.end()
         self._sock.close()
+
+
+class _BufferedReader(io.BufferedReader):
+    def close(self) -> None:
+        """Stays open: `HTTPResponse` closes its file at the end of each answer."""
 
 
 class _Reader(io.RawIOBase):
@@ -214,7 +226,8 @@ class Transport:
         self._ssl_context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[_Channel, float]]] = {}
-        os.register_at_fork(after_in_child=self._forget)
+        forget = weakref.WeakMethod(self._forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def send(
         self, method: str, origin: Origin, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
@@ -361,9 +374,12 @@ class _Exchange:
         """Sends the bytes and reads the answer's head."""
         try:
             delivered = self._channel.send_all(data)
-            # `HTTPResponse` asks its socket for nothing but a file.
-            response = http.client.HTTPResponse(self._channel, method=method)  # type: ignore[arg-type]
-            response.begin()
+            while True:
+                # `HTTPResponse` asks its socket for nothing but a file.
+                response = http.client.HTTPResponse(self._channel, method=method)  # type: ignore[arg-type]
+                response.begin()
+                if response.status not in _INTERIM:
+                    break
         except http.client.RemoteDisconnected as exc:
             raise ProviderUnavailable(
                 f"{self.origin} closed the connection without an answer. Try again."

@@ -25,7 +25,9 @@ class _Adapter(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
-        origin = Origin(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+        origin = Origin(
+            url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+        )
         reply = self._transport.send(
             request.method, origin, url.raw_path, request.headers.raw, request.read()
         )

@@ -4,7 +4,8 @@ A package can add a provider by an entry point in the group `agent_launcher.prov
 `ProviderSpec`. Nothing here is edited for that.
 """
 
-from functools import cache
+import threading
+from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Final, cast
@@ -111,16 +112,28 @@ OPENAI: Final = ProviderSpec(
 BUILT_IN: Final = (DEMO, OPENAI)
 
 
-@cache
-def specs() -> dict[str, ProviderSpec]:
+_lock: Final = threading.RLock()
+_specs: Final[dict[str, ProviderSpec]] = {}
+_providers: Final[dict[str, Provider]] = {}
+
+
+def specs() -> Mapping[str, ProviderSpec]:
     """All registered providers by name, the built-in ones first."""
+    if not _specs:
+        with _lock:
+            if not _specs:
+                _specs.update(_find_specs())
+    return _specs
+
+
+def _find_specs() -> dict[str, ProviderSpec]:
     # Not at the top: `importlib.metadata` brings `email` and `zipfile`, a fifth of what importing this
     # package costs.
     from importlib.metadata import entry_points
 
     rows = {spec.name: spec for spec in BUILT_IN}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        spec = cast("ProviderSpec", entry_point.load())
+        spec = cast(ProviderSpec, entry_point.load())
         rows.setdefault(spec.name, spec)
     return rows
 
@@ -137,12 +150,17 @@ def get_spec(name: str) -> ProviderSpec:
         raise UnknownProvider(invalid_provider_message(name, specs()), sent=False) from None
 
 
-@cache
 def load(name: str) -> Provider:
     """The provider itself; its SDK is imported here, on the first call for this name.
 
     Raises:
         UnknownProvider: No such provider.
     """
-    module = import_module(get_spec(name).module)
-    return cast("Provider", module.create())
+    provider = _providers.get(name)
+    if provider is None:
+        module = get_spec(name).module
+        with _lock:  # one instance, whose connections and clients all threads share
+            provider = _providers.get(name)
+            if provider is None:
+                provider = _providers[name] = cast(Provider, import_module(module).create())
+    return provider

@@ -180,7 +180,7 @@ def error_for_status(
     """The error that an HTTP status means, for whatever a vendor's own codes do not say more exactly.
 
     Args:
-        status: 300 to 599.
+        status: Any that is no success.
         provider: Its name, as in the contract.
         model: The model asked for, if any.
         parameter: The parameter that the vendor names.
@@ -224,7 +224,11 @@ def error_for_status(
                 f"{provider} takes no more requests or tokens for now (429). Try again later, or ask for "
                 "less."
             )
-        case _ if 300 <= status < 400:
+        case _ if status < 200:
+            return BadProviderResponse(
+                f"{provider} did not answer the request ({status}). Check the base URL."
+            )
+        case _ if status < 400:
             return BadProviderResponse(
                 f"{provider} sent the request elsewhere ({status}). Correct the base URL."
             )

@@ -23,6 +23,7 @@ from core.errors import (
     Cancelled,
     DeadlineExceeded,
     InvalidRequest,
+    ProviderTimeout,
     ProviderUnavailable,
 )
 from core.interruption import CancelToken, Limits
@@ -35,7 +36,7 @@ HEADERS = [(b"Host", b"test"), (b"Content-Length", b"2")]
 
 def origin_of(url: str) -> Origin:
     scheme, _, rest = url.partition("://")
-    host, _, port = rest.partition(":")
+    host, _, port = rest.rpartition(":")
     return Origin(scheme, host, int(port))
 
 
@@ -164,6 +165,59 @@ def test_no_http(transport: Transport, raw: "RawServer", answer: bytes):
 
     with pytest.raises(BadProviderResponse):
         post(transport, origin_of(raw(speak)))
+
+
+def test_interim_answers_are_passed_over(transport: Transport, raw: "RawServer"):
+    """RFC 8297; all in one packet, as a proxy sends them."""
+
+    def hint(connection: socket.socket) -> None:
+        early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" + early * 2)
+        say_ok(connection)
+
+    url = raw(hint)
+    assert post(transport, origin_of(url)) == b"ok"
+    assert post(transport, origin_of(url)) == b"ok"
+    assert raw.connections == 1
+
+
+def test_what_comes_unasked_belongs_to_no_call(transport: Transport, raw: "RawServer"):
+    """A second answer behind the first one must not become the next call's."""
+
+    def answer_twice(connection: socket.socket) -> None:
+        say_ok(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+    def answer_twice_at_once(connection: socket.socket) -> None:
+        one = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+        connection.sendall(one + b"ok" + one + b"no")
+
+    for answer in (answer_twice, answer_twice_at_once):
+        url = raw(answer)
+        for _ in range(3):
+            assert post(transport, origin_of(url)) == b"ok"
+            time.sleep(0.02)
+
+
+def test_ipv6(transport: Transport, raw: "RawServer"):
+    assert post(transport, origin_of(raw(say_ok, address="::1"))) == b"ok"
+
+
+def test_nobody_accepts_the_connection(transport: Transport, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "CONNECT_TIMEOUT_SECONDS", 0.2)
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with suppress(TimeoutError):
+            while True:  # until its queue is full
+                waiting = stack.enter_context(socket.socket())
+                waiting.settimeout(0.2)
+                waiting.connect(listener.getsockname())
+        with pytest.raises(ProviderTimeout) as caught:
+            post(transport, Origin("http", *listener.getsockname()))
+    assert caught.value.retryable
+    assert not caught.value.sent
 
 
 def test_a_body_without_a_length_ends_with_the_connection(transport: Transport, raw: "RawServer"):
@@ -313,9 +367,14 @@ class RawServer:
         self.connections = 0
 
     def __call__(
-        self, answer: Callable[[socket.socket], None], *, context: ssl.SSLContext | None = None
+        self,
+        answer: Callable[[socket.socket], None],
+        *,
+        context: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
     ) -> str:
-        listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listener = self._stack.enter_context(socket.create_server((address, 0), family=family))
 
         def serve(connection: socket.socket) -> None:
             with connection, suppress(OSError):
@@ -337,7 +396,7 @@ class RawServer:
         threading.Thread(target=accept, daemon=True).start()
         self._stack.callback(listener.shutdown, socket.SHUT_RDWR)
         scheme = "http" if context is None else "https"
-        return f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        return f"{scheme}://{address}:{listener.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -420,7 +420,7 @@ def test_only_models_that_can_chat_are_listed_of_the_vendors_own(
     listing = {"data": [{"id": name} for name in names] + [{"id": None}, 3]}
     vendor.otherwise(Reply.json(listing))
     monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
-    provider, limits = OpenAIProvider(), Limits(timeout_seconds=10)
+    provider, limits = registry.load("OPENAI"), Limits(timeout_seconds=10)
     listed = [model.name for model in provider.list_models(Connection(api_key=KEY), limits)]
     assert listed == ["ft:gpt-4o-mini:org::1", "gpt-4o", "gpt-5.4-mini", "o3"]
     everything = provider.list_models(Connection(api_key=KEY, base_url=f"{vendor.url}/v1"), limits)
