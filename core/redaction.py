@@ -9,6 +9,7 @@ lines or fields, compressed, encrypted, or encoded twice.
 import base64
 import html
 import json
+import math
 import re
 import threading
 from collections import OrderedDict
@@ -152,6 +153,8 @@ def redact_data(value: object, *, depth: int = 0) -> object:
 
     What JSON does not have becomes text; nesting beyond 20 levels becomes "...".
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

@@ -46,7 +46,13 @@ def _shape(beginning: str) -> re.Pattern[str]:
 
 
 # Ollama's cloud keys: 32 hex digits, a dot, a token. Searched from the dot, as hex is everywhere.
-_OLLAMA: Final = re.compile(r"\.(?<=[0-9a-f]{32}\.)(?<![0-9A-Za-z].{32}\.)[A-Za-z0-9_-]{20,}")
+_OLLAMA: Final = re.compile(
+    r"""
+    \.(?:(?<![0-9A-Za-z][0-9a-f]{32}\.)|(?<=\\[nrt][0-9a-f]{32}\.)|(?<=%[0-9A-Fa-f]{2}[0-9a-f]{32}\.))
+    (?<=[0-9a-f]{32}\.)[A-Za-z0-9_-]{20,}
+    """,
+    re.VERBOSE,
+)
 _OLLAMA_BEFORE_DOT: Final = 32
 
 _BEARER: Final = re.compile(
