@@ -1,6 +1,6 @@
 """Where each page is, and links to it: the one place that knows file names and query parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -28,7 +28,12 @@ def run_link(run_id: UUID | str, label: str, *, icon: str = "", help: str | None
 
 
 def page_link(
-    page: str, label: str, *, icon: str = "", help: str | None = None, params: Mapping[str, str] | None = None
+    page: str,
+    label: str,
+    *,
+    icon: str = "",
+    help: str | None = None,
+    params: Mapping[str, str | Sequence[str]] | None = None,
 ) -> None:
     """Draws a link to one of the pages above.
 

@@ -95,7 +95,6 @@ class Overview:
         latency, previous_latency: None if no run finished then.
         series, latency_series: By bucket, oldest first; a bucket in which nothing happened is not in it.
         last_failures: Of the span, newest first, at most five.
-        newest_run: Of any time; None if there has never been one.
     """
 
     span: Span
@@ -106,7 +105,6 @@ class Overview:
     series: Sequence[UsagePoint]
     latency_series: Sequence[LatencyPoint]
     last_failures: Sequence[RunSummary]
-    newest_run: RunSummary | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +146,6 @@ class UsageService:
             project, span.previous_since, span.previous_until, grain=None, zone=zone, by=None
         )
         failed = RunFilter(since=span.since, statuses=FAILURES)
-        newest = self._store.runs.page(project, RunFilter(), limit=1).runs
         whole = self.latency(principal, span, by=None, whole=True)
         return Overview(
             span=span,
@@ -159,7 +156,6 @@ class UsageService:
             series=self.series(principal, span, by=None),
             latency_series=self.latency(principal, span, by=None),
             last_failures=self._store.runs.page(project, failed, limit=5).runs,
-            newest_run=newest[0] if newest else None,
         )
 
     def report(

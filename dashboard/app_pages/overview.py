@@ -1,5 +1,7 @@
 """Overview: what was spent, how well it went, and what went wrong last."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from core.contract import utc_now
@@ -17,20 +19,21 @@ from dashboard.components.usage_figures import cost_part_series, outcome_series,
 
 def page() -> None:
     """Draws the page."""
-    zone = queries.zone()
+    newest = queries.newest_run()
     with page_header("Overview", "What your agents did, what it cost and what went wrong"):
-        period = choose_period(zone=zone)
-    data = queries.overview(period)
-    if data.newest_run is None:
+        period = choose_period(zone=queries.zone()) if newest else Period.DAYS_7
+    if newest is None:
         demo = (
             agent for agent in queries.agents() if agent.version.config.get("provider") == registry.DEMO.name
         )
         first_run(demo_agent=next(demo, None), has_key=bool(queries.credentials()))
         return
+    with st.skeleton(height=480):
+        data = queries.overview(period)
     if data.figures.attempts:
         _figures(data)
     else:
-        _nothing_in_range(data)
+        _nothing_in_range(newest.created_at)
     _quick_links()
 
 
@@ -48,13 +51,16 @@ def _figures(data: Overview) -> None:
             cost_part_series(data.series, buckets), buckets, Unit.MONEY, average=average
         )
         chart(figure, key="overview-spend", alt="Spend over time, by part")
-    with right, card("Runs", f"By how they ended, {_grain(data)}"):
+    with right, card("Runs", f"{_grain(data).capitalize()}, by how they ended"):
         figure = charts.stacked_bars(outcome_series(data.series, buckets), buckets, Unit.COUNT)
         chart(figure, key="overview-runs", alt="Runs by day and outcome")
     left, right = st.columns(2)
     with (
         left,
-        card("Latency", f"Half of the runs are faster than p50, 19 of 20 faster than p95; {_grain(data)}"),
+        card(
+            "Latency",
+            f"{_grain(data).capitalize()}; half took no longer than p50, 19 of 20 no longer than p95",
+        ),
     ):
         figure = charts.lines(charts.percentile_series(data.latency_series, buckets), buckets, Unit.DURATION)
         chart(figure, key="overview-latency", alt="Latency percentiles by day")
@@ -76,9 +82,8 @@ def _grain(data: Overview) -> str:
     return "by day" if data.span.grain == "day" else "by hour"
 
 
-def _nothing_in_range(data: Overview) -> None:
-    assert data.newest_run is not None
-    when = formatting.ago(data.newest_run.created_at, utc_now())
+def _nothing_in_range(newest: datetime) -> None:
+    when = formatting.ago(newest, utc_now())
     with empty_state(
         "Nothing ran in this range", f"The newest run was {when}.", icon=":material/event_busy:"
     ):

@@ -29,7 +29,8 @@ def page() -> None:
     with page_header("Usage", "Cost, tokens, latency and outcomes over time"):
         period = choose_period(zone=queries.zone(), options=tuple(Period))
     choice = usage_filters(queries.run_filter_options())
-    report = queries.usage(period, choice.split, choice.run_filter)
+    with st.skeleton(height=480):
+        report = queries.usage(period, choice.split, choice.run_filter)
     if not report.figures.attempts:
         with empty_state(
             "Nothing ran here", "No run of this range passes the filters.", icon=":material/bar_chart_off:"

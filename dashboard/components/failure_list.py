@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from core.services.usage import FAILURES
 from core.storage.records import RunSummary
-from dashboard import formatting, routes
+from dashboard import formatting, routes, state
+from dashboard.components.marks import STATUS_LABELS
 
 
 def failure_list(runs: Sequence[RunSummary], *, now: datetime, zone: ZoneInfo) -> None:
-    """Draws them, newest first; says so if there are none."""
+    """Draws them, newest first, and a link to all of them; says so if there are none."""
     if not runs:
         st.caption(":material/check_circle: No run failed in this range.")
         return
@@ -27,3 +29,7 @@ def failure_list(runs: Sequence[RunSummary], *, now: datetime, zone: ZoneInfo) -
             )
             who = run.agent_name or "Ad-hoc run"
             st.caption(f"{who} · {run.model} · {formatting.ago(run.created_at, now)}", width="content")
+    labels = [STATUS_LABELS[status] for status in FAILURES]
+    routes.page_link(
+        routes.RUNS, "All failures", icon=":material/arrow_forward:", params={state.RUNS_STATUS: labels}
+    )

@@ -1,6 +1,7 @@
 """From a service's points to what cards and charts take."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Literal
 
 from core.services.usage import Overview
@@ -22,6 +23,13 @@ def tokens_of(figures: UsageFigures) -> int:
 def unpriced_note(figures: UsageFigures) -> str | None:
     """`unpriced: 3`, beside any total that leaves something out."""
     return f"unpriced: {formatting.count(figures.unpriced_runs)}" if figures.unpriced_runs else None
+
+
+def course(
+    points: Sequence[UsagePoint], buckets: Buckets, until: datetime, value: Callable[[UsageFigures], float]
+) -> list[float]:
+    """As `by_bucket`, without the buckets that have not begun."""
+    return by_bucket(points, buckets, value)[: buckets.index(until) + 1]
 
 
 def by_bucket(
@@ -54,9 +62,9 @@ def outcome_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Serie
 def cost_part_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
     """Spend by what it was for, in the same colours everywhere."""
     parts = (
-        ("input tokens", palette.INPUT, lambda figures: figures.input_cost_nanousd),
-        ("output tokens", palette.OUTPUT, lambda figures: figures.output_cost_nanousd),
-        ("tokens, not split", palette.OTHER, _unsplit),
+        ("Input tokens", palette.INPUT, lambda figures: figures.input_cost_nanousd),
+        ("Output tokens", palette.OUTPUT, lambda figures: figures.output_cost_nanousd),
+        ("Tokens, not split", palette.OTHER, _unsplit),
         (
             "Lambda",
             palette.LAMBDA,
@@ -77,7 +85,6 @@ def _unsplit(figures: UsageFigures) -> float:
 def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
     """The row of figures on top of the overview."""
     now, before = data.figures, data.previous
-    run_course = by_bucket(data.series, buckets, lambda figures: figures.runs)
     success, success_before = _success(now), _success(before)
     return [
         Metric(
@@ -86,7 +93,7 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
             change=formatting.change(now.cost_nanousd, before.cost_nanousd),
             tone=None,
             note=unpriced_note(now),
-            course=by_bucket(data.series, buckets, lambda figures: figures.cost_nanousd / 1e9),
+            course=course(data.series, buckets, data.span.until, lambda figures: figures.cost_nanousd / 1e9),
             help=f"Tokens and Lambda, over all attempts. {UNPRICED_HELP}",
         ),
         Metric(
@@ -95,7 +102,7 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
             change=formatting.change(now.runs, before.runs),
             tone=None,
             note=None,
-            course=run_course,
+            course=course(data.series, buckets, data.span.until, lambda figures: figures.runs),
             help="Finished runs; each is counted once, however many attempts it took.",
         ),
         Metric(
@@ -119,7 +126,7 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
             change=formatting.change(tokens_of(now), tokens_of(before)),
             tone=None,
             note=None,
-            course=by_bucket(data.series, buckets, tokens_of),
+            course=course(data.series, buckets, data.span.until, tokens_of),
             help=f"{now.input_tokens:,} in, {now.output_tokens:,} out.",
         ),
     ]
@@ -156,7 +163,7 @@ def _latency_metric(
         label=f"Latency {name}",
         value=formatting.duration(now),
         change=formatting.change(now, before),
-        tone=_tone(better=1 - now / before, notable=0.05) if now and before else None,
+        tone=_tone(better=1 - now / before, notable=0.1) if now and before else None,
         note=None,
         course=[value(point) / 1e6 for point in data.latency_series],
         help=f"{meaning} From the request until the whole answer, retries included.",
