@@ -1,0 +1,90 @@
+"""Single finished runs with figures of the test's choice, as the run service would have stored them."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from core import ids
+from core.errors import ErrorCode
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.settings import ensure_data_dir, load_settings
+from core.storage.records import AgentRecord, AttemptRecord, Backend, NewRun, RunStatus, Trigger
+
+
+@contextmanager
+def opened_application() -> Generator[Application]:
+    """An installation in the test's own data directory, without a server and without housekeeping."""
+    settings = load_settings()
+    ensure_data_dir(settings)
+    application = Application.open(settings, kind="test")
+    try:
+        yield application
+    finally:
+        application.close()
+
+
+def store_run(
+    application: Application,
+    *,
+    at: datetime,
+    provider: str = "OPENAI",
+    model: str = "gpt-5.4-mini",
+    agent: AgentRecord | None = None,
+    status: RunStatus = RunStatus.SUCCEEDED,
+    error: ErrorCode | None = None,
+    seconds: float = 1.0,
+    input_tokens: int = 100,
+    output_tokens: int = 50,
+    cost_nanousd: int | None = 1_000_000,
+    prompt: str = "Say hello.",
+) -> UUID:
+    """Stores a run that ended at `at`; its cost is a quarter input, three quarters output, or unknown."""
+    began = at - timedelta(seconds=seconds)
+    run_id = ids.uuid7(at=began)
+    application.store.runs.start(
+        NewRun(
+            id=run_id,
+            project_id=LOCAL.project_id,
+            principal_id=LOCAL.id,
+            worker_id=ids.uuid7(),
+            created_at=began,
+            trigger=Trigger.PLAYGROUND,
+            provider=provider,
+            model=model,
+            backend=Backend.LOCAL,
+            request={"provider": provider, "model_name": model, "prompt": prompt},
+            agent_id=agent.id if agent else None,
+            agent_version_id=agent.version.id if agent else None,
+            agent_name=agent.name if agent else None,
+        )
+    )
+    attempt = AttemptRecord(
+        id=ids.uuid7(at=began),
+        run_id=run_id,
+        ordinal=1,
+        backend=Backend.LOCAL,
+        status=status,
+        started_at=began,
+        finished_at=at,
+        final=True,
+        latency_us=round(seconds * 1e6),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        tokens_cost_nanousd=cost_nanousd,
+        input_cost_nanousd=None if cost_nanousd is None else cost_nanousd // 4,
+        output_cost_nanousd=None if cost_nanousd is None else cost_nanousd - cost_nanousd // 4,
+        error_code=error.value if error else None,
+        error_message=f"It ended with {error.value}." if error else None,
+    )
+    application.store.runs.finish(
+        run_id,
+        status=status,
+        finished_at=at,
+        attempts=[attempt],
+        response=None if error else "Hello.",
+        error_code=attempt.error_code,
+        error_message=attempt.error_message,
+    )
+    return run_id
