@@ -5,17 +5,17 @@ It holds no secret: a credential is named, not contained, and must exist where t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import AgentLauncherError, InvalidInput
 from core.services.agent_config import AgentConfig
 from core.storage.records import AgentRecord
 
 EXPORT_FORMAT: Final = "agent-launcher/agents/v1"
-_ENTRY_FIELDS: Final = frozenset({"name", "description", "credential", "config"})
 MAX_NAME_CHARS: Final = 100
 
 
@@ -95,10 +95,30 @@ class _BlockDumper(yaml.SafeDumper):
 
 
 def _block_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else None
+    # PyYAML's stubs leave the node's value open.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)  # pyright: ignore[reportUnknownMemberType]
 
 
 _BlockDumper.add_representer(str, _block_text)
+
+
+class _File(BaseModel):
+    """The outer form; each entry is read by itself, so that its fault is said with its name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["agent-launcher/agents/v1"]
+    agents: Annotated[list[Any], Field(min_length=1)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    description: str = ""
+    credential: str | None = None
+    config: dict[str, Any]
 
 
 def _read(text: str) -> list[Any]:
@@ -108,15 +128,13 @@ def _read(text: str) -> list[Any]:
         raise InvalidInput(f"This is not YAML: {_where(exc)}. Nothing was imported.") from exc
     except RecursionError:
         raise InvalidInput("This YAML is nested too deep. Nothing was imported.") from None
-    if not isinstance(document, dict) or document.get("format") != EXPORT_FORMAT:
+    try:
+        return _File.model_validate(document).agents
+    except ValidationError:
         raise InvalidInput(
-            f"The file must start with 'format: {EXPORT_FORMAT}' and a list 'agents'. Nothing was imported. "
-            "Export an agent to see the form."
-        )
-    entries = document.get("agents")
-    if not isinstance(entries, list) or not entries:
-        raise InvalidInput("The file has no agents. Nothing was imported.")
-    return entries
+            f"The file must have 'format: {EXPORT_FORMAT}' and a list 'agents' with at least one, and nothing "
+            "else. Nothing was imported. Export an agent to see the form."
+        ) from None
 
 
 def _where(exc: yaml.YAMLError) -> str:
@@ -128,30 +146,38 @@ def _where(exc: yaml.YAMLError) -> str:
 
 def _parse_entry(
     number: int,
-    entry: object,
+    data: object,
     credential_ids: Mapping[str, UUID],
     check: Callable[[AgentConfig], AgentConfig],
 ) -> AgentEntry:
     where = f"Agent {number}"
-    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
-        raise InvalidInput(f"{where} needs a 'name' and a 'config'. Nothing was imported.")
-    if unknown := sorted(str(key) for key in entry.keys() - _ENTRY_FIELDS):
-        raise InvalidInput(
-            f"{where} has a field that is not known here: {', '.join(unknown)}. Nothing was imported."
-        )
     try:
-        name = valid_name(str(entry.get("name") or ""))
+        entry = _Entry.model_validate(data)
+        name = valid_name(entry.name)
         where = f"Agent {number} ({name})"
-        config = {str(key): value for key, value in entry["config"].items()}
-        credential = entry.get("credential")
-        if credential is not None:
-            if credential not in credential_ids:
-                raise InvalidInput(
-                    f"it names the credential {str(credential)!r}, which does not exist here: add it under "
-                    "Settings > Credentials first, or take the line out."
-                )
-            config["credential_id"] = credential_ids[credential]
+        config = dict(entry.config)
+        if entry.credential is not None:
+            config["credential_id"] = _credential_id(entry.credential, credential_ids)
         parsed = check(AgentConfig.parse(config))
+    except ValidationError as exc:
+        raise InvalidInput(f"{where}: {_faults(exc)}. Nothing was imported.") from None
     except AgentLauncherError as exc:
         raise InvalidInput(f"{where}: {exc} Nothing was imported.") from exc
-    return AgentEntry(name=name, description=str(entry.get("description") or "").strip(), config=parsed)
+    return AgentEntry(name=name, description=entry.description.strip(), config=parsed)
+
+
+def _credential_id(name: str, credential_ids: Mapping[str, UUID]) -> UUID:
+    try:
+        return credential_ids[name]
+    except KeyError:
+        raise InvalidInput(
+            f"it names the credential {name!r}, which does not exist here: add it under Settings > "
+            "Credentials first, or take the line out."
+        ) from None
+
+
+def _faults(exc: ValidationError) -> str:
+    faults = exc.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg']}" for fault in faults[:10]
+    )

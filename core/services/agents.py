@@ -95,7 +95,7 @@ class AgentService:
 
     def list(self, principal: Principal, *, archived: bool = False) -> list[AgentRecord]:
         """The project's agents by name; the archived ones instead if asked."""
-        return self._store.agents.list(principal.project_id, archived=archived)
+        return list(self._store.agents.list(principal.project_id, archived=archived))
 
     def get(self, principal: Principal, agent_id: UUID) -> AgentRecord:
         """Raises NotFound."""
@@ -138,7 +138,7 @@ class AgentService:
     def activity(
         self,
         principal: Principal,
-        agents: Sequence[AgentRecord],
+        agent_ids: Sequence[UUID],
         *,
         days: int = 7,
         now: datetime | None = None,
@@ -150,11 +150,11 @@ class AgentService:
         )
         figures = {point.key: point.figures for point in points}
         return {
-            agent.id: AgentActivity(
-                figures=figures.get(str(agent.id), UsageFigures()),
-                last_run=self._last_run(principal, agent.id),
+            agent_id: AgentActivity(
+                figures=figures.get(str(agent_id), UsageFigures()),
+                last_run=self._last_run(principal, agent_id),
             )
-            for agent in agents
+            for agent_id in agent_ids
         }
 
     def _last_run(self, principal: Principal, agent_id: UUID) -> RunSummary | None:

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from core.contract import AgentRequest
 from core.interruption import Limits
 from core.providers import registry
-from core.providers.base import Connection, ModelInfo, resolve_api_key
+from core.providers.base import Connection, ModelInfo, ProviderSpec, resolve_api_key
 from core.services.agent_config import AgentConfig
-from core.services.credentials import CredentialService, ResolvedKey
+from core.services.credentials import CredentialService
 from core.services.principal import Principal
 
 TIMEOUT_SECONDS: Final = 15.0
 _ANY: Final = "-"
-"""Stands for model and prompt, which no key depends on."""
+"""Stands for the model, which no key depends on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +64,7 @@ class Connections:
             InvocationError: What the vendor or the network said, or that there is no key.
             InvalidInput, SecretUnreadable, UnknownProvider: As they say.
         """
-        request, resolved = self._resolve(principal, provider, credential_id, base_url)
-        key = self._serving_key(principal, request, resolved)
-        connection = Connection(api_key=resolved.secret, base_url=request.base_url)
-        started = time.perf_counter()
-        models = registry.load(provider).list_models(connection, Limits(timeout_seconds=TIMEOUT_SECONDS))
-        return ConnectionTest(key=key, models=tuple(models), seconds=time.perf_counter() - started)
-
-    def _resolve(
-        self, principal: Principal, provider: str, credential_id: UUID | None, base_url: str | None
-    ) -> tuple[AgentRequest, ResolvedKey]:
-        registry.get_spec(provider)
+        spec = registry.get_spec(provider)
         config = AgentConfig.parse(
             {
                 "provider": provider,
@@ -85,24 +74,20 @@ class Connections:
             }
         )
         resolved = self._credentials.resolve(principal, config=config, given=None)
-        request = AgentRequest.model_validate(
-            {
-                "provider": provider,
-                "model_name": _ANY,
-                "prompt": _ANY,
-                "api_key": resolved.secret,
-                "base_url": config.base_url or resolved.base_url,
-            }
-        )
-        return request, resolved
+        connection = Connection(api_key=resolved.secret, base_url=config.base_url or resolved.base_url)
+        key = self._serving_key(principal, spec, connection, resolved.credential_id)
+        started = time.perf_counter()
+        models = registry.load(provider).list_models(connection, Limits(timeout_seconds=TIMEOUT_SECONDS))
+        return ConnectionTest(key=key, models=tuple(models), seconds=time.perf_counter() - started)
 
-    def _serving_key(self, principal: Principal, request: AgentRequest, resolved: ResolvedKey) -> ServingKey:
-        spec = registry.get_spec(request.provider)
+    def _serving_key(
+        self, principal: Principal, spec: ProviderSpec, connection: Connection, credential_id: UUID | None
+    ) -> ServingKey:
         if not spec.needs_api_key:
             return ServingKey(label="no key needed")
-        if resolved.credential_id is not None:
-            found = next(c for c in self._credentials.list(principal) if c.id == resolved.credential_id)
+        if credential_id is not None:
+            found = next(c for c in self._credentials.list(principal) if c.id == credential_id)
             ending = f" (ends in {found.last4})" if found.last4 else ""
             return ServingKey(label=f"the stored credential {found.name!r}{ending}", credential_id=found.id)
-        key = resolve_api_key(spec, request)
+        key = resolve_api_key(spec, connection)
         return ServingKey(label=f"{spec.api_key_variable} of the environment" if key else "no key")

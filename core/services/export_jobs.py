@@ -6,7 +6,6 @@ downloads.
 """
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -19,12 +18,13 @@ from uuid import UUID
 from core import ids
 from core.contract import utc_now
 from core.errors import NotFound, StoreError
+from core.loggers import get_logger
 from core.services.export import ExportFormat, export_runs
 from core.services.principal import Principal
 from core.services.runs import RunService
 from core.storage.records import RunFilter
 
-log = logging.getLogger("agent_launcher.export")
+log = get_logger("agent_launcher.export")
 
 KEEP_SECONDS: Final = 3_600.0
 """Files are removed an hour after they were begun, by whoever starts the next export."""
@@ -149,7 +149,7 @@ class ExportService:
             job.written = written
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with job.path.open("xb", opener=_private) as file:
+        with open(job.path, "xb", opener=_private) as file:
             for piece in export_runs(self._runs, principal, run_filter, form=job.form, on_progress=note):
                 if job.cancelled.is_set():
                     raise _Cancelled

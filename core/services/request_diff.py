@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from core.services.text_diff import TextDiff, diff_texts
 
@@ -92,7 +92,7 @@ def short_value(name: str, value: object) -> str | None:
         case str():
             return value
         case list() if name == "attachments":
-            return ", ".join(_attachment(item) for item in value)
+            return ", ".join(_attachment(item) for item in cast("list[object]", value))
         case _:
             return json.dumps(value, ensure_ascii=False)
 
@@ -118,9 +118,10 @@ def _texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[TextField
 def _attachment(item: object) -> str:
     if not isinstance(item, dict):
         return "?"
+    file = cast("dict[str, object]", item)
     # Files are the same by their bytes, not by their names: the beginning of a digest says so briefly.
-    digest = hashlib.sha256(str(item.get("data", "")).encode()).hexdigest()[:8]
-    return f"{item.get('name') or 'unnamed'} ({item.get('media_type')}, sha256 {digest})"
+    digest = hashlib.sha256(str(file.get("data", "")).encode()).hexdigest()[:8]
+    return f"{file.get('name') or 'unnamed'} ({file.get('media_type')}, sha256 {digest})"
 
 
 def _pretty(value: object) -> str:

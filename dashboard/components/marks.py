@@ -1,0 +1,62 @@
+"""Small coloured marks with a word beside them: a provider, a status. As Markdown, for labels and texts."""
+
+import base64
+from functools import cache
+from typing import Final
+
+from core.providers import registry
+from core.storage.records import Backend, RunStatus, Trigger
+from dashboard import palette
+
+STATUS_LABELS: Final = {
+    RunStatus.RUNNING: "Running",
+    RunStatus.SUCCEEDED: "Succeeded",
+    RunStatus.FAILED: "Failed",
+    RunStatus.CANCELLED: "Stopped",
+    RunStatus.OUTCOME_UNKNOWN: "Outcome unknown",
+}
+
+TRIGGER_LABELS: Final = {
+    Trigger.PLAYGROUND: "Playground",
+    Trigger.REPLAY: "Replay",
+    Trigger.CLI: "Command line",
+    Trigger.PYTHON: "Python",
+    Trigger.API: "API",
+    Trigger.SCHEDULE: "Schedule",
+}
+
+BACKEND_LABELS: Final = {Backend.LOCAL: "Local", Backend.LAMBDA: "AWS Lambda"}
+
+_UNKNOWN_PROVIDER_COLOR: Final = palette.OTHER
+
+
+def provider_label(name: str) -> str:
+    """The provider as a person reads it; its own name if it is not registered here (any more)."""
+    spec = registry.specs().get(name)
+    return spec.label if spec else name
+
+
+def provider_color(name: str) -> str:
+    """Its colour in every chart and list."""
+    spec = registry.specs().get(name)
+    return spec.color if spec else _UNKNOWN_PROVIDER_COLOR
+
+
+def provider_mark(name: str) -> str:
+    """A dot in the provider's colour, and its label."""
+    return f"{dot(provider_color(name))} {provider_label(name)}"
+
+
+def status_mark(status: RunStatus) -> str:
+    """A dot in the status's colour, and its label."""
+    return f"{dot(palette.STATUS[status])} {STATUS_LABELS[status]}"
+
+
+@cache
+def dot(color: str) -> str:
+    """A dot of that colour, as a Markdown image: Streamlit's own coloured text knows eight colours only."""
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" width="20" height="20">'
+        f'<circle cx="10" cy="10" r="6" fill="{color}"/></svg>'
+    )
+    return f"![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"

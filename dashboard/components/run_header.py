@@ -1,0 +1,70 @@
+"""The top of a run's page: what it is and what can be done with it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import streamlit as st
+
+from core.storage.records import RunStatus, RunSummary
+from dashboard import routes, state
+from dashboard.components.header import page_header
+from dashboard.components.marks import provider_mark, status_mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAction:
+    """What was asked for.
+
+    Attributes:
+        replay: Run the same again.
+        compare_with: Show this one beside it.
+    """
+
+    replay: bool = False
+    compare_with: UUID | None = None
+
+
+def run_header(run: RunSummary, *, others: dict[UUID, str]) -> RunAction:
+    """Draws title and buttons.
+
+    Args:
+        run: The run.
+        others: Runs that are worth a comparison, with what they are.
+    """
+    title = run.agent_name or "Ad-hoc run"
+    caption = f"{status_mark(run.status)} · {provider_mark(run.provider)} · {run.model}"
+    with page_header(title, caption):
+        routes.page_link(routes.RUNS, "All runs", icon=":material/arrow_back:")
+        compare_with = _compare(others) if run.status is not RunStatus.RUNNING else None
+        st.page_link(
+            routes.PLAYGROUND,
+            label="Edit in the playground",
+            icon=":material/edit:",
+            query_params={state.PLAYGROUND_RUNS: str(run.id)},
+        )
+        replay = st.button(
+            "Replay",
+            type="primary",
+            icon=":material/replay:",
+            disabled=run.status is RunStatus.RUNNING,
+            help="Runs the same request again, with the key that serves now.",
+            key="run-replay",
+        )
+    return RunAction(replay=replay, compare_with=compare_with)
+
+
+def _compare(others: dict[UUID, str]) -> UUID | None:
+    with st.popover("Compare", icon=":material/compare_arrows:", key="run-compare-menu"):
+        st.caption("With the id of any other run, or one of these.")
+        typed = st.text_input("Run id", key="run-compare-id", placeholder="0192f3a4-...")
+        if typed.strip():
+            try:
+                return UUID(typed.strip())
+            except ValueError:
+                st.error(
+                    "This is not a run's id: copy it from the other run's page.", icon=":material/error:"
+                )
+        for other_id, what in others.items():
+            if st.button(what, key=f"run-compare-{other_id}", width="stretch", type="tertiary"):
+                return other_id
+    return None

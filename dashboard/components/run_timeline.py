@@ -1,0 +1,141 @@
+"""A run's attempts on one line of time: waiting for the first token, writing, and the pauses in between."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import streamlit as st
+
+from core.storage.records import AttemptRecord, RunStatus
+from dashboard import formatting, palette
+from dashboard.charts import CONFIG
+from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
+
+_ROW_PX: Final = 40
+_FRAME_PX: Final = 62
+
+_WAITING: Final = "Until the first token"
+_WRITING: Final = "Writing"
+_WHOLE: Final = "Whole answer"
+_IN_VAIN: Final = "Without an answer"
+_COLORS: Final = {
+    _WAITING: "#8fb0ff",
+    _WRITING: palette.OUTPUT,
+    _WHOLE: palette.OUTPUT,
+    _IN_VAIN: palette.STATUS[RunStatus.FAILED],
+}
+
+
+def attempts_timeline(attempts: Sequence[AttemptRecord], *, started_at: datetime) -> None:
+    """Draws one bar for each attempt, from the run's start.
+
+    Args:
+        attempts: By ordinal; at least one.
+        started_at: When the run was stored, before anything was sent.
+    """
+    figure = timeline_figure(attempts, started_at=started_at)
+    st.plotly_chart(
+        figure,
+        config=CONFIG,
+        key="run-timeline",
+        height=figure["layout"]["height"],
+        alt="Attempts of the run on a line of time",
+    )
+
+
+def timeline_figure(attempts: Sequence[AttemptRecord], *, started_at: datetime) -> dict[str, Any]:
+    """The figure: seconds since the run's start along x, a row for each attempt, the first on top."""
+    bars: dict[str, list[tuple[str, float, float]]] = {}
+    for attempt in attempts:
+        for kind, start, length in _parts(attempt, started_at):
+            bars.setdefault(kind, []).append((_name(attempt), start, length))
+    end = max(_seconds(attempt.finished_at, started_at) for attempt in attempts)
+    return {
+        "data": [_trace(kind, bars[kind]) for kind in _COLORS if kind in bars],
+        "layout": {
+            "height": _FRAME_PX + _ROW_PX * len(attempts),
+            "barmode": "overlay",
+            "barcornerradius": 3,
+            "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
+            "showlegend": True,
+            "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+            "xaxis": {
+                "range": [0, max(end, 0.001) * 1.03],
+                "ticksuffix": " s",
+                "fixedrange": True,
+                "zeroline": False,
+                "automargin": True,
+            },
+            "yaxis": {
+                "categoryorder": "array",
+                "categoryarray": [_name(attempt) for attempt in reversed(attempts)],
+                "fixedrange": True,
+                "automargin": True,
+                "showgrid": False,
+                "ticksuffix": "  ",
+            },
+        },
+    }
+
+
+def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
+    """Draws what each attempt took and how it ended."""
+    columns = {
+        "Attempt": lambda a: _name(a),
+        "Ended": _ending,
+        "Latency": lambda a: formatting.duration(a.latency_us),
+        "First token": lambda a: formatting.duration(a.first_token_us),
+        "Tokens in / out": _tokens,
+        "Tokens' cost": lambda a: formatting.money(a.tokens_cost_nanousd).replace("$", "\\$"),
+    }
+    st.table(
+        {title: [cell(attempt) for attempt in attempts] for title, cell in columns.items()},
+        border="horizontal",
+        hide_index=True,
+        hide_header=False,
+    )
+
+
+def _trace(kind: str, rows: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": kind,
+        "y": [name for name, _, _ in rows],
+        "base": [start for _, start, _ in rows],
+        "x": [length for _, _, length in rows],
+        "customdata": [formatting.duration(length * 1_000_000) for _, _, length in rows],
+        "hovertemplate": f"{kind}: %{{customdata}}<extra>%{{y}}</extra>",
+        "marker": {"color": _COLORS[kind], "line": {"width": 0}},
+        "width": 0.5,
+    }
+
+
+def _parts(attempt: AttemptRecord, started_at: datetime) -> list[tuple[str, float, float]]:
+    start = _seconds(attempt.started_at, started_at)
+    length = attempt.latency_us / 1_000_000
+    if attempt.first_token_us is None:
+        return [(_WHOLE if attempt.status is RunStatus.SUCCEEDED else _IN_VAIN, start, length)]
+    first = min(attempt.first_token_us / 1_000_000, length)
+    return [(_WAITING, start, first), (_WRITING, start + first, length - first)]
+
+
+def _seconds(moment: datetime, since: datetime) -> float:
+    return max(0.0, (moment - since).total_seconds())
+
+
+def _name(attempt: AttemptRecord) -> str:
+    return f"{attempt.ordinal} · {BACKEND_LABELS[attempt.backend]}"
+
+
+def _ending(attempt: AttemptRecord) -> str:
+    if attempt.error_code is None:
+        return STATUS_LABELS[attempt.status]
+    status = f" (HTTP {attempt.provider_status})" if attempt.provider_status else ""
+    return f"`{attempt.error_code}`{status}"
+
+
+def _tokens(attempt: AttemptRecord) -> str:
+    if attempt.input_tokens is None and attempt.output_tokens is None:
+        return formatting.NO_VALUE
+    return f"{formatting.count(attempt.input_tokens)} / {formatting.count(attempt.output_tokens)}"
