@@ -18,7 +18,7 @@ from core.services.connections import ConnectionTest
 from core.services.credentials import CredentialPublic
 from core.services.preferences import Preferences
 from core.services.usage import Overview, Period, UsageReport, span_of
-from core.storage.records import AgentRecord, AgentVersionRecord, Dimension, RunFilter
+from core.storage.records import AgentRecord, AgentVersionRecord, Dimension, RunFilter, RunSummary
 from dashboard.backend import application, principal
 from dashboard.components.run_filters import FilterOptions
 
@@ -62,6 +62,18 @@ def overview(period: Period) -> Overview:
 def _overview(project_id: str, period: Period, zone_key: str) -> Overview:
     del project_id
     return application().usage.overview(principal(), period, zone=ZoneInfo(zone_key))
+
+
+def newest_run() -> RunSummary | None:
+    """The newest run of all; None if there has never been one."""
+    return _newest_run(principal().project_id)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
+def _newest_run(project_id: str) -> RunSummary | None:
+    del project_id
+    found = application().runs.page(principal(), RunFilter(), limit=1).runs
+    return found[0] if found else None
 
 
 def usage(period: Period, split: Dimension, run_filter: RunFilter) -> UsageReport:

@@ -57,6 +57,9 @@ RUN_COMPARE: Final = "compare"
 
 # Agents
 
+AGENT_VERSION: Final = "version"
+"""Query parameter of the agents page beside `AGENT_ID`: the version's number that its history shows."""
+
 AGENT_NEW: Final = "new"
 """In the place of an agent's id: the form for a new one."""
 
@@ -65,11 +68,14 @@ AGENT_DRAFTS: Final = "agents-drafts"
 
 # Playground
 
-PLAYGROUND_MODE: Final = "mode"
-"""`prompt` or `chat`; bound to the URL."""
+PLAYGROUND_MODE: Final = "playground.mode"
+"""`prompt` or `chat`."""
+
+PLAYGROUND_MODE_PARAMETER: Final = "mode"
+"""Query parameter of the playground: `chat`, or nothing."""
 
 PLAYGROUND_RUNS: Final = "runs"
-"""Query parameter of the playground: the ids of the runs on show, with commas; a single id opens any run there."""
+"""Query parameter of the playground: the ids of the runs on show, with commas; any run can be opened so."""
 
 PLAYGROUND_VERSION: Final = "version"
 """Query parameter of the playground beside `AGENT_ID`: the version's number; the current one without it."""
@@ -84,7 +90,10 @@ PLAYGROUND_SHOWN: Final = "playground.shown"
 """The run that each column shows, by its number."""
 
 PLAYGROUND_TURNS: Final = "playground.turns"
-"""The runs of the chat, oldest first."""
+"""The chat's turns, oldest first: pairs of the run's id and what was asked."""
+
+PLAYGROUND_PRELUDE: Final = "playground.prelude"
+"""The messages before the first of those turns, of a chat that began elsewhere."""
 
 PLAYGROUND_FAULTS: Final = "playground.faults"
 """Why the columns could not be run when that was last asked for, by number."""
@@ -92,14 +101,23 @@ PLAYGROUND_FAULTS: Final = "playground.faults"
 PLAYGROUND_PROMPT: Final = "playground.prompt"
 PLAYGROUND_CONTEXT: Final = "playground.context"
 PLAYGROUND_FILES: Final = "playground.files"
+PLAYGROUND_READ_FILES: Final = "playground.read_files"
+"""The uploaded files as attachments, by the upload's id: encoding them again on each rerun would be felt."""
+
 PLAYGROUND_KEPT_FILES: Final = "playground.kept_files"
 """The attachments of a run that was opened again; an upload has no way back into its widget."""
 
 PLAYGROUND_LOADED: Final = "playground.loaded"
-"""The texts that an agent brought along, by field: what is still one of them may give way to the next agent's."""
+"""The texts that an agent brought, by field: what is still one of them gives way to the next agent's."""
 
 PLAYGROUND_UNSENT: Final = "playground.unsent"
 """What was written in the chat and could not be sent."""
+
+PLAYGROUND_SAVE_NOTE: Final = "playground.save.note"
+PLAYGROUND_SAVE_NAME: Final = "playground.save.name"
+PLAYGROUND_SAVE_DESCRIPTION: Final = "playground.save.description"
+PLAYGROUND_SAVED: Final = "playground.saved"
+"""How saving ended: "" if well, else why not; until the dialog has shown it."""
 
 PLAYGROUND_RAW: Final = "playground.raw"
 """Whether answers are shown as plain text instead of Markdown."""
@@ -113,3 +131,47 @@ def playground_field(slot: int, name: str) -> str:
 def playground_variable(name: str) -> str:
     """The key of the field for a prompt's variable."""
     return f"playground.variable.{name}"
+
+# Settings
+
+SETTINGS_SECTION: Final = "section"
+"""The tab; bound to the URL by its title."""
+
+SETTINGS_FAULT: Final = "settings.fault"
+"""Why what a dialog or form asked for was refused; shown once."""
+
+SETTINGS_DONE: Final = "settings.done"
+"""What was done, for the message after a dialog closes."""
+
+SETTINGS_TESTS: Final = "settings.tests"
+"""What the connection tests said, by the credential's id."""
+
+SETTINGS_KEY: Final = "settings.key"
+"""The field in which a key is typed: emptied as soon as the key is stored."""
+
+SETTINGS_CREDENTIAL_NAME: Final = "settings.credential.name"
+SETTINGS_CREDENTIAL_PROVIDER: Final = "settings.credential.provider"
+SETTINGS_CREDENTIAL_BASE_URL: Final = "settings.credential.base_url"
+SETTINGS_CREDENTIAL_CHOICE: Final = "settings.credential.choice"
+"""The credential and the action whose dialog is to open: (id, action)."""
+
+SETTINGS_PROVIDER: Final = "settings.default.provider"
+SETTINGS_TIME_ZONE: Final = "settings.default.time_zone"
+
+
+def settings_model(provider: str) -> str:
+    """The key of the default model's field: each provider has its own choice."""
+    return f"settings.default.model.{provider}"
+
+
+SETTINGS_LOOKUP_PROVIDER: Final = "settings.lookup.provider"
+
+
+def settings_lookup_model(provider: str) -> str:
+    """The key of the field for the model whose price is looked up."""
+    return f"settings.lookup.model.{provider}"
+
+
+def settings_price(name: str) -> str:
+    """The key of a field of the form for a price."""
+    return f"settings.price.{name}"
