@@ -163,15 +163,27 @@ def spread(heights: Sequence[float], *, gap: float) -> list[float]:
         heights: Where each label would stand, in pixels; any order.
         gap: The least distance, in pixels.
     """
+    # Labels that would be too near form a group, which stands with its middle where its members' middle is.
     order = sorted(range(len(heights)), key=heights.__getitem__)
-    placed = [heights[index] for index in order]
-    for _ in placed:
-        for upper in range(1, len(placed)):
-            lack = gap - (placed[upper] - placed[upper - 1])
-            if lack > 0:
-                placed[upper - 1] -= lack / 2
-                placed[upper] += lack / 2
-    moved = [0.0] * len(heights)
-    for position, index in enumerate(order):
-        moved[index] = placed[position] - heights[index]
-    return moved
+    groups: list[list[int]] = []
+    for index in order:
+        groups.append([index])
+        while (
+            len(groups) > 1 and _lowest(groups[-1], heights, gap) - _highest(groups[-2], heights, gap) < gap
+        ):
+            last = groups.pop()
+            groups[-1] += last
+    moves = [0.0] * len(heights)
+    for group in groups:
+        for place, index in enumerate(group):
+            moves[index] = _lowest(group, heights, gap) + place * gap - heights[index]
+    return moves
+
+
+def _lowest(group: Sequence[int], heights: Sequence[float], gap: float) -> float:
+    middle = sum(heights[index] for index in group) / len(group)
+    return middle - (len(group) - 1) * gap / 2
+
+
+def _highest(group: Sequence[int], heights: Sequence[float], gap: float) -> float:
+    return _lowest(group, heights, gap) + (len(group) - 1) * gap
