@@ -132,6 +132,7 @@ def playground_variable(name: str) -> str:
     """The key of the field for a prompt's variable."""
     return f"playground.variable.{name}"
 
+
 # Settings
 
 SETTINGS_SECTION: Final = "section"

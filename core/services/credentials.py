@@ -4,6 +4,7 @@ What comes out is a name and the last four characters; the secret itself goes on
 about to be sent, and only to the server that it is for.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from core import redaction
 from core.contract import parse_request, utc_now
-from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey
+from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey, SecretUnreadable
 from core.loggers import get_logger
 from core.providers import registry
 from core.providers.base import Feature, is_this_machine
@@ -51,6 +52,15 @@ class ResolvedKey:
     credential_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentKey:
+    """A vendor's own variable; it serves where no stored credential does."""
+
+    provider: str
+    variable: str
+    is_set: bool
+
+
 class CredentialService:
     """See the module."""
 
@@ -62,6 +72,28 @@ class CredentialService:
         """All credentials of the project, by provider and name."""
         records = self._store.credentials.list(principal.project_id)
         return [_public(record) for record in sorted(records, key=lambda r: (r.provider, r.name.lower()))]
+
+    def unreadable(self, principal: Principal) -> dict[UUID, str]:
+        """The credentials that the present master key does not open, and for each what to do about it."""
+        found: dict[UUID, str] = {}
+        for record in self._store.credentials.list(principal.project_id):
+            try:
+                self._vault.open(record.sealed)
+            except SecretUnreadable as exc:
+                found[record.id] = str(exc)
+        return found
+
+    def environment_keys(self) -> Sequence[EnvironmentKey]:
+        """The vendors' own variables, by provider; never their values."""
+        return [
+            EnvironmentKey(
+                provider=spec.name,
+                variable=spec.api_key_variable,
+                is_set=bool(os.environ.get(spec.api_key_variable, "").strip()),
+            )
+            for spec in registry.specs().values()
+            if spec.api_key_variable
+        ]
 
     def check_new(
         self, principal: Principal, *, name: str, provider: str, base_url: str | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from core.errors import AgentLauncherError, SecretUnreadable, StoreError
+from core.errors import AgentLauncherError, StoreError
 from core.providers import registry
 from core.providers.base import ProviderSpec
 from core.redaction import redact
@@ -104,13 +104,9 @@ class HealthService:
 
     def _master_key(self, principal: Principal) -> Check:
         where = self._vault.describe()
-        stored = self._store.credentials.list(principal.project_id)
-        faults: dict[str, str] = {}
-        for record in stored:
-            try:
-                self._vault.open(record.sealed)
-            except SecretUnreadable as exc:
-                faults[record.name] = str(exc)
+        stored = self._credentials.list(principal)
+        unreadable = self._credentials.unreadable(principal)
+        faults = {c.name: unreadable[c.id] for c in stored if c.id in unreadable}
         if faults:
             return Check(
                 name="Master key",

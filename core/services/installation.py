@@ -72,11 +72,12 @@ class InstallationService:
             log_file=self._settings.log_file,
             log_level=self._settings.log_level,
             database=self._store.describe(),
-            master_key=self._master_key(),
+            master_key=self.master_key(),
             settings=(*_ours(self._settings), *_vendors()),
         )
 
-    def _master_key(self) -> str:
+    def master_key(self) -> str:
+        """Where the master key comes from, with its fingerprint; or why it cannot be used. Safe to show."""
         try:
             return self._vault.describe()
         except SecretUnreadable as exc:

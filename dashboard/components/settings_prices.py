@@ -1,0 +1,224 @@
+"""The project's own prices, and the price that holds for a model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+import streamlit as st
+
+from core.pricing.catalogue import ModelPrice
+from core.storage.records import PriceOverrideRecord
+from dashboard import formatting, state
+from dashboard.components.empty_state import empty_state
+from dashboard.components.failure import literal
+from dashboard.components.marks import provider_label, provider_mark
+from dashboard.components.settings_forms import fault, finished, submit
+
+_FIELDS = ("input", "output", "cached_input", "cache_write")
+_LABELS = {
+    "input": "Input",
+    "output": "Output",
+    "cached_input": "Cached input",
+    "cache_write": "Cache write",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnteredPrice:
+    """The form as it was filled in; prices are text, and may be empty."""
+
+    provider: str
+    model_pattern: str
+    input: str
+    output: str
+    cached_input: str
+    cache_write: str
+    valid_from: date | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceActions:
+    """What the section asks for; `add` and `delete` raise AgentLauncherError with a text for the operator."""
+
+    add: Callable[[EnteredPrice], None]
+    delete: Callable[[UUID], None]
+    models_of: Callable[[str], Sequence[str]]
+    find: Callable[[str, str], ModelPrice | None]
+
+
+def price_section(
+    overrides: Sequence[PriceOverrideRecord],
+    actions: PriceActions,
+    *,
+    providers: Sequence[str],
+    catalogue: str,
+) -> None:
+    """Draws the section.
+
+    Args:
+        overrides: The project's own, newest first.
+        actions: What it can ask for.
+        providers: Those whose models cost something.
+        catalogue: Which one the other prices come from.
+    """
+    _lookup(actions, providers, catalogue)
+    if not overrides:
+        with empty_state(
+            "No prices of your own",
+            "Prices come from the catalogue. Add one that goes before it: a negotiated price, a fine-tuned "
+            "model, a server of your own.",
+            icon=":material/price_change:",
+        ):
+            if st.button("Add a price", type="primary", icon=":material/add:"):
+                _add_dialog(providers, actions)
+        return
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="medium"
+    ):
+        st.caption(
+            "Your own prices, US dollars per million tokens. They hold for runs from now on; earlier runs "
+            "keep theirs."
+        )
+        if st.button("Add a price", type="primary", icon=":material/add:"):
+            _add_dialog(providers, actions)
+    for override in overrides:
+        _row(override, actions)
+
+
+def _lookup(actions: PriceActions, providers: Sequence[str], catalogue: str) -> None:
+    with st.container(border=True):
+        with st.container(gap=None):
+            st.markdown("**The price that holds**")
+            st.caption(f"US dollars per million tokens, today. Catalogue: {literal(catalogue)}.")
+        left, right = st.columns([1, 2])
+        provider = left.selectbox(
+            "Provider", providers, format_func=provider_label, key=state.SETTINGS_LOOKUP_PROVIDER
+        )
+        model = right.selectbox(
+            "Model",
+            actions.models_of(provider),
+            accept_new_options=True,
+            placeholder="Choose a model, or type its name",
+            key=state.settings_lookup_model(provider),
+        )
+        if model:
+            _effective(actions.find(provider, model))
+
+
+def _effective(price: ModelPrice | None) -> None:
+    figures = {
+        "Input": _usd(price.input_usd_per_mtok if price else None),
+        "Output": _usd(price.output_usd_per_mtok if price else None),
+        "Cached input": _usd(price.cached_input_usd_per_mtok if price else None),
+        "Context window": formatting.count(price.context_window_tokens if price else None),
+    }
+    with st.grid(len(figures), min_column_width=140):
+        for label, value in figures.items():
+            st.metric(label, value)
+    if price is None or price.source is None:
+        st.caption("Nothing is known of this model's price: runs on it count as unpriced. Add a price below.")
+    else:
+        tiers = " Long inputs are dearer: these are the prices up to the first tier." if price.tiered else ""
+        st.caption(f"Source: {literal(price.source)}.{tiers}")
+
+
+def _row(override: PriceOverrideRecord, actions: PriceActions) -> None:
+    with st.container(border=True):
+        what, prices, button = st.columns([5, 5, 1], vertical_alignment="center")
+        with what, st.container(gap=None):
+            st.markdown(f"**{literal(override.model_pattern)}**")
+            parts = [provider_mark(override.provider)]
+            if override.valid_from:
+                parts.append(f"since {override.valid_from:%Y-%m-%d}")
+            if override.note:
+                parts.append(literal(override.note))
+            st.caption(" · ".join(parts))
+        with prices, st.container(gap=None):
+            st.markdown(
+                f"{_plain(override.input_usd_per_mtok)} in · {_plain(override.output_usd_per_mtok)} out"
+            )
+            others = {
+                "cached": override.cached_input_usd_per_mtok,
+                "cache write": override.cache_write_usd_per_mtok,
+            }
+            given = [f"{_plain(text)} {name}" for name, text in others.items() if text is not None]
+            st.caption(" · ".join(given) or "Cached tokens as other input")
+        with button, st.container(horizontal_alignment="right"):
+            asked = st.button(
+                ":material/delete:",
+                help=f"Delete the price of {override.model_pattern}",
+                type="tertiary",
+                key=f"settings.price.delete.{override.id}",
+            )
+    if asked:
+        _delete_dialog(override, actions)
+
+
+@st.dialog("Add a price", icon=":material/price_change:", width="medium")
+def _add_dialog(providers: Sequence[str], actions: PriceActions) -> None:
+    finished()
+    st.caption("US dollars per million tokens. It goes before the catalogue, for runs from now on.")
+    with st.form("price-add", border=False):
+        left, right = st.columns([1, 2])
+        left.selectbox(
+            "Provider", providers, format_func=provider_label, key=state.settings_price("provider")
+        )
+        right.text_input(
+            "Model",
+            placeholder="gpt-4o-mini, or a beginning: gpt-4o*",
+            required=True,
+            key=state.settings_price("model_pattern"),
+        )
+        for column, name in zip(st.columns(4), _FIELDS, strict=True):
+            column.text_input(
+                _LABELS[name],
+                placeholder="0.15" if name in _FIELDS[:2] else "as input",
+                required=name in _FIELDS[:2],
+                key=state.settings_price(name),
+            )
+        left, right = st.columns([1, 2])
+        left.date_input(
+            "Valid from", value=None, help="UTC; empty: always.", key=state.settings_price("from")
+        )
+        right.text_input(
+            "Source",
+            placeholder="Contract of 2026-01, or a page and the day it was read",
+            help="Stored with each run that it prices.",
+            key=state.settings_price("note"),
+        )
+        fault()
+        submit("Add", lambda: actions.add(_entered()), said="Added")
+
+
+def _entered() -> EnteredPrice:
+    entered = {name: st.session_state[state.settings_price(name)] or "" for name in _FIELDS}
+    return EnteredPrice(
+        provider=st.session_state[state.settings_price("provider")],
+        model_pattern=st.session_state[state.settings_price("model_pattern")] or "",
+        valid_from=st.session_state[state.settings_price("from")],
+        note=st.session_state[state.settings_price("note")] or "",
+        **entered,
+    )
+
+
+@st.dialog("Delete the price", icon=":material/delete:")
+def _delete_dialog(override: PriceOverrideRecord, actions: PriceActions) -> None:
+    finished()
+    st.markdown(
+        f"Runs on **{literal(override.model_pattern)}** take the catalogue's price again, if it has one. Runs "
+        "that were priced with this one keep their cost."
+    )
+    with st.form("price-delete", border=False):
+        fault()
+        submit("Delete", lambda: actions.delete(override.id), said="Deleted")
+
+
+def _usd(price: Decimal | None) -> str:
+    return formatting.UNKNOWN if price is None else f"${price:f}"
+
+
+def _plain(price: str) -> str:
+    return literal(f"${price}")
