@@ -96,7 +96,10 @@ PLAYGROUND_PRELUDE: Final = "playground.prelude"
 """The messages before the first of those turns, of a chat that began elsewhere."""
 
 PLAYGROUND_FAULTS: Final = "playground.faults"
-"""Why the columns could not be run when that was last asked for, by number."""
+"""The columns that could not be run as they were when that was last asked for."""
+
+PLAYGROUND_NOT_STARTED: Final = "playground.not_started"
+"""Why nothing was started although the columns were right."""
 
 PLAYGROUND_PROMPT: Final = "playground.prompt"
 PLAYGROUND_CONTEXT: Final = "playground.context"

@@ -17,6 +17,7 @@ class RunView:
     Attributes:
         text: The answer, or what there is of it.
         waiting: Asked for, but no thread is free yet.
+        stopping: Somebody pressed stop, and it has not ended yet.
         elapsed_us: Until now while it is under way, else its latency.
         attempt: The number of the attempt that is under way, or that decided.
         retry_reason: The error code of the attempt before that one.
@@ -31,6 +32,7 @@ class RunView:
     model: str
     text: str = ""
     waiting: bool = False
+    stopping: bool = False
     elapsed_us: int | None = None
     attempt: int = 1
     retry_reason: str | None = None
@@ -77,6 +79,7 @@ def view_of_live(live: LiveRun) -> RunView:
             model=live.model,
             text=live.text,
             waiting=not live.begun,
+            stopping=live.cancel.cancelled,
             elapsed_us=int(live.elapsed_seconds * 1_000_000),
             attempt=live.attempt,
             retry_reason=live.retry_reason,

@@ -1,0 +1,72 @@
+"""Playground: try an agent or a configuration, alone, side by side or in a chat. Every run is stored."""
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.components import playground_draft as draft
+from dashboard.components.header import page_header
+from dashboard.playground import actions, link
+from dashboard.playground.chat_mode import chat_mode
+from dashboard.playground.prompt_mode import prompt_mode
+
+_MODES = {link.PROMPT: "Prompt", link.CHAT: "Chat"}
+
+
+def page() -> None:
+    """Draws the page."""
+    problem = link.adopt()
+    chat = link.is_chat()
+    under_way = [] if chat else [run.run_id for run in actions.views().values() if run.under_way]
+    with (
+        page_header("Playground", "Try an agent or a configuration; every run is stored with its cost"),
+        st.container(horizontal=True, vertical_alignment="center", gap="small"),
+    ):
+        st.segmented_control(
+            "Mode",
+            list(_MODES),
+            required=True,
+            format_func=_MODES.__getitem__,
+            key=state.PLAYGROUND_MODE,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        if chat:
+            st.button("New chat", icon=":material/add_comment:", on_click=link.new_chat)
+        else:
+            _add_column()
+            _run_or_stop(under_way)
+    if problem:
+        st.warning(problem, icon=":material/link_off:")
+    if chat:
+        chat_mode()
+    else:
+        prompt_mode(under_way=bool(under_way))
+
+
+def _add_column() -> None:
+    full = len(draft.slots()) >= draft.MAX_SLOTS
+    st.button(
+        "Compare",
+        icon=":material/add_column_right:",
+        on_click=draft.add_slot,
+        disabled=full,
+        help="Six columns are the most."
+        if full
+        else "Adds a column beside the others, for another model or prompt.",
+    )
+
+
+def _run_or_stop(under_way: list) -> None:
+    if under_way:
+        st.button("Stop", icon=":material/stop:", type="primary", on_click=actions.stop, args=(under_way,))
+    else:
+        st.button(
+            "Run",
+            icon=":material/play_arrow:",
+            type="primary",
+            shortcut="Ctrl+Enter",
+            on_click=actions.run_all,
+        )
+
+
+page()

@@ -1,0 +1,69 @@
+"""Columns side by side: where they stand, and what stands out among their runs."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.services.comparison import Comparison
+from core.services.run_view import RunView
+from dashboard import formatting, state
+from dashboard.components.failure import literal
+
+_NARROWEST_PX = 220
+
+
+def card_grid(count: int) -> list[DeltaGenerator]:
+    """Makes a bordered container for each column: in one row if there is room, else in rows of equal length.
+
+    Four and six columns are halved rather than left with a single one in the last row.
+    """
+    if count in (4, 6):
+        half = count // 2
+        outer = st.grid(2, min_column_width=half * _NARROWEST_PX, gap="small")
+        inner = [outer.cell().grid(half, min_column_width=_NARROWEST_PX) for _ in range(2)]
+        places = [grid for grid in inner for _ in range(half)]
+    else:
+        places = [st.grid(min(count, 3), min_column_width=_NARROWEST_PX)] * count
+    return [place.container(border=True, height="stretch", gap="small") for place in places]
+
+
+def summary(comparison: Comparison, runs: Sequence[RunView], letters: dict[UUID, str]) -> None:
+    """Draws what came out, in one line, and the choice how answers are shown."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(summary_line(comparison, runs, letters), width="content")
+        st.toggle("Plain text", key=state.PLAYGROUND_RAW, persist_state="session")
+
+
+def summary_line(comparison: Comparison, runs: Sequence[RunView], letters: dict[UUID, str]) -> str:
+    """What came out, as text."""
+    by_id = {run.run_id: run for run in runs}
+    parts = [f"{comparison.finished} of {len(runs)} done"]
+    if comparison.finished:
+        unpriced = f", unpriced: {comparison.unpriced}" if comparison.unpriced else ""
+        parts.append(f"{formatting.money(comparison.cost_nanousd)} together{unpriced}")
+    if (run_id := comparison.fastest) is not None:
+        parts.append(f"fastest {letters[run_id]}, {formatting.duration(by_id[run_id].elapsed_us)}")
+    if (run_id := comparison.cheapest) is not None:
+        parts.append(f"cheapest {letters[run_id]}, {formatting.money(by_id[run_id].cost_nanousd)}")
+    return literal(" · ".join(parts))
+
+
+def marks(run: RunView, comparison: Comparison) -> None:
+    """Draws what stands out about a run."""
+    if run.run_id not in (comparison.fastest, comparison.cheapest):
+        return
+    with st.container(horizontal=True, gap="xsmall"):
+        if run.run_id == comparison.fastest:
+            st.badge("Fastest", icon=":material/bolt:", color="blue")
+        if run.run_id == comparison.cheapest:
+            st.badge("Cheapest", icon=":material/savings:", color="green")
+
+
+def answer_height(runs: Sequence[RunView], columns: int) -> int:
+    """One height for all answers, so that their facts stand in line: the longest one's, within bounds."""
+    characters_per_line = {2: 64, 3: 42}.get(columns, 36)
+    lines = [sum(1 + len(line) // characters_per_line for line in run.text.splitlines()) for run in runs]
+    failed = any(run.error_code for run in runs)
+    return min(max(96, 24 * max(lines, default=0) + 40, 240 if failed else 0), 420)

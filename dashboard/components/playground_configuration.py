@@ -1,0 +1,310 @@
+"""A column's configuration: the agent it comes from, provider and model, system prompt, parameters."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, get_args
+
+import streamlit as st
+
+from core.contract import ReasoningEffort
+from core.errors import InvalidInput
+from core.pricing.catalogue import ModelPrice
+from core.providers import registry
+from core.providers.base import Feature
+from core.services.credentials import CredentialPublic
+from core.services.json_text import parse_object
+from core.storage.records import AgentRecord, AgentVersionRecord
+from dashboard import formatting, state
+from dashboard.components import playground_draft as draft
+from dashboard.components.failure import literal
+
+MODEL_DEFAULT: Final = "model's default"
+_LABELS: Final = {
+    "max_tokens": "max tokens",
+    "top_p": "top P",
+    "stop": "stop texts",
+    "reasoning_effort": "reasoning effort",
+    "response_schema": "JSON schema",
+    "base_url": "base URL",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a column can choose from.
+
+    Attributes:
+        versions: Of the chosen agent, newest first.
+        models: Of the chosen provider; any other name can be typed.
+        price: Of the chosen model; None if nothing is known of it.
+        credentials: Of the chosen provider.
+        takes: What the chosen model takes.
+    """
+
+    agents: Sequence[AgentRecord]
+    versions: Sequence[AgentVersionRecord]
+    models: Sequence[str]
+    price: ModelPrice | None
+    credentials: Sequence[CredentialPublic]
+    takes: frozenset[Feature]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What happens when an agent, a version, a provider was chosen in a column."""
+
+    agent: Callable[[int], None]
+    version: Callable[[int], None]
+    provider: Callable[[int], None]
+
+
+def choose_agent(slot: int, choices: Choices, changed: Changed) -> None:
+    """Draws the choice of an agent and its version; "no agent" is a configuration of its own."""
+    names = {"": "No agent"} | {str(agent.id): agent.name for agent in choices.agents}
+    if draft.field(slot, "agent", "") not in names:
+        draft.put(slot, "agent", "")
+    left, right = st.columns([5, 2], gap="xsmall") if choices.versions else (st.container(), None)
+    left.selectbox(
+        "Agent",
+        list(names),
+        format_func=names.__getitem__,
+        key=state.playground_field(slot, "agent"),
+        persist_state="session",
+        on_change=changed.agent,
+        args=(slot,),
+        label_visibility="collapsed",
+        icon=":material/smart_toy:",
+    )
+    if right is not None:
+        numbers = [version.number for version in choices.versions]
+        if draft.field(slot, "version") not in numbers:
+            draft.put(slot, "version", numbers[0])
+        right.selectbox(
+            "Version",
+            numbers,
+            format_func="v{}".format,
+            key=state.playground_field(slot, "version"),
+            persist_state="session",
+            on_change=changed.version,
+            args=(slot,),
+            label_visibility="collapsed",
+        )
+
+
+def choose_model(slot: int, choices: Choices, changed: Changed) -> None:
+    """Draws the choice of provider and model."""
+    left, right = st.columns([2, 3], gap="xsmall")
+    left.selectbox(
+        "Provider",
+        list(registry.specs()),
+        format_func=lambda name: registry.get_spec(name).label,
+        key=state.playground_field(slot, "provider"),
+        persist_state="session",
+        on_change=changed.provider,
+        args=(slot,),
+        label_visibility="collapsed",
+    )
+    model = draft.field(slot, "model", "")
+    right.selectbox(
+        "Model",
+        list(choices.models) if model in choices.models or not model else [model, *choices.models],
+        key=state.playground_field(slot, "model"),
+        persist_state="session",
+        accept_new_options=True,
+        index=None,
+        required=True,
+        placeholder="Choose or type a model",
+        label_visibility="collapsed",
+    )
+
+
+def price_line(slot: int, choices: Choices) -> None:
+    """Draws what the model costs, and how much it can read."""
+    st.caption(_price_line(draft.field(slot, "provider"), choices.price))
+
+
+def summary(slot: int) -> str:
+    """The model's name, or what to do without one."""
+    return literal(draft.field(slot, "model", "")) or "Choose a model"
+
+
+def system_prompt(slot: int) -> None:
+    """Draws the system prompt."""
+    st.text_area(
+        "System prompt",
+        key=state.playground_field(slot, "system"),
+        persist_state="session",
+        height="content",
+        placeholder="How the model should behave. May hold {{variables}}.",
+    )
+
+
+def parameters(slot: int, choices: Choices) -> None:
+    """Draws the parameters that this model takes, and says which ones it does not."""
+    takes = choices.takes
+    fields: list[Callable[[], object]] = [
+        drawn for feature, drawn in _fields(slot).items() if feature in takes
+    ]
+    for index in range(0, len(fields), 2):
+        for place, drawn in zip(st.columns(2, gap="small"), fields[index : index + 2], strict=False):
+            with place:
+                drawn()
+    if Feature.STOP in takes:
+        _stop(slot)
+    if Feature.RESPONSE_SCHEMA in takes:
+        _schema(slot)
+    if choices.credentials:
+        _credential(slot, choices.credentials)
+    if Feature.BASE_URL in takes:
+        st.text_input(
+            "Base URL",
+            key=state.playground_field(slot, "base_url"),
+            persist_state="session",
+            placeholder="the vendor's own",
+            help="Another server that speaks the provider's protocol.",
+        )
+    not_taken(slot, takes)
+
+
+def not_taken(slot: int, takes: frozenset[Feature]) -> None:
+    """Says which parameters this model does not take; loudly if one of them has a value."""
+    able = registry.get_spec(draft.field(slot, "provider")).features
+    missing = [name for name in _names(able - takes) if name]
+    model = literal(draft.field(slot, "model", ""))
+    if unsent := draft.unsent(slot, takes):
+        names = ", ".join(_LABELS.get(name, name) for name in unsent)
+        st.warning(f"Not sent, because {model} does not take it: {names}.", icon=":material/block:")
+    elif missing:
+        st.caption(f"{model} does not take {', '.join(missing)}.")
+
+
+def parameter_count(slot: int, takes: frozenset[Feature]) -> int:
+    """How many parameters have a value."""
+    try:
+        config = draft.config_of_slot(slot, takes)
+    except InvalidInput:
+        return 0
+    names = (
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "stop",
+        "reasoning_effort",
+        "response_schema",
+        "base_url",
+    )
+    return sum(getattr(config, name) is not None for name in names)
+
+
+def _fields(slot: int) -> dict[Feature, Callable[[], object]]:
+    def number(
+        name: str, label: str, low: float, high: float, step: float, help: str, form: str | None = None
+    ) -> Callable[[], object]:
+        whole = isinstance(low, int) and isinstance(step, int)
+        return lambda: st.number_input(
+            label,
+            min_value=low if whole else float(low),
+            max_value=high if whole else float(high),
+            value=None,
+            step=step,
+            format=form,
+            key=state.playground_field(slot, name),
+            persist_state="session",
+            placeholder=MODEL_DEFAULT,
+            help=help,
+        )
+
+    return {
+        Feature.MAX_TOKENS: number(
+            "max_tokens", "Max tokens", 1, 10_000_000, 100, "The longest answer, reasoning included."
+        ),
+        Feature.TEMPERATURE: number(
+            "temperature", "Temperature", 0, 2, 0.1, "0 repeats itself, 2 is wild.", "%.2f"
+        ),
+        Feature.TOP_P: number(
+            "top_p", "Top P", 0, 1, 0.05, "Only the likeliest tokens of this total probability.", "%.2f"
+        ),
+        Feature.SEED: number(
+            "seed",
+            "Seed",
+            -(2**53) + 1,
+            2**53 - 1,
+            1,
+            "The same seed asks for the same answer; not promised.",
+        ),
+        Feature.REASONING_EFFORT: lambda: st.selectbox(
+            "Reasoning effort",
+            get_args(ReasoningEffort),
+            index=None,
+            key=state.playground_field(slot, "reasoning_effort"),
+            persist_state="session",
+            placeholder=MODEL_DEFAULT,
+        ),
+    }
+
+
+def _stop(slot: int) -> None:
+    chosen = draft.field(slot, "stop", [])
+    st.multiselect(
+        "Stop texts",
+        chosen,
+        key=state.playground_field(slot, "stop"),
+        persist_state="session",
+        accept_new_options=True,
+        max_selections=4,
+        placeholder="Type a text at which the answer ends",
+    )
+
+
+def _schema(slot: int) -> None:
+    text = st.text_area(
+        "JSON schema of the answer",
+        key=state.playground_field(slot, "response_schema"),
+        persist_state="session",
+        height="content",
+        placeholder='{"type": "object", "properties": {...}}',
+    )
+    try:
+        parse_object(text or "", what="The JSON schema")
+    except InvalidInput as exc:
+        st.caption(f":red[{literal(str(exc))}]")
+
+
+def _credential(slot: int, credentials: Sequence[CredentialPublic]) -> None:
+    names = {"": "The only one stored" if len(credentials) == 1 else "Choose one"}
+    names |= {str(one.id): f"{one.name} (…{one.last4})" for one in credentials}
+    if draft.field(slot, "credential", "") not in names:
+        draft.put(slot, "credential", "")
+    st.selectbox(
+        "Credential",
+        list(names),
+        format_func=names.__getitem__,
+        key=state.playground_field(slot, "credential"),
+        persist_state="session",
+    )
+
+
+def _price_line(provider: str, price: ModelPrice | None) -> str:
+    if registry.get_spec(provider).offline:
+        return "Offline demo: no key, no network, no cost"
+    if price is None:
+        return "Nothing is known of this model: its cost will be unknown"
+    window = (
+        f" · {formatting.count(price.context_window_tokens)} context" if price.context_window_tokens else ""
+    )
+    if price.input_usd_per_mtok is None or price.output_usd_per_mtok is None:
+        return f"No known price: the cost will be unknown{window}"
+    tiers = ", long inputs more" if price.tiered else ""
+    rates = f"{_usd(price.input_usd_per_mtok)} in · {_usd(price.output_usd_per_mtok)} out"
+    return literal(f"{rates} per million tokens{tiers}{window}")
+
+
+def _usd(amount: Decimal) -> str:
+    return formatting.money(int(amount * 1_000_000_000))
+
+
+def _names(features: frozenset[Feature]) -> list[str]:
+    shown = features - {Feature.IMAGES, Feature.DOCUMENTS}
+    return sorted(_LABELS.get(feature.value, feature.value) for feature in shown)

@@ -1,0 +1,316 @@
+"""What the playground asks of the services: specs from its columns, start, follow, stop, save."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+from pydantic import ValidationError
+
+from core import ids
+from core.contract import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, AgentRequest, Attachment, Message
+from core.errors import AgentLauncherError, InvalidInput, NotFound
+from core.pricing.estimate import Estimate
+from core.providers import registry
+from core.providers.base import Feature
+from core.services.agent_config import AgentConfig
+from core.services.conversation import Turn, history
+from core.services.prices import texts_of
+from core.services.run_spec import RunSpec
+from core.services.run_view import RunView
+from core.services.templating import literal, variables_of
+from core.storage.records import AgentRecord, AgentVersionRecord, Trigger
+from dashboard import queries, state
+from dashboard.backend import application, principal
+from dashboard.components import playground_draft as draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column as it could be run now.
+
+    Attributes:
+        takes: What its model takes.
+        agent, version: Which stored agent it is of, if any.
+        edited: Whether it differs from that version.
+        variables: The names that its prompts ask for.
+        fault: Why it cannot be run as it is; None if it can.
+        request: What would be sent, without the attachments; None if there is a fault.
+        estimate: What that may cost.
+    """
+
+    slot: int
+    takes: frozenset[Feature]
+    agent: AgentRecord | None
+    version: AgentVersionRecord | None
+    edited: bool
+    variables: tuple[str, ...]
+    fault: str | None
+    request: AgentRequest | None
+    estimate: Estimate | None
+
+
+def takes(slot: int) -> frozenset[Feature]:
+    """What the model of a column takes."""
+    spec = registry.get_spec(draft.field(slot, "provider"))
+    model, base_url = draft.field(slot, "model", ""), draft.field(slot, "base_url") or None
+    any_effort = spec.features_of(model, base_url=base_url)
+    if Feature.REASONING_EFFORT not in any_effort:
+        return any_effort
+    return spec.features_of(model, reasoning_effort=draft.field(slot, "reasoning_effort"), base_url=base_url)
+
+
+def agent_and_version(slot: int) -> tuple[AgentRecord | None, AgentVersionRecord | None]:
+    """What the column was filled from, if that is still there."""
+    agent_id = draft.agent_of(slot)
+    agent = next((a for a in queries.agents() if a.id == agent_id), None)
+    if agent is None:
+        return None, None
+    number = draft.field(slot, "version")
+    if number in (None, agent.version.number):
+        return agent, agent.version
+    return agent, next((v for v in queries.agent_versions(agent.id) if v.number == number), agent.version)
+
+
+def column(slot: int, *, chat: bool = False) -> Column:
+    """The column as it could be run now; never raises for what is wrong with it."""
+    agent, version = agent_and_version(slot)
+    found: dict[str, Any] = {
+        "fault": None,
+        "request": None,
+        "estimate": None,
+        "edited": False,
+        "variables": (),
+    }
+    able = takes(slot)
+    try:
+        config = draft.config_of_slot(slot, able)
+        found["edited"] = version is not None and not draft.is_version(config, version)
+        found["variables"] = variables_of(config.system_prompt, None if chat else config.prompt)
+        _refuse_files(slot, able, draft.file_types())
+        spec = spec_of(slot, chat=chat)
+        request = application().runs.check(principal(), replace(spec, prompt="...") if chat else spec)
+        found["request"] = request
+        found["estimate"] = _estimate(request, chat=chat, files=len(draft.file_types()))
+    except AgentLauncherError as exc:
+        found["fault"] = str(exc)
+    return Column(slot=slot, takes=able, agent=agent, version=version, **found)
+
+
+def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] = ()) -> RunSpec:
+    """What running the column means.
+
+    Raises:
+        InvalidInput, InvalidRequest: A field's content, or a prompt's template, cannot be used.
+    """
+    agent, version = agent_and_version(slot)
+    config = draft.config_of_slot(slot, takes(slot))
+    is_stored = version is not None and draft.is_version(config, version)
+    names = variables_of(config.system_prompt, None if chat else config.prompt)
+    if chat:
+        config = config.model_copy(update={"agent_type": "chat", "prompt": ""})
+    return RunSpec(
+        config=config,
+        variables=draft.variables(names),
+        attachments=attachments,
+        trigger=Trigger.PLAYGROUND,
+        agent_id=agent.id if agent else None,
+        agent_version_id=version.id if version and is_stored else None,
+        agent_name=agent.name if agent else None,
+    )
+
+
+def spec_to_copy(slot: int, *, chat: bool) -> RunSpec:
+    """What running the column now means, with all that was said before in a chat. Errors as in `spec_of`."""
+    if not chat:
+        return spec_of(slot, attachments=attachments())
+    asked = turns()
+    last = asked[-1].prompt if asked else "Hello"
+    before = [*prelude(), *history(asked[:-1])]
+    return replace(spec_of(slot, chat=True), prompt=literal(last), messages=before)
+
+
+def _estimate(request: AgentRequest, *, chat: bool, files: int) -> Estimate:
+    return application().prices.estimate(
+        principal(),
+        provider=request.provider,
+        model=request.model_name,
+        texts=[*texts_of(request), *(message.content for message in (messages() if chat else ()))],
+        max_tokens=request.max_tokens,
+        attachments=files,
+        base_url=request.base_url,
+    )
+
+
+# Running
+
+
+def run_all() -> None:
+    """Starts all columns, or none: what is wrong with a column is shown in it, and nothing is lost."""
+    specs: dict[int, RunSpec] = {}
+    faulty: set[int] = set()
+    present = draft.slots()
+    group_id = ids.uuid7() if len(present) > 1 else None
+    for slot in present:
+        try:
+            _refuse_files(slot, takes(slot), draft.file_types())
+            spec = replace(spec_of(slot, attachments=attachments()), group_id=group_id)
+            application().runs.check(principal(), spec)
+            specs[slot] = spec
+        except AgentLauncherError:
+            faulty.add(slot)
+    st.session_state[state.PLAYGROUND_FAULTS] = faulty
+    st.session_state.pop(state.PLAYGROUND_NOT_STARTED, None)
+    if faulty:
+        return
+    try:
+        started = application().runs.start_many(principal(), list(specs.values()))
+    except AgentLauncherError as exc:
+        st.session_state[state.PLAYGROUND_NOT_STARTED] = str(exc)
+        return
+    shown = {slot: live.run_id for slot, live in zip(specs, started, strict=True)}
+    st.session_state[state.PLAYGROUND_SHOWN] = shown
+
+
+def views() -> dict[int, RunView]:
+    """The run that each column shows, as it is now."""
+    shown: dict[int, UUID] = st.session_state.get(state.PLAYGROUND_SHOWN, {})
+    found: dict[int, RunView] = {}
+    for slot in draft.slots():
+        if slot in shown:
+            try:
+                found[slot] = application().runs.view(principal(), shown[slot])
+            except NotFound:
+                del shown[slot]
+    return found
+
+
+def stop(run_ids: Sequence[UUID]) -> None:
+    """Stops those of them that are under way here."""
+    for run_id in run_ids:
+        application().runs.stop(principal(), run_id)
+
+
+# Chat
+
+
+def turns() -> list[Turn]:
+    """The chat so far."""
+    found: list[Turn] = []
+    for run_id, prompt in st.session_state.get(state.PLAYGROUND_TURNS, []):
+        try:
+            found.append(Turn(prompt=prompt, run=application().runs.view(principal(), run_id)))
+        except NotFound:
+            continue
+    return found
+
+
+def prelude() -> list[Message]:
+    """What was said before those turns."""
+    return st.session_state.get(state.PLAYGROUND_PRELUDE, [])
+
+
+def messages() -> list[Message]:
+    """What the next question of the chat carries with it."""
+    return [*prelude(), *history(turns())]
+
+
+def send(slot: int, text: str, files: Sequence[Attachment]) -> None:
+    """Asks the next question of the chat. What cannot be sent is kept, with the reason."""
+    try:
+        spec = replace(spec_of(slot, chat=True, attachments=files), prompt=literal(text), messages=messages())
+        application().runs.check(principal(), spec)
+        live = application().runs.start(principal(), spec)
+    except AgentLauncherError as exc:
+        st.session_state[state.PLAYGROUND_UNSENT] = (text, list(files), str(exc))
+        return
+    st.session_state.pop(state.PLAYGROUND_UNSENT, None)
+    st.session_state.setdefault(state.PLAYGROUND_TURNS, []).append((live.run_id, text))
+
+
+# Files
+
+
+def attachments() -> list[Attachment]:
+    """The files that go with the prompt. Raises InvalidInput, naming the file that cannot go."""
+    read: dict[str, Attachment] = st.session_state.setdefault(state.PLAYGROUND_READ_FILES, {})
+    files = st.session_state.get(state.PLAYGROUND_FILES) or []
+    found = [*draft.kept_files(), *(_read_file(file, read) for file in files)]
+    if len(found) > MAX_ATTACHMENTS:
+        raise InvalidInput(f"{len(found)} files are attached; a request takes {MAX_ATTACHMENTS}.")
+    return found
+
+
+def as_attachment(name: str, media_type: str, data: bytes) -> Attachment:
+    """A file as the contract carries it. Raises InvalidInput: too large, or of a kind that no model reads."""
+    if len(data) > MAX_ATTACHMENT_BYTES:
+        limit = MAX_ATTACHMENT_BYTES // (1024 * 1024)
+        raise InvalidInput(f"{name} has {len(data) / (1024 * 1024):.1f} MB; a file may have {limit} MB.")
+    try:
+        return Attachment.model_validate(
+            {"media_type": media_type, "name": name[:200] or None, "data": base64.b64encode(data).decode()}
+        )
+    except ValidationError as exc:
+        raise InvalidInput(f"{name} is empty, or neither PNG, JPEG, GIF, WebP nor PDF.") from exc
+
+
+def _read_file(file: Any, read: dict[str, Attachment]) -> Attachment:
+    if file.file_id not in read:
+        read[file.file_id] = as_attachment(file.name, file.type, file.getvalue())
+    return read[file.file_id]
+
+
+def _refuse_files(slot: int, able: frozenset[Feature], types: Sequence[str]) -> None:
+    model = draft.field(slot, "model")
+    if Feature.IMAGES not in able and any(t.startswith("image/") for t in types):
+        raise InvalidInput(
+            f"The model {model} does not take images. Remove the files, or choose another model."
+        )
+    if Feature.DOCUMENTS not in able and "application/pdf" in types:
+        raise InvalidInput(
+            f"The model {model} does not take PDF files. Remove them, or choose another model."
+        )
+
+
+# Saving
+
+
+def config_to_save(slot: int, *, chat: bool) -> AgentConfig:
+    """The column's configuration with the variables' values of now. Raises InvalidInput, InvalidRequest."""
+    config = draft.config_of_slot(slot, takes(slot))
+    values = draft.variables(variables_of(config.system_prompt, config.prompt))
+    kind = "chat" if chat else config.agent_type
+    return config.model_copy(update={"variables": values or None, "agent_type": kind})
+
+
+def save_version(slot: int, config: AgentConfig, *, note: str, expected_revision: int) -> AgentRecord:
+    """Makes the configuration the agent's current version; the column is of that version then.
+
+    Raises:
+        Conflict: Somebody changed the agent since `expected_revision`; else as `AgentService.edit`.
+    """
+    agent_id = draft.agent_of(slot)
+    if agent_id is None:
+        raise InvalidInput("This column is of no agent: save it as a new one.")
+    saved = application().agents.edit(
+        principal(), agent_id, config=config, note=note, expected_revision=expected_revision
+    )
+    _now_of(slot, saved)
+    return saved
+
+
+def save_agent(slot: int, config: AgentConfig, *, name: str, description: str, note: str) -> AgentRecord:
+    """Makes a new agent of the configuration; the column is of it then. Errors: `AgentService.create`."""
+    saved = application().agents.create(
+        principal(), name=name, config=config, description=description, note=note
+    )
+    _now_of(slot, saved)
+    return saved
+
+
+def _now_of(slot: int, agent: AgentRecord) -> None:
+    queries.forget_all()
+    draft.put(slot, "agent", str(agent.id))
+    draft.put(slot, "version", agent.version.number)

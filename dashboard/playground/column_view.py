@@ -1,0 +1,108 @@
+"""The parts of a column that both modes draw: its agent, its model, its parameters, what a run may cost."""
+
+import streamlit as st
+
+from core.providers import registry
+from dashboard import queries, state
+from dashboard.components import playground_configuration as configuration
+from dashboard.components import playground_draft as draft
+from dashboard.components import playground_prompt as prompt_view
+from dashboard.components.failure import literal
+from dashboard.playground import dialogs, link
+from dashboard.playground.actions import Column
+
+_CHANGED = configuration.Changed(
+    agent=link.choose_agent, version=link.choose_version, provider=link.choose_provider
+)
+
+
+def choices_of(column: Column) -> configuration.Choices:
+    """What the column can choose from."""
+    provider = draft.field(column.slot, "provider")
+    base_url = draft.field(column.slot, "base_url") or None
+    return configuration.Choices(
+        agents=queries.agents(),
+        versions=queries.agent_versions(column.agent.id) if column.agent else [],
+        models=queries.model_names(provider),
+        price=queries.model_price(provider, draft.field(column.slot, "model", ""), base_url),
+        credentials=[one for one in queries.credentials() if one.provider == provider],
+        takes=column.takes,
+    )
+
+
+def head(column: Column, choices: configuration.Choices, *, chat: bool) -> None:
+    """Draws agent, version, menu, provider and model."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        with st.container():
+            configuration.choose_agent(column.slot, choices, _CHANGED)
+        dialogs.menu(column, chat=chat)
+    _model(column, choices)
+
+
+def in_popover(column: Column, choices: configuration.Choices) -> None:
+    """Draws all of the configuration, one part below the other."""
+    configuration.choose_agent(column.slot, choices, _CHANGED)
+    _model(column, choices)
+    configuration.system_prompt(column.slot)
+    if not draft.is_first(column.slot):
+        prompt_view.own_prompt(column.slot)
+    configuration.parameters(column.slot, choices)
+
+
+def _model(column: Column, choices: configuration.Choices) -> None:
+    configuration.choose_model(column.slot, choices, _CHANGED)
+    configuration.price_line(column.slot, choices)
+    if column.edited and column.version is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f":orange-badge[edited] Differs from version {column.version.number}", width="content")
+            st.button(
+                "Undo",
+                key=state.playground_field(column.slot, "undo"),
+                type="tertiary",
+                on_click=link.reload_version,
+                args=(column.slot,),
+            )
+
+
+def folded_parameters(column: Column, choices: configuration.Choices) -> None:
+    """Draws the parameters, folded; the label says how many have a value."""
+    count = configuration.parameter_count(column.slot, column.takes)
+    label = f"Parameters · {count} set" if count else "Parameters"
+    with st.expander(label, icon=":material/tune:", key=state.playground_field(column.slot, "parameters")):
+        configuration.parameters(column.slot, choices)
+
+
+def estimate(column: Column, *, before: str) -> None:
+    """Draws what a run may take and cost; nothing while it cannot be run."""
+    if column.estimate is not None and column.request is not None:
+        offline = registry.get_spec(column.request.provider).offline
+        line = prompt_view.estimate_line(column.estimate, offline=offline)
+        st.caption(f":material/calculate: {before}: {literal(line)}")
+
+
+def card_caption(column: Column) -> None:
+    """Draws which agent a card is of, and what a run may cost."""
+    of = f"{column.agent.name} v{column.version.number}" if column.agent and column.version else "No agent"
+    mark = " :orange-badge[edited]" if column.edited else ""
+    cost = ""
+    if column.estimate is not None and column.request is not None:
+        offline = registry.get_spec(column.request.provider).offline
+        cost = prompt_view.cost_text(column.estimate, offline=offline)
+    st.caption(f"{literal(of)}{mark}  \n{literal(cost)}")
+
+
+def fault(column: Column) -> bool:
+    """Draws why the column cannot be run as it is, loudly once it was asked to; False if it can."""
+    if column.fault is None:
+        return False
+    if column.slot in st.session_state.get(state.PLAYGROUND_FAULTS, ()):
+        st.error(literal(column.fault), title="Not started", icon=":material/error:")
+    else:
+        st.warning(literal(column.fault), title="Before this can run", icon=":material/edit_note:")
+    return True
+
+
+def not_started() -> None:
+    """Draws why nothing could be started although nothing is wrong with the columns: the database, say."""
+    if reason := st.session_state.get(state.PLAYGROUND_NOT_STARTED):
+        st.error(literal(reason), title="Not started", icon=":material/error:")

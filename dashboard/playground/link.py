@@ -1,0 +1,225 @@
+"""The playground's address: what a link opens, and what a reload or a second tab finds again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+import streamlit as st
+
+from core.errors import AgentLauncherError, NotFound
+from core.providers import registry
+from core.services.agent_config import AgentConfig
+from core.services.agents import config_of
+from core.services.run_spec import RunSpec
+from core.storage.records import AgentRecord
+from dashboard import queries, state
+from dashboard.backend import application, principal
+from dashboard.components import playground_draft as draft
+
+CHAT: Final = "chat"
+PROMPT: Final = "prompt"
+
+_NO_RUN: Final = "The run of this address does not exist here."
+
+_PARAMETERS: Final = (
+    state.PLAYGROUND_MODE_PARAMETER,
+    state.AGENT_ID,
+    state.PLAYGROUND_VERSION,
+    state.PLAYGROUND_RUNS,
+)
+
+
+def adopt() -> str | None:
+    """Brings the session in line with the address, before anything is drawn.
+
+    Returns:
+        Why what the address names could not be opened; None if it could.
+    """
+    link = tuple(st.query_params.get(name) for name in _PARAMETERS)
+    if draft.slots() and (link == st.session_state.get(state.PLAYGROUND_LINK) or not any(link)):
+        write()
+        return None
+    mode, agent_id, number, runs = link
+    problem: str | None = None
+    st.session_state[state.PLAYGROUND_MODE] = CHAT if mode == CHAT else PROMPT
+    if runs:
+        problem = _open_runs(runs)
+    if agent_id and (not runs or problem == _NO_RUN):
+        problem = _open_agent(agent_id, number) or problem
+    if not draft.slots():
+        _open_default()
+    write()
+    return problem
+
+
+def write() -> None:
+    """Puts what the session shows into the address."""
+    agent_id = draft.agent_of(draft.slots()[0])
+    number = draft.field(draft.slots()[0], "version") if agent_id else None
+    values = (
+        CHAT if is_chat() else None,
+        str(agent_id) if agent_id else None,
+        str(number) if number else None,
+        ",".join(str(run_id) for run_id in _shown()) or None,
+    )
+    for name, value in zip(_PARAMETERS, values, strict=True):
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+    st.session_state[state.PLAYGROUND_LINK] = values
+
+
+def _shown() -> list[UUID]:
+    if is_chat():
+        return [run_id for run_id, _ in st.session_state.get(state.PLAYGROUND_TURNS, [])]
+    shown: dict[int, UUID] = st.session_state.get(state.PLAYGROUND_SHOWN, {})
+    return [shown[slot] for slot in draft.slots() if slot in shown]
+
+
+def is_chat() -> bool:
+    """Whether the page is in chat mode."""
+    return st.session_state.get(state.PLAYGROUND_MODE) == CHAT
+
+
+def new_chat() -> None:
+    """Begins a conversation anew, with the same configuration."""
+    for key in (state.PLAYGROUND_TURNS, state.PLAYGROUND_PRELUDE, state.PLAYGROUND_UNSENT):
+        st.session_state.pop(key, None)
+
+
+# Opening
+
+
+def choose_agent(slot: int) -> None:
+    """Fills a column from the agent that was chosen in it; for none, leaves it as it is."""
+    agent_id = draft.agent_of(slot)
+    if agent_id is None:
+        draft.put(slot, "version", None)
+    else:
+        _fill(slot, application().agents.get(principal(), agent_id), None)
+
+
+def choose_version(slot: int) -> None:
+    """Fills a column from the version that was chosen in it."""
+    agent_id = draft.agent_of(slot)
+    if agent_id is not None:
+        _fill(slot, application().agents.get(principal(), agent_id), draft.field(slot, "version"))
+
+
+def reload_version(slot: int) -> None:
+    """Fills a column again from its version, the shared texts included."""
+    draft.clear_prompt()
+    choose_version(slot)
+
+
+def choose_provider(slot: int) -> None:
+    """Starts with the provider's default model, and without what belongs to another provider."""
+    preferences, spec = queries.preferences(), registry.get_spec(draft.field(slot, "provider"))
+    is_preferred = spec.name == preferences.provider
+    draft.put(slot, "model", preferences.model_name if is_preferred else spec.default_model)
+    draft.put(slot, "credential", "")
+    draft.put(slot, "base_url", "")
+
+
+def _fill(slot: int, agent: AgentRecord, number: int | None) -> None:
+    version = agent.version
+    if number not in (None, version.number):
+        version = next((v for v in queries.agent_versions(agent.id) if v.number == number), version)
+    draft.put(slot, "agent", str(agent.id))
+    draft.put(slot, "version", version.number)
+    draft.put(slot, "revision", agent.revision)
+    draft.load_config(slot, config_of(version))
+
+
+def _open_agent(agent_id: str, number: str | None) -> str | None:
+    try:
+        agent = application().agents.get(principal(), UUID(agent_id))
+    except (ValueError, NotFound):
+        return "The agent of this address does not exist here."
+    slot = draft.reset_slots(1)[0]
+    _forget_results()
+    draft.clear_prompt()
+    _fill(slot, agent, int(number) if number and number.isdecimal() else None)
+    return None
+
+
+def _open_runs(text: str) -> str | None:
+    specs: dict[UUID, RunSpec] = {}
+    missing = 0
+    for part in text.split(","):
+        try:
+            run_id = UUID(part)
+            live = application().runs.follow(principal(), run_id)
+            specs[run_id] = live.spec if live else application().runs.spec_of(principal(), run_id)
+        except (ValueError, AgentLauncherError):
+            missing += 1
+    if not specs:
+        return _NO_RUN
+    _forget_results()
+    if is_chat() or any(spec.messages for spec in specs.values()):
+        _open_chat(specs)
+    else:
+        _open_columns(specs)
+    return f"{missing} of the runs of this address do not exist here." if missing else None
+
+
+def _open_columns(specs: Mapping[UUID, RunSpec]) -> None:
+    chosen = list(specs.items())[: draft.MAX_SLOTS]
+    for slot, (_, spec) in zip(draft.reset_slots(len(chosen)), chosen, strict=True):
+        _load(slot, spec)
+    st.session_state[state.PLAYGROUND_SHOWN] = {
+        slot: run_id for slot, (run_id, _) in zip(draft.slots(), chosen, strict=True)
+    }
+
+
+def _open_chat(specs: Mapping[UUID, RunSpec]) -> None:
+    st.session_state[state.PLAYGROUND_MODE] = CHAT
+    first, last = next(iter(specs.values())), list(specs.values())[-1]
+    _load(draft.reset_slots(1)[0], replace(last, attachments=()))
+    draft.clear_prompt()
+    st.session_state[state.PLAYGROUND_PRELUDE] = list(first.messages)
+    st.session_state[state.PLAYGROUND_TURNS] = [(run_id, _asked(run_id)) for run_id in specs]
+
+
+def _asked(run_id: UUID) -> str:
+    request = application().runs.get(principal(), run_id).request
+    return str(request.get("prompt") or "")
+
+
+def _load(slot: int, spec: RunSpec) -> None:
+    number: int | None = None
+    if spec.agent_id is not None:
+        try:
+            agent = application().agents.get(principal(), spec.agent_id)
+        except NotFound:
+            spec = replace(spec, agent_id=None)
+        else:
+            draft.put(slot, "revision", agent.revision)
+            versions = queries.agent_versions(agent.id)
+            number = next((v.number for v in versions if v.id == spec.agent_version_id), agent.version.number)
+    draft.load_spec(slot, spec, version=number)
+
+
+def _open_default() -> None:
+    """The oldest agent: on a first visit the demo agent, whose variables have values: one click runs it."""
+    slot = draft.reset_slots(1)[0]
+    agents = queries.agents()
+    if agents:
+        _fill(slot, min(agents, key=lambda agent: agent.created_at), None)
+        return
+    preferences = queries.preferences()
+    draft.load_config(slot, AgentConfig(provider=preferences.provider, model_name=preferences.model_name))
+
+
+def _forget_results() -> None:
+    for key in (
+        state.PLAYGROUND_SHOWN,
+        state.PLAYGROUND_TURNS,
+        state.PLAYGROUND_PRELUDE,
+        state.PLAYGROUND_FAULTS,
+        state.PLAYGROUND_UNSENT,
+        state.PLAYGROUND_KEPT_FILES,
+    ):
+        st.session_state.pop(key, None)
