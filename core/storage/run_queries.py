@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from core.errors import InvalidInput, NotFound
 from core.storage import texts
@@ -17,6 +17,7 @@ from core.storage.engine import Database
 from core.storage.records import (
     AttemptRecord,
     Backend,
+    Facets,
     RunDetail,
     RunFilter,
     RunPage,
@@ -25,6 +26,7 @@ from core.storage.records import (
     Trigger,
 )
 from core.storage.run_filters import run_conditions
+from core.storage.run_lanes import error_codes_seen, models_seen, page_of_ids
 from core.storage.runs import attempt_record, stored_attempts
 from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
 
@@ -82,16 +84,17 @@ class RunReader:
             InvalidInput: The cursor is not one.
         """
         newer, edge = _read_cursor(cursor)
-        query = select(*_SUMMARY).where(*run_conditions(_run, project_id, run_filter or RunFilter()))
+        wanted = run_filter or RunFilter()
+        conditions = run_conditions(_run, project_id, wanted)
         if edge is not None:
-            query = query.where(_run.id > edge if newer else _run.id < edge)
-        query = query.order_by(_run.id.asc() if newer else _run.id.desc()).limit(limit + 1)
+            conditions.append(_run.id > edge if newer else _run.id < edge)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        more = len(rows) > limit
-        runs = tuple(_summary(row) for row in rows[:limit])
-        if newer:
-            runs = runs[::-1]
+            found = page_of_ids(
+                connection, project_id, wanted, conditions, limit=limit + 1, descending=not newer
+            )
+            rows = connection.execute(select(*_SUMMARY).where(_run.id.in_(found[:limit]))).all()
+        more = len(found) > limit
+        runs = tuple(sorted((_summary(row) for row in rows), key=lambda run: run.id, reverse=True))
         has_older = newer or more
         has_newer = more if newer else cursor is not None
         return RunPage(
@@ -122,30 +125,39 @@ class RunReader:
         """
         edge: UUID | None = None
         while True:
-            query = select(*_SUMMARY, *_MORE).where(
-                *run_conditions(_run, project_id, run_filter or RunFilter())
-            )
-            if edge is not None:
-                query = query.where(_run.id < edge)
-            details = self._details(query.order_by(_run.id.desc()).limit(batch), with_texts=with_texts)
+            details = self._batch(project_id, run_filter or RunFilter(), edge, batch, with_texts)
             yield from details
             if len(details) < batch:
                 return
             edge = details[-1].summary.id
 
-    def _details(self, query: Select[Any], *, with_texts: bool) -> list[RunDetail]:
+    def facets(self, project_id: str) -> Facets:
+        """What has occurred among the project's runs, for the choices of a filter."""
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-            found = [row.id for row in rows]
-            attempts: dict[UUID, list[AttemptRecord]] = {run_id: [] for run_id in found}
+            models = models_seen(connection, project_id)
+            codes = error_codes_seen(connection, project_id)
+        return Facets(
+            providers=tuple(dict.fromkeys(provider for provider, _ in models)),
+            models=tuple(models),
+            error_codes=tuple(codes),
+        )
+
+    def _batch(
+        self, project_id: str, wanted: RunFilter, edge: UUID | None, limit: int, with_texts: bool
+    ) -> list[RunDetail]:
+        conditions = run_conditions(_run, project_id, wanted)
+        if edge is not None:
+            conditions.append(_run.id < edge)
+        with self._database.read() as connection:
+            found = page_of_ids(connection, project_id, wanted, conditions, limit=limit)
+            rows = connection.execute(select(*_SUMMARY, *_MORE).where(_run.id.in_(found))).all()
             bodies = _read_texts(connection, rows) if with_texts else {}
-            for row in connection.execute(
-                select(_attempt)
-                .where(_attempt.c.run_id.in_(found))
-                .order_by(_attempt.c.run_id, _attempt.c.ordinal)
-            ):
+            attempts: dict[UUID, list[AttemptRecord]] = {run_id: [] for run_id in found}
+            of_runs = select(_attempt).where(_attempt.c.run_id.in_(found))
+            for row in connection.execute(of_runs.order_by(_attempt.c.run_id, _attempt.c.ordinal)):
                 attempts[row.run_id].append(attempt_record(row))
-        return [_detail(row, bodies, attempts[row.id]) for row in rows]
+        details = [_detail(row, bodies, attempts[row.id]) for row in rows]
+        return sorted(details, key=lambda detail: detail.summary.id, reverse=True)
 
 
 def _read_cursor(cursor: str | None) -> tuple[bool, UUID | None]:

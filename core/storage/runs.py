@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, select, type_coerce, update
@@ -20,6 +20,7 @@ from core.storage.columns import to_micros
 from core.storage.engine import Database
 from core.storage.facts import COLUMNS, facts
 from core.storage.records import AttemptRecord, Backend, NewRun, RunStatus
+from core.storage.run_lanes import projects_seen
 from core.storage.statements import Statement
 from core.storage.tables import (
     AttemptRow,
@@ -202,17 +203,21 @@ class RunWriter:
         Idempotent, and safe beside other reapers and the run's own process: a run ends once.
         """
         alive = select(_worker.c.id).where(_worker.c.beat_at >= now - timedelta(seconds=stale_after_seconds))
-        orphans = select(_run.c.id, _run.c.backend, _run.c.created_at).where(
+        orphans = select(_run.c.id, _run.c.created_at).where(
             _run.c.status == RunStatus.RUNNING.value, _run.c.worker_id.not_in(alive)
         )
         with self._database.read() as connection:
-            found = connection.execute(orphans).all()
+            found = [
+                row
+                for project_id in projects_seen(connection)
+                for row in connection.execute(orphans.where(_run.c.project_id == project_id))
+            ]
         reaped = 0
-        for run_id, _, created_at in found:
+        for run_id, created_at in found:
             reaped += self.finish(
                 run_id,
                 status=RunStatus.OUTCOME_UNKNOWN,
-                finished_at=max(now, cast(datetime, created_at)),
+                finished_at=max(now, created_at),
                 attempts=[],
                 response=None,
                 error_code=ErrorCode.OUTCOME_UNKNOWN.value,

@@ -172,7 +172,7 @@ class RunRow(_Row, table=True):
 
     __tablename__ = "run"
     __table_args__ = (
-        Index("ix_run_state", "status", "project_id", "backend", "trigger", "id"),
+        Index("ix_run_state", "project_id", "status", "backend", "trigger", "id"),
         Index("ix_run_model", "project_id", "provider", "model", "id"),
         Index("ix_run_agent", "project_id", "agent_id", "id"),
         Index(

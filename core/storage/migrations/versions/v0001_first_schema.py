@@ -203,7 +203,7 @@ def _runs() -> None:
         key=("id",),
         clustered=True,
     )
-    op.create_index("ix_run_state", "run", ["status", "project_id", "backend", "trigger", "id"])
+    op.create_index("ix_run_state", "run", ["project_id", "status", "backend", "trigger", "id"])
     op.create_index("ix_run_model", "run", ["project_id", "provider", "model", "id"])
     op.create_index("ix_run_agent", "run", ["project_id", "agent_id", "id"])
     _partial_index("ix_run_group", ["project_id", "group_id", "id"], "group_id IS NOT NULL")
