@@ -74,7 +74,7 @@ def _spend_caption(data: Overview, days: int) -> str:
     if data.span.grain == "day":
         parts.append(f"dashed: {formatting.money(round(figures.cost_nanousd / days))} a day")
     if figures.unpriced_runs:
-        parts.append(f"unpriced: {formatting.count(figures.unpriced_runs)} runs")
+        parts.append(f"unpriced: {formatting.count(figures.unpriced_runs)}")
     return ", ".join(parts)
 
 

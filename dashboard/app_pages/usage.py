@@ -55,7 +55,7 @@ def _money_and_tokens(report: UsageReport, buckets: Buckets) -> None:
     title = SPLITS[report.split]
     note = unpriced_note(report.figures)
     left, right = st.columns(2)
-    with left, card("Cost", f"{_grain(report)}, by {title.lower()}{f'; {note} runs' if note else ''}"):
+    with left, card("Cost", f"{_grain(report)}, by {title.lower()}{f'; {note}' if note else ''}"):
         series = split_series(report, buckets, lambda figures: figures.cost_nanousd)
         chart(charts.stacked_bars(series, buckets, Unit.MONEY), key="usage-cost", alt="Cost over time")
         with table_below("usage-cost") as opened:
