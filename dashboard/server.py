@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from streamlit import config as streamlit_config
+from streamlit.logger import set_log_level
 
 from core.errors import StoreError
 from core.services.application import Application
@@ -69,10 +70,11 @@ def apply_streamlit_config() -> None:
     by a STREAMLIT_* variable, stays.
     """
     path = ROOT / ".streamlit" / "config.toml"
-    if not path.exists() or path.parent.parent == Path.cwd():
-        return
-    for section, values in tomllib.loads(path.read_text()).items():
-        _apply(section, values)
+    if path.exists() and path.parent.parent != Path.cwd():
+        for section, values in tomllib.loads(path.read_text()).items():
+            _apply(section, values)
+    # It looks at its level only when it reads a file of its own; uvicorn's loggers follow Streamlit's.
+    set_log_level(streamlit_config.get_option("logger.level"))
 
 
 def _apply(prefix: str, values: dict[str, Any]) -> None:

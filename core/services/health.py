@@ -79,11 +79,12 @@ class HealthService:
     def _database(self) -> Check:
         facts = self._store.describe()
         size = f"{facts['size_bytes'] / 1024**2:.1f} MiB"
-        rows = f"{facts['runs']:,} runs, {facts['agents']:,} agents, {facts['credentials']:,} credentials"
+        rows = [_counted(facts[f"{name}s"], name) for name in ("run", "agent", "credential")]
+        kind = "SQLite" if facts["dialect"] == "sqlite" else "Postgres"
         return Check(
             name="Database",
             verdict=Verdict.OK,
-            detail=f"{facts['dialect']} at {facts['place']}, {size}, schema {facts['schema']}; {rows}",
+            detail=f"{kind} at {facts['place']}, {size}, schema {facts['schema']}; {', '.join(rows)}",
         )
 
     def _writing(self) -> Check:
@@ -92,7 +93,7 @@ class HealthService:
 
     def _roll_ups(self) -> Check:
         waiting = int(self._store.describe()["not_folded"])
-        detail = f"{waiting:,} finished attempt(s) not in the roll-ups yet"
+        detail = f"{_counted(waiting, 'finished attempt')} not in the roll-ups yet"
         if waiting > MANY_UNFOLDED:
             return Check(
                 name="Roll-ups",
@@ -111,21 +112,20 @@ class HealthService:
             return Check(
                 name="Master key",
                 verdict=Verdict.FAILED,
-                detail=f"{where}; it does not open {_names(faults)} of {len(stored)} stored credential(s)",
+                detail=(
+                    f"{where}; of {_counted(len(stored), 'stored credential')} it does not open {_names(faults)}"
+                ),
                 remedy=next(iter(faults.values())),
             )
-        return Check(
-            name="Master key",
-            verdict=Verdict.OK,
-            detail=f"{where}; it opens all {len(stored)} stored credential(s)",
-        )
+        opens = "; it opens every stored credential" if stored else ""
+        return Check(name="Master key", verdict=Verdict.OK, detail=f"{where}{opens}")
 
     def _price_overrides(self, principal: Principal) -> Check:
         own = len(self._prices.list_overrides(principal))
         return Check(
             name="Prices",
             verdict=Verdict.OK,
-            detail=f"{self._prices.catalogue_version()}; {own} price override(s) of this project",
+            detail=f"{self._prices.catalogue_version()}; {_counted(own, 'price override')} of this project",
         )
 
     def _providers(self, principal: Principal) -> list[Check]:
@@ -219,17 +219,21 @@ def _provider(spec: ProviderSpec, stored: int) -> Check:
     server = effective_base_url(spec.name, None)
     where = f"; requests go to {redact(server)} ({spec.base_url_variable})" if server else ""
     if variable is None:
-        return Check(name=name, verdict=Verdict.OK, detail=f"needs no key{where}")
+        return Check(name=name, verdict=Verdict.OK, detail=f"Needs no key{where}")
     if stored:
-        return Check(name=name, verdict=Verdict.OK, detail=f"{stored} stored credential(s){where}")
+        return Check(name=name, verdict=Verdict.OK, detail=f"{_counted(stored, 'stored credential')}{where}")
     if os.environ.get(variable, "").strip():
-        return Check(name=name, verdict=Verdict.OK, detail=f"key from {variable}{where}")
+        return Check(name=name, verdict=Verdict.OK, detail=f"Key from {variable}{where}")
     return Check(
         name=name,
         verdict=Verdict.WARNING,
-        detail=f"no key{where}",
+        detail=f"No key{where}",
         remedy=f"Add one under Settings > Credentials, or set {variable}. Get one at {spec.key_help}.",
     )
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _names(faults: dict[str, str]) -> str:

@@ -43,7 +43,8 @@ def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
             create_app(application, housekeeping=housekeeping),
             host=address,
             port=number,
-            log_level="warning",
+            access_log=False,
+            log_config=None,
             timeout_graceful_shutdown=3,
         )
     except KeyboardInterrupt:

@@ -151,7 +151,7 @@ def _test_result(answered: bool, text: str) -> None:
 
 
 def _around(data: Credentials) -> None:
-    lines = [f"Sealed with: {literal(data.master_key)}."]
+    lines = [f"Master key: {literal(data.master_key)}."]
     for key in data.environment:
         found = "is set and serves" if key.is_set else "is not set; it would serve"
         lines.append(

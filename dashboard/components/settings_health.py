@@ -12,7 +12,6 @@ _ICONS = {
     Verdict.WARNING: ":orange[:material/warning:]",
     Verdict.FAILED: ":red[:material/error:]",
 }
-_WORDS = {Verdict.OK: "In order", Verdict.WARNING: "Look at this", Verdict.FAILED: "Broken"}
 
 
 def health_section(checks: Sequence[Check]) -> None:
@@ -30,9 +29,9 @@ def health_section(checks: Sequence[Check]) -> None:
 
 def _row(check: Check) -> None:
     icon, text = st.columns([2, 9], gap="small")
-    icon.markdown(f"{_ICONS[check.verdict]} **{literal(check.name)}**", help=_WORDS[check.verdict])
+    icon.markdown(f"{_ICONS[check.verdict]} **{literal(check.name)}**")
     with text, st.container(gap=None):
-        st.markdown(literal(check.detail))
+        st.markdown(literal(check.detail[:1].upper() + check.detail[1:]))
         if check.remedy:
             st.caption(literal(check.remedy))
 

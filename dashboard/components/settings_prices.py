@@ -100,6 +100,7 @@ def _lookup(actions: PriceActions, providers: Sequence[str], catalogue: str) -> 
         model = right.selectbox(
             "Model",
             actions.models_of(provider),
+            index=None,
             accept_new_options=True,
             placeholder="Choose a model, or type its name",
             key=state.settings_lookup_model(provider),
@@ -112,7 +113,7 @@ def _effective(price: ModelPrice | None) -> None:
     figures = {
         "Input": _usd(price.input_usd_per_mtok if price else None),
         "Output": _usd(price.output_usd_per_mtok if price else None),
-        "Cached input": _usd(price.cached_input_usd_per_mtok if price else None),
+        "Cached input": _usd(_cached(price)),
         "Context window": formatting.count(price.context_window_tokens if price else None),
     }
     with st.grid(len(figures), min_column_width=140):
@@ -208,12 +209,19 @@ def _entered() -> EnteredPrice:
 def _delete_dialog(override: PriceOverrideRecord, actions: PriceActions) -> None:
     finished()
     st.markdown(
-        f"Runs on **{literal(override.model_pattern)}** take the catalogue's price again, if it has one. Runs "
+        f"Runs on **{literal(override.model_pattern)}** take the catalogue's price again, if any. Runs "
         "that were priced with this one keep their cost."
     )
     with st.form("price-delete", border=False):
         fault()
         submit("Delete", lambda: actions.delete(override.id), said="Deleted")
+
+
+def _cached(price: ModelPrice | None) -> Decimal | None:
+    """What a cached token costs: as other input, unless the price says otherwise."""
+    if price is None or price.cached_input_usd_per_mtok is not None:
+        return price.cached_input_usd_per_mtok if price else None
+    return price.input_usd_per_mtok
 
 
 def _usd(price: Decimal | None) -> str:
