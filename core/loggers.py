@@ -19,10 +19,10 @@ ROOT: Final = "agent_launcher"
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _TEXT_DONE: Final = "_agent_launcher_text_redacted"
 _EXTRAS_DONE: Final = "_agent_launcher_extras_redacted"
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(0x80, 0xA0))} | {
-    10: "\\n",
-    9: " ",
-}
+# ASCII, so that no stream's encoding can refuse a line, and no separator of Unicode's can end one.
+_encode: Final = json.JSONEncoder().encode
+_CONTROL_CODES: Final = (*range(32), *range(127, 160), 0x2028, 0x2029)
+_CONTROL: Final = {code: json.dumps(chr(code))[1:-1] for code in _CONTROL_CODES}
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -52,7 +52,10 @@ def redact_text(record: logging.LogRecord) -> None:
     if hasattr(record, _TEXT_DONE):
         return
     text = _text_of(record)
-    if text.message != _message_of(record):
+    plain = _formatted(record)
+    if plain is None:
+        record.msg, record.args = text.message, None
+    elif plain != text.message:
         _redact_message(record, text.message)
     # Other people's handlers format the exception by themselves, with its unredacted message, if it is there.
     record.exc_info, record.exc_text, record.stack_info = None, text.exception, text.stack
@@ -89,7 +92,7 @@ class JsonFormatter(logging.Formatter):
             fields["exception"] = text.exception
         if text.stack:
             fields["stack"] = text.stack
-        return json.dumps(fields, ensure_ascii=False)
+        return _encode(fields)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -104,7 +107,7 @@ class ConsoleFormatter(logging.Formatter):
         # Control characters could move the cursor, or forge a line.
         line = " ".join([text.message, *pairs]).translate(_CONTROL)
         below = "\n".join(part.rstrip("\n") for part in (text.exception, text.stack) if part)
-        return f"{clock} {record.levelname:<8} {name}: {line}" + (f"\n{below}" if below else "")
+        return _encodable(f"{clock} {record.levelname:<8} {name}: {line}" + (f"\n{below}" if below else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +133,26 @@ def _text_of(record: logging.LogRecord) -> _Text:
 def _redact_message(record: logging.LogRecord, message: str) -> None:
     # Some formatters read the arguments (uvicorn's access log), so they are kept if redacting them is enough.
     if isinstance(record.args, tuple):
-        args = tuple(
-            argument
-            if argument is None or isinstance(argument, int | float)
-            else redaction.redact(str(argument))
-            for argument in record.args
-        )
+        args = tuple(redaction.redact(item) if isinstance(item, str) else item for item in record.args)
         trial = logging.makeLogRecord({"msg": redaction.redact(str(record.msg)), "args": args})
-        if (retold := _message_of(trial)) == redaction.redact(retold):
+        retold = _formatted(trial)
+        if retold is not None and retold == redaction.redact(retold):
             record.msg, record.args = trial.msg, trial.args
             return
     record.msg, record.args = message, None
 
 
 def _message_of(record: logging.LogRecord) -> str:
+    message = _formatted(record)
+    return f"{record.msg} {record.args!r} [the arguments do not fit the text]" if message is None else message
+
+
+def _formatted(record: logging.LogRecord) -> str | None:
+    """The message; None if it cannot be made, which must not make a log call fail."""
     try:
         return record.getMessage()
-    except Exception as exc:  # arguments that do not fit the text must not make a log call fail
-        return f"{record.msg} {record.args!r} [{type(exc).__name__} in the log call]"
+    except Exception:
+        return None
 
 
 def _time_of(record: logging.LogRecord) -> datetime:
@@ -155,4 +160,9 @@ def _time_of(record: logging.LogRecord) -> datetime:
 
 
 def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _encode(value)
+
+
+def _encodable(line: str) -> str:
+    # A lone surrogate would make the stream fail, and the line be lost.
+    return line if line.isascii() else line.encode("utf-8", "backslashreplace").decode()

@@ -153,9 +153,8 @@ class _LogFile(RotatingFileHandler):
     """Rotated, mode 0600, shared by processes: each notices that another rotated; one rotates at a time."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(
-            path, maxBytes=MAX_FILE_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="backslashreplace"
-        )
+        self._path = path
+        super().__init__(path, maxBytes=MAX_FILE_BYTES, backupCount=FILES - 1, encoding="utf-8")
         self._lock_path = path.with_name(path.name + ".lock")
         self._complained_at = -math.inf
         self.setFormatter(JsonFormatter())
@@ -186,9 +185,8 @@ class _LogFile(RotatingFileHandler):
                 sys.stderr.write(f"agent-launcher: cannot write {self.baseFilename}: {sys.exc_info()[1]}\n")
 
     def _open(self) -> TextIOWrapper:
-        path = Path(self.baseFilename)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with suppress(PermissionError):
             os.fchmod(descriptor, 0o600)
         return os.fdopen(descriptor, "a", encoding=self.encoding, errors=self.errors)
@@ -197,7 +195,7 @@ class _LogFile(RotatingFileHandler):
         """Opens the file anew if the open one is not the one at the path any more."""
         if self.stream is not None:
             try:
-                moved = not os.path.samestat(Path(self.baseFilename).stat(), os.fstat(self.stream.fileno()))
+                moved = not os.path.samestat(self._path.stat(), os.fstat(self.stream.fileno()))
             except FileNotFoundError:
                 moved = True
             if moved:

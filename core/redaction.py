@@ -10,6 +10,7 @@ import base64
 import html
 import json
 import math
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -110,6 +111,10 @@ class SecretRegistry:
         forms = {form for window in hits for form, _ in index.get(window, ())}
         return [span for form in forms for span in _occurrences(text, form)]
 
+    def renew_lock(self) -> None:
+        """For a process that was forked off: takes a lock that nobody holds."""
+        self._lock = threading.Lock()
+
     def _drop(self, secret: str) -> None:
         del self._secrets[secret]
         for form in forms_of(secret):
@@ -122,6 +127,8 @@ class SecretRegistry:
 
 
 _in_use = SecretRegistry()
+# Another thread of the parent may have held it at the fork, and would never release it in the child.
+os.register_at_fork(after_in_child=_in_use.renew_lock)
 
 
 def remember(secret: str) -> None:
