@@ -91,6 +91,8 @@ def short_value(name: str, value: object) -> str | None:
             return None
         case str():
             return value
+        case float():
+            return f"{value:g}"
         case list() if name == "attachments":
             return ", ".join(_attachment(item) for item in cast("list[object]", value))
         case _:

@@ -125,7 +125,8 @@ def whole(detail: RunDetail) -> None:
     with right:
         with st.container(border=True):
             run_facts(detail, version=version_of(run), zone=queries.zone(), now=utc_now())
-        with card("Tokens and cost", "Over all attempts"):
+        with st.container(border=True, gap="xsmall"):
+            st.markdown("**Tokens and cost**")
             money_by_part(run, detail.attempts)
 
 

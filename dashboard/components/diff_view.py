@@ -11,7 +11,11 @@ from core.services.text_diff import Piece
 from dashboard import formatting
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#$~|:!()+\-.&^=])")
-_ICON = re.compile(r":(material|streamlit)/", re.IGNORECASE)
+_LOOKED_FOR_LATER = re.compile(
+    r":(?=(material|streamlit)/|//)|(?<=www)\\(?=\.)|(?<=\S)(?=@\S)", re.IGNORECASE
+)
+"""Icons, addresses and mails are found in the text after its escapes are gone."""
+
 _MAX_CHARS = 60_000
 """Of one side; beyond that a page would take seconds to draw."""
 
@@ -98,8 +102,10 @@ def escaped(text: str) -> str:
     """The text with every sign of Markdown, and of Streamlit's additions to it, made literal."""
     text = text.replace("\r", "").replace("\t", "    ")
     literal = _MARKDOWN.sub(r"\\\1", text)
-    # An icon's name is looked for after the escapes are gone: a zero-width space keeps it apart.
-    literal = _ICON.sub(lambda found: f":\u200b{found[1]}/", literal)
+    # A zero-width space keeps them apart.
+    literal = _LOOKED_FOR_LATER.sub(
+        lambda found: f"{found[0]}\u200b" if found[0] != ("\\") else "\u200b\\", literal
+    )
     return re.sub(r"^ +| {2,}", lambda found: "&nbsp;" * len(found[0]), literal)
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.services.run_diff import FigureDiff, Quantity, RunDiff
 from core.storage.records import RunDetail
-from dashboard import formatting
+from dashboard import formatting, routes
 from dashboard.components.diff_view import request_diff_view, text_diff_view
 from dashboard.components.marks import provider_mark, status_mark
 
@@ -35,7 +35,11 @@ def _sides(old: RunDetail, new: RunDetail, old_title: str, new_title: str) -> No
     for column, detail, title in zip(st.columns(2), (old, new), (old_title, new_title), strict=True):
         run = detail.summary
         with column.container(border=True, height="stretch", gap="xsmall"):
-            st.markdown(f"**{title}** · {status_mark(run.status)}")
+            with st.container(
+                horizontal=True, horizontal_alignment=("distribute"), vertical_alignment="center"
+            ):
+                st.markdown(f"**{title}** · {status_mark(run.status)}", width="content")
+                routes.run_link(run.id, "Open", icon=":material/arrow_forward:")
             st.caption(f"{provider_mark(run.provider)} · {run.model} · {run.agent_name or 'ad-hoc run'}")
 
 
@@ -70,7 +74,7 @@ def _change(figure: FigureDiff) -> str:
         return formatting.NO_VALUE
     if change == 0:
         return ":gray[the same]"
-    share = formatting.change(figure.new, figure.old)
+    share = formatting.change(figure.new, figure.old) if figure.label != "Attempts" else None
     sign = "+" if change > 0 else "-"
     amount = f"{sign}{_written(figure.quantity, abs(change))}"
     return f"{amount} :gray[({share})]" if share else amount

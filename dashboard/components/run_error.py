@@ -24,12 +24,17 @@ def run_error(status: RunStatus, *, code: str | None, message: str | None) -> No
     title = f"{remedy.title} ({code})" if remedy else code
     draw = st.info if status in _QUIET else st.warning if status is RunStatus.OUTCOME_UNKNOWN else st.error
     icon = ":material/stop_circle:" if status in _QUIET else ":material/error:"
-    with st.container(gap="small"):
-        parts = [literal(message)] if message else []
-        if remedy:
-            parts += [f"**Cause.** {literal(remedy.cause)}", f"**Remedy.** {literal(remedy.remedy)}"]
-        draw("\n\n".join(parts), icon=icon, title=literal(title))
-        if remedy is not None:
+    draw(literal(message or "Nothing more was said."), icon=icon, title=literal(title))
+    if remedy is None:
+        return
+    with st.container(border=True):
+        cause, cure = st.columns(2, gap="medium")
+        with cause.container(gap="xxsmall"):
+            st.caption("Cause")
+            st.markdown(literal(remedy.cause))
+        with cure.container(gap="xxsmall"):
+            st.caption("Remedy")
+            st.markdown(literal(remedy.remedy))
             _action(remedy.action)
 
 

@@ -1,6 +1,7 @@
 """The facts of a run, and where it belongs: its agent's version, its group, the run that it repeats."""
 
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -9,18 +10,24 @@ from core.storage.records import AgentVersionRecord, RunDetail
 from dashboard import formatting, routes, state
 from dashboard.components.marks import BACKEND_LABELS, TRIGGER_LABELS, provider_mark
 
+_FINISH_LABELS: Final = {
+    "stop": "The answer is complete",
+    "length": "Cut at max tokens",
+    "content_filter": "Cut by the provider's filter",
+    "tool_calls": "Asked for a tool",
+    "other": "Other",
+}
+
 
 def run_figures(detail: RunDetail) -> None:
     """Draws the row of figures on top."""
     run = detail.summary
-    last = detail.attempts[-1] if detail.attempts else None
-    with st.grid(6, min_column_width=140):
+    with st.grid(5, min_column_width=140):
         st.metric("Cost", formatting.money(run.cost_nanousd).replace("$", "\\$"), border=True)
         st.metric("Latency", formatting.duration(run.latency_us), border=True)
         st.metric("First token", formatting.duration(run.first_token_us), border=True)
         st.metric("Tokens in", formatting.count(run.input_tokens), border=True)
         st.metric("Tokens out", formatting.count(run.output_tokens), border=True)
-        st.metric("Finish", (last.finish_reason if last else None) or formatting.NO_VALUE, border=True)
 
 
 def run_facts(
@@ -46,8 +53,10 @@ def run_facts(
     _fact("Ran", f"{BACKEND_LABELS[run.backend]}, from {TRIGGER_LABELS[run.trigger]}")
     if last is not None and last.provider_request_id:
         _fact("Provider's request id", f"`{last.provider_request_id}`")
+    if last is not None and last.finish_reason:
+        _fact("Finish", _FINISH_LABELS.get(last.finish_reason, last.finish_reason))
     st.caption("Run id")
-    st.code(str(run.id), language=None)
+    st.code(str(run.id), language=None, wrap_lines=True)
     _links(detail, version)
 
 

@@ -33,23 +33,21 @@ def run_header(run: RunSummary, *, others: dict[UUID, str]) -> RunAction:
     """
     title = run.agent_name or "Ad-hoc run"
     caption = f"{status_mark(run.status)} · {provider_mark(run.provider)} · {run.model}"
+    under_way = run.status is RunStatus.RUNNING
+    routes.page_link(routes.RUNS, "Runs", icon=":material/arrow_back:")
     with page_header(title, caption):
-        routes.page_link(routes.RUNS, "All runs", icon=":material/arrow_back:")
-        compare_with = _compare(others) if run.status is not RunStatus.RUNNING else None
-        st.page_link(
-            routes.PLAYGROUND,
-            label="Edit in the playground",
-            icon=":material/edit:",
-            query_params={state.PLAYGROUND_RUNS: str(run.id)},
-        )
+        compare_with = None if under_way else _compare(others)
+        edit = st.button("Edit in the playground", icon=":material/edit:", key="run-edit")
         replay = st.button(
             "Replay",
             type="primary",
             icon=":material/replay:",
-            disabled=run.status is RunStatus.RUNNING,
+            disabled=under_way,
             help="Runs the same request again, with the key that serves now.",
             key="run-replay",
         )
+    if edit:
+        st.switch_page(routes.PLAYGROUND, query_params={state.PLAYGROUND_RUNS: str(run.id)})
     return RunAction(replay=replay, compare_with=compare_with)
 
 

@@ -40,9 +40,12 @@ def run_request(request: Mapping[str, Any]) -> None:
 def _text(label: str, text: str | None) -> None:
     if not text:
         return
-    _label(label)
-    # The text itself and not Markdown of it: what was sent is what is shown, and it can be copied.
-    st.code(text, language=None, wrap_lines=True, height=_LONG_PX if len(text) > _LONG_CHARS else "content")
+    with st.container(gap="xxsmall"):
+        st.caption(label)
+        # The text itself and not Markdown of it: what was sent is what is shown, and it can be copied.
+        st.code(
+            text, language=None, wrap_lines=True, height=_LONG_PX if len(text) > _LONG_CHARS else "content"
+        )
 
 
 def _messages(messages: Sequence[Mapping[str, str]]) -> None:
@@ -57,7 +60,7 @@ def _messages(messages: Sequence[Mapping[str, str]]) -> None:
 def _attachments(attachments: Sequence[Mapping[str, str]]) -> None:
     if not attachments:
         return
-    _label("Attachments")
+    st.caption("Attachments")
     with st.container(horizontal=True):
         for number, attachment in enumerate(attachments, start=1):
             name = attachment.get("name") or f"Attachment {number}"
@@ -78,8 +81,9 @@ def _attachments(attachments: Sequence[Mapping[str, str]]) -> None:
 
 def _json(label: str, value: Mapping[str, Any] | None) -> None:
     if value:
-        _label(label)
-        st.json(dict(value), expanded=2)
+        with st.container(gap="xxsmall"):
+            st.caption(label)
+            st.json(dict(value), expanded=2)
 
 
 def _parameters(request: Mapping[str, Any]) -> None:
@@ -87,11 +91,9 @@ def _parameters(request: Mapping[str, Any]) -> None:
     names += sorted(request.keys() - FIELD_LABELS.keys() - _SHOWN_ELSEWHERE)
     if not names:
         return
-    _label("Parameters")
-    with st.container(horizontal=True, gap="xsmall"):
+    with st.container(gap="xxsmall"):
+        st.caption("Parameters")
+        parameters = st.container(horizontal=True, gap="xsmall")
+    with parameters:
         for name in names:
             st.badge(f"{FIELD_LABELS.get(name, name)}: {short_value(name, request[name])}", color="gray")
-
-
-def _label(text: str) -> None:
-    st.caption(text)

@@ -12,13 +12,15 @@ from dashboard.charts import CONFIG
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
 
 _ROW_PX: Final = 40
-_FRAME_PX: Final = 62
+_FRAME_PX: Final = 84
 
 _WAITING: Final = "Until the first token"
 _WRITING: Final = "Writing"
 _WHOLE: Final = "Whole answer"
 _IN_VAIN: Final = "Without an answer"
+_PAUSE: Final = "Waiting to try again"
 _COLORS: Final = {
+    _PAUSE: "rgba(152, 161, 176, 0.25)",
     _WAITING: "#8fb0ff",
     _WRITING: palette.OUTPUT,
     _WHOLE: palette.OUTPUT,
@@ -46,9 +48,14 @@ def attempts_timeline(attempts: Sequence[AttemptRecord], *, started_at: datetime
 def timeline_figure(attempts: Sequence[AttemptRecord], *, started_at: datetime) -> dict[str, Any]:
     """The figure: seconds since the run's start along x, a row for each attempt, the first on top."""
     bars: dict[str, list[tuple[str, float, float]]] = {}
+    before: float | None = None
     for attempt in attempts:
-        for kind, start, length in _parts(attempt, started_at):
-            bars.setdefault(kind, []).append((_name(attempt), start, length))
+        start = _seconds(attempt.started_at, started_at)
+        if before is not None and start > before:
+            bars.setdefault(_PAUSE, []).append((_name(attempt), before, start - before))
+        for kind, begin, length in _parts(attempt, start):
+            bars.setdefault(kind, []).append((_name(attempt), begin, length))
+        before = _seconds(attempt.finished_at, started_at)
     end = max(_seconds(attempt.finished_at, started_at) for attempt in attempts)
     return {
         "data": [_trace(kind, bars[kind]) for kind in _COLORS if kind in bars],
@@ -56,7 +63,7 @@ def timeline_figure(attempts: Sequence[AttemptRecord], *, started_at: datetime) 
             "height": _FRAME_PX + _ROW_PX * len(attempts),
             "barmode": "overlay",
             "barcornerradius": 3,
-            "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
+            "margin": {"l": 8, "r": 16, "t": 8, "b": 28},
             "showlegend": True,
             "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
             "xaxis": {
@@ -97,6 +104,7 @@ def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
 
 
 def _trace(kind: str, rows: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
+    color = _COLORS[kind]
     return {
         "type": "bar",
         "orientation": "h",
@@ -106,13 +114,13 @@ def _trace(kind: str, rows: Sequence[tuple[str, float, float]]) -> dict[str, Any
         "x": [length for _, _, length in rows],
         "customdata": [formatting.duration(length * 1_000_000) for _, _, length in rows],
         "hovertemplate": f"{kind}: %{{customdata}}<extra>%{{y}}</extra>",
-        "marker": {"color": _COLORS[kind], "line": {"width": 0}},
+        # The line keeps an attempt of a millisecond visible beside a pause of seconds.
+        "marker": {"color": color, "line": {"width": 0 if kind == _PAUSE else 2, "color": color}},
         "width": 0.5,
     }
 
 
-def _parts(attempt: AttemptRecord, started_at: datetime) -> list[tuple[str, float, float]]:
-    start = _seconds(attempt.started_at, started_at)
+def _parts(attempt: AttemptRecord, start: float) -> list[tuple[str, float, float]]:
     length = attempt.latency_us / 1_000_000
     if attempt.first_token_us is None:
         return [(_WHOLE if attempt.status is RunStatus.SUCCEEDED else _IN_VAIN, start, length)]
