@@ -71,7 +71,7 @@ def python(request: AgentRequest) -> Snippet:
     if request.agent_type == "one-shot":
         del fields["agent_type"]
     files = [_as_python(number, item) for number, item in enumerate(request.attachments or (), start=1)]
-    lines = ["from core.lambda_service import lambda_agent_service", ""]
+    lines = ["from core.lambda_service import lambda_agent_service"]
     if files:
         lines = ["import base64", "from pathlib import Path", "", *lines]
     lines += ["", "answer = lambda_agent_service.invoke_agent("]
@@ -137,13 +137,14 @@ def _post(url: str, headers: Sequence[str], body: Mapping[str, Any]) -> Snippet:
 
 
 def _command(words: Sequence[str], arguments: Sequence[tuple[str, str]]) -> str:
-    pieces = [" ".join(words), *(f"{option} {_quoted(value)}" for option, value in arguments)]
+    pieces = [" ".join(words), *(_argument(option, value) for option, value in arguments)]
     line = " ".join(pieces)
     return (line if len(line) <= _WIDTH and "\n" not in line else " \\\n  ".join(pieces)) + "\n"
 
 
-def _quoted(value: str) -> str:
-    return shlex.quote(value)
+def _argument(option: str, value: str) -> str:
+    # A value that begins with a dash could be taken for an option.
+    return f"{option}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"
 
 
 def _number(value: object) -> str:
