@@ -83,7 +83,7 @@ class Application:
             usage=UsageService(store),
             preferences=PreferenceService(store),
             health=HealthService(settings, store, vault, credentials, prices),
-            installation=InstallationService(settings, store, vault),
+            installation=InstallationService(settings, store, vault, credentials),
             housekeeping=Housekeeping(store, settle=runs.settle),
         )
 

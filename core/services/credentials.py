@@ -83,6 +83,18 @@ class CredentialService:
                 found[record.id] = str(exc)
         return found
 
+    def master_key_fault(self) -> str:
+        """Why no stored key could be opened after a restart, and what to do about it; "" when all is well.
+
+        A process that has read the key file goes on opening secrets when the file is lost.
+        """
+        try:
+            if self._vault.fingerprint is None and self._store.credentials.any_sealed():
+                return str(self._vault.missing())
+        except SecretUnreadable as exc:
+            return str(exc)
+        return ""
+
     def environment_keys(self) -> Sequence[EnvironmentKey]:
         """The vendors' own variables, by provider; never their values."""
         return [

@@ -104,6 +104,8 @@ class HealthService:
         return Check(name="Roll-ups", verdict=Verdict.OK, detail=detail)
 
     def _master_key(self, principal: Principal) -> Check:
+        if fault := self._credentials.master_key_fault():
+            return Check(name="Master key", verdict=Verdict.FAILED, detail=fault)
         where = self._vault.describe()
         stored = self._credentials.list(principal)
         unreadable = self._credentials.unreadable(principal)
@@ -112,9 +114,7 @@ class HealthService:
             return Check(
                 name="Master key",
                 verdict=Verdict.FAILED,
-                detail=(
-                    f"{where}; of {_counted(len(stored), 'stored credential')} it does not open {_names(faults)}"
-                ),
+                detail=f"{where}; it does not open {_names(faults)}, of {len(stored)} stored",
                 remedy=next(iter(faults.values())),
             )
         opens = "; it opens every stored credential" if stored else ""
@@ -122,10 +122,11 @@ class HealthService:
 
     def _price_overrides(self, principal: Principal) -> Check:
         own = len(self._prices.list_overrides(principal))
+        own_prices = f"{_counted(own, 'price override')} of this project"
         return Check(
             name="Prices",
             verdict=Verdict.OK,
-            detail=f"{self._prices.catalogue_version()}; {_counted(own, 'price override')} of this project",
+            detail=f"Catalogue {self._prices.catalogue_version()}; {own_prices}",
         )
 
     def _providers(self, principal: Principal) -> list[Check]:

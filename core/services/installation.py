@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from core.contract import CONTRACT_VERSION
-from core.errors import SecretUnreadable
 from core.providers import registry
 from core.redaction import redact
 from core.security.vault import Vault
+from core.services.credentials import CredentialService
 from core.services.principal import Principal
 from core.settings import Settings, variables
 from core.storage.store import Store
@@ -56,10 +56,13 @@ class Installation:
 class InstallationService:
     """See the module."""
 
-    def __init__(self, settings: Settings, store: Store, vault: Vault) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, vault: Vault, credentials: CredentialService
+    ) -> None:
         self._settings = settings
         self._store = store
         self._vault = vault
+        self._credentials = credentials
 
     def describe(self, principal: Principal) -> Installation:
         """Everything, read now. Raises StoreError."""
@@ -78,10 +81,7 @@ class InstallationService:
 
     def master_key(self) -> str:
         """Where the master key comes from, with its fingerprint; or why it cannot be used. Safe to show."""
-        try:
-            return self._vault.describe()
-        except SecretUnreadable as exc:
-            return str(exc)
+        return self._credentials.master_key_fault() or self._vault.describe()
 
 
 def _ours(settings: Settings) -> list[SettingShown]:

@@ -41,6 +41,7 @@ def _credentials() -> None:
     service = application().credentials
     data = Credentials(
         stored=service.list(principal()),
+        fault=service.master_key_fault(),
         unreadable=service.unreadable(principal()),
         environment=service.environment_keys(),
         tests=st.session_state.get(state.SETTINGS_TESTS, {}),
@@ -69,7 +70,7 @@ def _test(credential: CredentialPublic) -> None:
     except AgentLauncherError as exc:
         tests[credential.id] = (False, str(exc))
         return
-    models = f"{formatting.count(len(answer.models))} models"
+    models = "1 model" if len(answer.models) == 1 else f"{formatting.count(len(answer.models))} models"
     tests[credential.id] = (True, f"Answered in {formatting.duration(answer.seconds * 1e6)} with {models}.")
 
 

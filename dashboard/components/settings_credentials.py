@@ -41,12 +41,14 @@ class Credentials:
     """What the section shows.
 
     Attributes:
+        fault: What is wrong with the master key; "" when all is well.
         unreadable: Why the master key does not open a credential, by its id.
         environment: The vendors' own variables.
         tests: What the connection tests said, by the credential's id: (whether it answered, text).
     """
 
     stored: Sequence[CredentialPublic]
+    fault: str
     unreadable: Mapping[UUID, str]
     environment: Sequence[EnvironmentKey]
     tests: Mapping[UUID, tuple[bool, str]]
@@ -69,8 +71,7 @@ class CredentialActions:
 
 def credential_section(data: Credentials, actions: CredentialActions) -> None:
     """Draws the section."""
-    if data.unreadable:
-        _unreadable(data)
+    _key_trouble(data)
     if not data.stored:
         with empty_state(
             "No keys yet",
@@ -92,7 +93,16 @@ def credential_section(data: Credentials, actions: CredentialActions) -> None:
     _around(data)
 
 
-def _unreadable(data: Credentials) -> None:
+def _key_trouble(data: Credentials) -> None:
+    if data.fault:
+        st.error(
+            literal(data.fault),
+            icon=":material/lock:",
+            title="The master key of the stored keys is not there",
+        )
+        return
+    if not data.unreadable:
+        return
     names = ", ".join(literal(c.name) for c in data.stored if c.id in data.unreadable)
     st.error(
         f"{names}: {literal(next(iter(data.unreadable.values())))}",
@@ -107,18 +117,16 @@ def _row(credential: CredentialPublic, data: Credentials, actions: CredentialAct
         with what, st.container(gap=None):
             st.markdown(f"**{literal(credential.name)}**")
             ending = f" · ends in {credential.last4}" if credential.last4 else ""
-            server = f" · {literal(credential.base_url)}" if credential.base_url else ""
+            # As code, since a plain address becomes a link.
+            server = f" · `{credential.base_url.replace('`', '%60')}`" if credential.base_url else ""
             st.caption(f"{provider_mark(credential.provider)}{ending}{server}")
         with when, st.container(gap=None):
-            used = credential.last_used_at
-            st.caption(
-                f"Used {formatting.ago(used, data.now)}" if used else "Not used yet",
-                help=formatting.exact_time(used, data.zone) if used else None,
-            )
-            st.caption(
-                f"Changed {formatting.ago(credential.updated_at, data.now)}",
-                help=formatting.exact_time(credential.updated_at, data.zone),
-            )
+            used, changed = credential.last_used_at, credential.updated_at
+            exact = f"Changed {formatting.exact_time(changed, data.zone)}"
+            if used:
+                exact += f"; used {formatting.exact_time(used, data.zone)}"
+            st.caption(f"Used {formatting.ago(used, data.now)}" if used else "Not used yet", help=exact)
+            st.caption(f"Changed {formatting.ago(changed, data.now)}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             if credential.id in data.unreadable:
                 st.badge("Cannot be opened", icon=":material/lock:", color="red")
@@ -151,7 +159,7 @@ def _test_result(answered: bool, text: str) -> None:
 
 
 def _around(data: Credentials) -> None:
-    lines = [f"Master key: {literal(data.master_key)}."]
+    lines = [] if data.fault else [f"Master key: {literal(data.master_key)}."]
     for key in data.environment:
         found = "is set and serves" if key.is_set else "is not set; it would serve"
         lines.append(

@@ -43,12 +43,13 @@ def installation_section(found: Installation) -> None:
             st.markdown("**Settings in effect**")
             st.caption("From the environment or `.env`, read at the start; secrets are not shown.")
         rows = [
-            {"variable": s.variable, "value": s.value or None, "from": "given" if s.given else "default"}
+            {"variable": s.variable, "value": s.value or None, "from": "set" if s.given else "default"}
             for s in found.settings
         ]
         st.dataframe(
             rows,
             hide_index=True,
+            height="content",
             placeholder="not set",
             column_config={
                 "variable": st.column_config.TextColumn("Variable", width="medium"),
