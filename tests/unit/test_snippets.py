@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import subprocess
+import tempfile
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -238,12 +239,13 @@ def options_of(words: list[str]) -> dict[str, str]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(prompt=TEXTS.filter(str.strip), system=TEXTS, value=TEXTS)
 def test_any_text_survives_the_shell(prompt: str, system: str, value: str) -> None:
     config = AgentConfig(provider="DEMO", model_name="m", system_prompt=system, prompt=prompt)
     line = command_line(RunSpec(config=config, variables={"v": value}), by_agent=False).text
-    options = options_of(shlex.split(line))
+    with tempfile.TemporaryDirectory() as folder:
+        options = options_of(words_of(Snippet(text=line), Path(folder))[0])
     assert options["--prompt"] == prompt
     assert options["--var"] == f"v={value}"
     assert options.get("--system", "") == system
