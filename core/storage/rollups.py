@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import UUID as POSTGRES_UUID
 
 from core import ids
-from core.storage import histogram, leases
+from core.storage import leases
 from core.storage.dialects import insert
 from core.storage.engine import Database
 from core.storage.facts import facts
@@ -220,6 +220,8 @@ def _collect(connection: Connection, attempts: Select[Any]) -> _Batch:
 def _latencies(
     connection: Connection, source: FromClause
 ) -> Mapping[tuple[str, int, str, str], Sequence[int]]:
+    from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
+
     names = (
         "project_id",
         "quarter",
@@ -293,6 +295,8 @@ def _add_up(
 
 
 def _add_latencies(connection: Connection, generation: int, batch: _Batch) -> None:
+    from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
+
     # Grouped so that what is stored already is read with few statements: starts and keys by the rest of the row's key.
     added: defaultdict[tuple[str, str, int], defaultdict[tuple[int, str], list[int]]]
     added = defaultdict(lambda: defaultdict(list))

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select, union_all
 
-from core.storage import histogram
 from core.storage.columns import NO_ID
 from core.storage.records import Dimension, ErrorPoint, LatencyPoint, RunFilter, UsageFigures, UsagePoint
 from core.storage.rollups import Folder
@@ -96,6 +95,8 @@ class UsageRepository(Folder):
 
         Within 1 % of the exact nearest-rank percentile. With a filter, the runs themselves are read.
         """
+        from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
+
         timeline = whole(since, until) if grain is None else buckets(since, until, grain=grain, zone=zone)
         question = Question(project_id, by, filter or RunFilter())
         with self._database.read() as connection:
@@ -193,6 +194,8 @@ def _stored_counts(
     connection: Connection, question: Question, timeline: Timeline
 ) -> Mapping[tuple[int, Key], list[bytes]]:
     """Packed histograms by bucket and key: those of the roll-up, and one of what is not folded."""
+    from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
+
     found: defaultdict[tuple[int, Key], list[bytes]] = defaultdict(list)
     segments = segments_table(timeline.segments)
     if segments is None:
