@@ -5,8 +5,8 @@ server that sends a byte now and then keeps it for ever. Here every wait is cut 
 `Limits`, and pressing stop shuts the socket down under the blocked read. It is also cheaper: see
 `docs/decisions/2026-11-22-http-transport.md`.
 
-The wire format is the standard library's (`http.client.HTTPResponse`); connecting, proxies and TLS are too.
-Connections are kept per host and reused. Nothing is retried, no redirect is followed, no cookie is kept.
+The wire format is the standard library's (`http.client.HTTPResponse`). Connections
+are kept per host and reused. Nothing is retried, no redirect is followed, no cookie is kept.
 
 Raises, wherever it can fail: `Cancelled`, `DeadlineExceeded`; `ProviderUnavailable` until a status is
 received (`sent` is False when it is certain that the vendor received nothing); `BadProviderResponse` for what
@@ -14,33 +14,21 @@ comes after.
 """
 
 import http.client
-import io
 import os
-import socket
 import ssl
 import threading
 import time
 import weakref
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from core.errors import (
-    BadProviderResponse,
-    InvalidRequest,
-    InvocationError,
-    ProviderTimeout,
-    ProviderUnavailable,
-)
+from core.errors import BadProviderResponse, InvalidRequest, InvocationError, ProviderUnavailable
 from core.interruption import Limits
+from core.providers.connections import READ_BYTES, Channel, Origin, connect, proxy_authorization
 
-CONNECT_TIMEOUT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 30.0
 """How long an unused connection is kept; a shorter time than a server's or a load balancer's own."""
 MAX_IDLE_PER_HOST: Final = 128
@@ -48,7 +36,6 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 DRAIN_SECONDS: Final = 0.05
 """How long the end mark of a body is waited for, after its last useful byte, to reuse the connection."""
-_READ_BYTES: Final = 64 * 1024
 _INTERIM: Final = frozenset({102, 103})  # the standard library passes over 100 only
 
 _limits: ContextVar[Limits] = ContextVar("agent_launcher_limits")
@@ -69,151 +56,6 @@ def current_limits() -> Limits:
     return _limits.get(None) or Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where connections go."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-
-class _Channel:
-    """A connected socket whose every wait is bounded.
-
-    One call at a time uses it. `interrupt` may come from any thread, at any moment, even after the call is
-    over and the connection serves another one; so it only acts for the call that `begin` named.
-    """
-
-    def __init__(self, sock: socket.socket, *, proxy: str | None) -> None:
-        self.proxy = proxy
-        self._sock = sock
-        self._reader = _BufferedReader(_Reader(self), _READ_BYTES)
-        self._lock = threading.Lock()
-        self._limits: Limits | None = None
-
-    def begin(self, limits: Limits) -> None:
-        with self._lock:
-            self._limits = limits
-
-    def end(self) -> None:
-        with self._lock:
-            self._limits = None
-
-    def interrupt(self, limits: Limits) -> None:
-        with self._lock:
-            if self._limits is limits:
-                # Not SSLSocket.shutdown: that drops the TLS state under a read that is going on.
-                try:
-                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-                except OSError:
-                    return  # the other side was faster
-
-    def _grant(self) -> Limits:
-        limits = self._limits
-        if limits is None:
-            raise OSError("the connection is not in use")
-        limits.check()
-        self._sock.settimeout(limits.remaining_seconds())
-        return limits
-
-    def receive_into(self, buffer: memoryview) -> int | None:
-        """Waits for bytes; 0 at the end, None while no call uses the connection."""
-        if self._limits is None:
-            return None
-        while True:
-            limits = self._grant()
-            try:
-                count = self._sock.recv_into(buffer)
-            except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
-                continue  # the next grant finds the deadline passed
-            except OSError:
-                limits.check()  # it was us who ended it
-                raise
-            if count == 0:
-                limits.check()
-            return count
-
-    def send_all(self, data: bytes) -> bool:
-        """Sends it all; False if the other side stopped listening, which may still have answered."""
-        view = memoryview(data)
-        while view:
-            limits = self._grant()
-            try:
-                view = view[self._sock.send(view) :]
-            except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError):
-                continue
-            except (BrokenPipeError, ConnectionResetError):
-                limits.check()
-                return False
-            except OSError:
-                limits.check()
-                raise
-        return True
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """What `HTTPResponse` asks its socket for: always the same buffer, which may have read ahead."""
-        del mode
-        return self._reader
-
-    def is_quiet(self) -> bool:
-        """Whether nothing waits to be read: on an unused connection anything, even the end, is bad news."""
-        if self._reader.peek():
-            return False
-        try:
-            self._sock.settimeout(0)
-            socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
-
-    def disconnect(self) -> None:
-        self.end()
-        self._sock.close()
-
-
-class _BufferedReader(io.BufferedReader):
-    def close(self) -> None:
-        """Stays open: `HTTPResponse` closes its file at the end of each answer."""
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, channel: _Channel) -> None:
-        # As an attribute of the instance: one call less for each read.
-        self.readinto = channel.receive_into  # type: ignore[assignment]
-
-    def readable(self) -> bool:
-        return True
-
-
-@dataclass(slots=True)
-class _Dial:
-    """A connection being made, in a thread of its own: a name look-up cannot be interrupted."""
-
-    done: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    abandoned: bool = False
-    sock: socket.socket | None = None
-    error: Exception | None = None
-
-    def run(self, connection: http.client.HTTPConnection) -> None:
-        try:
-            connection.connect()
-        except Exception as exc:
-            connection.close()
-            self.error = exc
-        with self.lock:
-            self.sock = connection.sock
-            if self.abandoned:
-                connection.close()
-        self.done.set()
-
-
 class Transport:
     """A pool of connections to any number of hosts; shared by threads.
 
@@ -225,7 +67,7 @@ class Transport:
         self._make_ssl_context = ssl_context
         self._ssl_context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
-        self._idle: dict[Origin, deque[tuple[_Channel, float]]] = {}
+        self._idle: dict[Origin, deque[tuple[Channel, float]]] = {}
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
@@ -244,10 +86,10 @@ class Transport:
         limits = current_limits()
         limits.check(sent=False)
         block = _header_block(headers)
-        channel = self._take(origin) or self._connect(origin, limits)
+        channel = self._take(origin) or connect(origin, limits, self._tls)
         if channel.proxy is not None and origin.scheme == "http":
-            target = f"http://{_authority(origin)}".encode() + target
-            block += _header_block(_proxy_authorization(channel.proxy))
+            target = f"http://{origin.authority}".encode() + target
+            block += _header_block(proxy_authorization(channel.proxy))
         exchange = _Exchange(self, origin, channel, limits)
         try:
             head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, block)
@@ -257,7 +99,7 @@ class Transport:
             raise
         return Reply(exchange, response)
 
-    def _take(self, origin: Origin) -> _Channel | None:
+    def _take(self, origin: Origin) -> Channel | None:
         now = time.monotonic()
         while True:
             with self._lock:
@@ -269,14 +111,14 @@ class Transport:
                 return channel
             channel.disconnect()
 
-    def give_back(self, origin: Origin, channel: _Channel) -> None:
+    def give_back(self, origin: Origin, channel: Channel) -> None:
         """Keeps a connection whose last answer was read to its end."""
         channel.end()
         with self._lock:
             stack = self._idle.setdefault(origin, deque())
             stack.append((channel, time.monotonic()))
             # The oldest end of the stack is where unused connections gather.
-            expired: list[_Channel] = []
+            expired: list[Channel] = []
             while stack and (
                 len(stack) > MAX_IDLE_PER_HOST or time.monotonic() - stack[0][1] >= IDLE_SECONDS
             ):
@@ -298,56 +140,6 @@ class Transport:
         self._lock = threading.Lock()
         self._idle = {}
 
-    def _connect(self, origin: Origin, limits: Limits) -> _Channel:
-        proxy = _proxy_for(origin)
-        dial = _Dial()
-        connection = self._connection(origin, proxy)
-        worker = threading.Thread(
-            target=dial.run, args=(connection,), name=f"connect {origin.host}", daemon=True
-        )
-        remaining = limits.remaining_seconds()
-        with limits.cancel.on_cancel(dial.done.set):
-            worker.start()
-            dial.done.wait(
-                CONNECT_TIMEOUT_SECONDS if remaining is None else min(remaining, CONNECT_TIMEOUT_SECONDS)
-            )
-        with dial.lock:
-            if (dial.sock is None and dial.error is None) or limits.cancel.cancelled:
-                dial.abandoned = True
-                if dial.sock is not None:
-                    dial.sock.close()
-        if dial.abandoned:
-            limits.check(sent=False)
-            raise ProviderTimeout(
-                f"{origin} accepted no connection within {CONNECT_TIMEOUT_SECONDS:.0f} s. "
-                "Check the base URL, the network and the proxy settings.",
-                sent=False,
-            )
-        if dial.error is not None:
-            raise _cannot_connect(origin, dial.error) from dial.error
-        assert dial.sock is not None
-        _keep_alive(dial.sock)
-        return _Channel(dial.sock, proxy=proxy)
-
-    def _connection(self, origin: Origin, proxy: str | None) -> http.client.HTTPConnection:
-        host, port = origin.host, origin.port
-        tunnel: tuple[str, int] | None = None
-        if proxy is not None:
-            parts = urlsplit(proxy)
-            host, port = parts.hostname or "", parts.port or 80
-            tunnel = (origin.host, origin.port) if origin.scheme == "https" else None
-        if origin.scheme == "https":
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                host, port, timeout=CONNECT_TIMEOUT_SECONDS, context=self._tls()
-            )
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_SECONDS)
-        if tunnel is not None and proxy is not None:
-            connection.set_tunnel(
-                *tunnel, headers={k.decode(): v.decode() for k, v in _proxy_authorization(proxy)}
-            )
-        return connection
-
     def _tls(self) -> ssl.SSLContext:
         with self._lock:
             if self._ssl_context is None:
@@ -358,7 +150,7 @@ class Transport:
 class _Exchange:
     """One request on one connection, up to the end of its answer."""
 
-    def __init__(self, transport: Transport, origin: Origin, channel: _Channel, limits: Limits) -> None:
+    def __init__(self, transport: Transport, origin: Origin, channel: Channel, limits: Limits) -> None:
         self._transport = transport
         self._channel = channel
         self.limits = limits
@@ -372,6 +164,7 @@ class _Exchange:
 
     def request(self, data: bytes, method: str) -> http.client.HTTPResponse:
         """Sends the bytes and reads the answer's head."""
+        self.limits.check(sent=False)
         try:
             delivered = self._channel.send_all(data)
             while True:
@@ -451,6 +244,7 @@ class Reply:
                         provider_status=self.status,
                     )
                 yield piece
+            self._end()
         except (http.client.HTTPException, OSError, ValueError) as exc:
             self._exchange.close()
             if is_error:
@@ -469,10 +263,10 @@ class Reply:
     def _read(self) -> bytes:
         left = self._left
         if self._response.chunked:
-            return self._response.read1(_READ_BYTES)
+            return self._response.read1(READ_BYTES)
         if left == 0:
             return b""
-        piece = self._response.fp.read1(_READ_BYTES if left is None else min(left, _READ_BYTES))
+        piece = self._response.fp.read1(READ_BYTES if left is None else min(left, READ_BYTES))
         if left is not None:
             if not piece:
                 raise http.client.IncompleteRead(b"", left)
@@ -497,6 +291,12 @@ class Reply:
         except (InvocationError, http.client.HTTPException, OSError, ValueError):
             self._exchange.close()
         else:
+            self._end()
+
+    def _end(self) -> None:
+        if self._response.will_close:
+            self._exchange.close()
+        else:
             self._exchange.finish()
 
 
@@ -506,64 +306,3 @@ def _header_block(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
         raise InvalidRequest("A header of the request contains a line break.")
     return block
-
-
-def _authority(origin: Origin) -> str:
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    return f"{host}:{origin.port}"
-
-
-def _proxy_for(origin: Origin) -> str | None:
-    """The proxy that the environment names for this server (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)."""
-    proxies = getproxies()
-    if not proxies:
-        return None
-    proxy = proxies.get(origin.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(f"{origin.host}:{origin.port}") or proxy_bypass(origin.host):
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if urlsplit(proxy).scheme != "http":
-        raise InvalidRequest(
-            "The environment names a proxy that is not an http:// one. Only http:// proxies are supported."
-        )
-    return proxy
-
-
-def _proxy_authorization(proxy: str) -> list[tuple[bytes, bytes]]:
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return [(b"Proxy-Authorization", b"Basic " + b64encode(pair.encode()))]
-
-
-def _cannot_connect(origin: Origin, error: Exception) -> ProviderUnavailable | ProviderTimeout:
-    match error:
-        case ssl.SSLError():
-            reason = "no secure connection could be made"
-        case socket.gaierror():
-            reason = "its name could not be resolved"
-        case ConnectionRefusedError():
-            reason = "the connection was refused"
-        case TimeoutError():
-            return ProviderTimeout(
-                f"{origin} accepted no connection in time. Check the base URL and the network.",
-                detail=repr(error),
-                sent=False,
-            )
-        case _:
-            reason = "no connection could be made"
-    return ProviderUnavailable(
-        f"{origin} cannot be reached: {reason}. Check the base URL, that the server runs, and the network.",
-        detail=repr(error),
-        sent=False,
-    )
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    # A model that thinks for minutes sends nothing; without this a NAT on the way forgets the connection.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60)

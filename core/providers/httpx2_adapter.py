@@ -5,7 +5,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
-from core.providers.http import Origin, Reply, Transport
+from core.providers.connections import Origin
+from core.providers.http import Reply, Transport
 
 
 class _Body(httpx2.SyncByteStream):

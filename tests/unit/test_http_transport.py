@@ -27,8 +27,9 @@ from core.errors import (
     ProviderUnavailable,
 )
 from core.interruption import CancelToken, Limits
-from core.providers import http
-from core.providers.http import Origin, Transport, bounded_by
+from core.providers import connections, http
+from core.providers.connections import Origin
+from core.providers.http import Transport, bounded_by
 from tests.support.vendor_server import Reply, VendorServer
 
 HEADERS = [(b"Host", b"test"), (b"Content-Length", b"2")]
@@ -204,7 +205,7 @@ def test_ipv6(transport: Transport, raw: "RawServer"):
 
 
 def test_nobody_accepts_the_connection(transport: Transport, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http, "CONNECT_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_SECONDS", 0.2)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -271,6 +272,25 @@ def test_threads_share_it(vendor: VendorServer, transport: Transport):
     assert wrong == []
     assert len(vendor.requests) == 320
     assert vendor.connections <= 16
+
+
+class LateStop(CancelToken):
+    """A stop whose callback had already been fetched when its call ended, and runs only when told to."""
+
+    def add(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.run_late = callback
+        return lambda: None
+
+
+def test_a_stop_that_comes_late_hits_no_other_call(vendor: VendorServer, transport: Transport):
+    vendor.will(Reply.json([1]), Reply.json([2]).delayed(0.3))
+    late = LateStop()
+    assert post(transport, origin_of(vendor.url), limits=Limits(cancel=late, timeout_seconds=10)) == b"[1]"
+    timer = threading.Timer(0.1, late.run_late)
+    timer.start()
+    assert post(transport, origin_of(vendor.url)) == b"[2]"
+    timer.join()
+    assert vendor.connections == 1
 
 
 def test_stops_hit_only_their_own_call(vendor: VendorServer, transport: Transport):
