@@ -20,6 +20,8 @@ HEIGHT = 250
 
 _LABEL_GAP_PX = 17
 _ROW_PX = 26
+_LEGEND_LINE_PX = 19
+_HALF_WIDTH_PX = 380  # of a chart that shares a window of 1280 pixels with another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def stacked_bars(
         buckets: The x axis.
         unit: Of the values.
         average: Where a dashed line stands; None for no line. The card's caption says what it is.
-        height: In pixels.
+        height: In pixels; `legend_height` where the names are the operator's.
     """
     totals = [sum(part.values[index] or 0 for part in series) for index in range(len(buckets.starts))]
     scale = ticks(unit, max(totals, default=0))
@@ -77,6 +79,20 @@ def stacked_bars(
     if average is not None:
         _add_average(figure, average)
     return figure
+
+
+def legend_height(*charts: Sequence[Series]) -> int:
+    """The height at which bars stay as high as they are while legends take several lines.
+
+    Args:
+        charts: The series of charts that stand side by side and are to be of one height.
+    """
+    lines_needed = 1
+    for series in charts:
+        longest = max((len(part.name) for part in series), default=0)
+        per_line = max(1, _HALF_WIDTH_PX // (longest * 7 + 45))
+        lines_needed = max(lines_needed, -(-len(series) // per_line))
+    return HEIGHT + (lines_needed - 1) * _LEGEND_LINE_PX
 
 
 def _add_average(figure: Figure, value: float) -> None:

@@ -1,7 +1,7 @@
 """Which colour stands for what, on every page; each is readable on the light and on the dark background."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from core.errors import ErrorCode
@@ -53,22 +53,36 @@ def error_color(code: str) -> str:
             return STATUS[RunStatus.FAILED]
 
 
-def series_colors(dimension: Dimension, keys: Sequence[str]) -> dict[str, str]:
-    """A colour for each key of a split.
+def series_colors(dimension: Dimension, ranked: Sequence[str], shown: Sequence[str]) -> dict[str, str]:
+    """A colour for each key of a split that is shown.
 
-    A provider has its own; so does every other key, as far as possible: its colour follows from its name, so
-    that it stays the same whatever else is shown. Two that would get the same are told apart in the order of
-    their names.
+    A provider has its own. Any other key's follows from its name; where two would get the same, the one that
+    ranks higher keeps it. The ranking covers more than what is shown, so that a colour does not change with
+    the filter.
+
+    Args:
+        dimension: What is split by.
+        ranked: All keys that may be shown, the most important first.
+        shown: Those that are, in the order of the legend; all of them get colours of their own, up to twelve.
     """
     if dimension is Dimension.PROVIDER:
         specs = registry.specs()
-        known = {key: specs[key].color for key in keys if key in specs}
+        own = {key: specs[key].color for key in shown if key in specs}
     else:
-        known = {}
-    taken = set(known.values())
-    for key in sorted(set(keys) - set(known)):
-        first = hashlib.sha256(key.encode()).digest()[0]
-        turns = [_SERIES[(first + turn) % len(_SERIES)] for turn in range(len(_SERIES))]
-        known[key] = next((color for color in turns if color not in taken), turns[0])
-        taken.add(known[key])
-    return known
+        own = {}
+    wanted: dict[str, str] = {}
+    for key in dict.fromkeys([*ranked, *shown]):
+        wanted[key] = own.get(key) or _free(key, set(wanted.values()))
+    colors = dict(own)
+    for key in shown:
+        taken = set(colors.values())
+        if key not in colors:
+            colors[key] = wanted[key] if wanted[key] not in taken else _free(key, taken)
+    return colors
+
+
+def _free(key: str, taken: Set[str]) -> str:
+    """The key's own colour, or the next that is not taken; its own all the same if all are."""
+    first = hashlib.sha256(key.encode()).digest()[0]
+    turns = [_SERIES[(first + turn) % len(_SERIES)] for turn in range(len(_SERIES))]
+    return next((color for color in turns if color not in taken), turns[0])

@@ -113,6 +113,9 @@ class UsageReport:
 
     Attributes:
         split: What `breakdown`, `series` and `latency_by` are split by.
+        ranking: The keys of the split over the last 90 days, whatever the filter, the dearest first: for
+        colours
+            that stay.
         breakdown: Over the whole span, the dearest first.
         series: By bucket and key, oldest first.
         latency_series: By bucket, not split.
@@ -122,6 +125,7 @@ class UsageReport:
 
     span: Span
     split: Dimension
+    ranking: Sequence[str]
     figures: UsageFigures
     breakdown: Sequence[UsagePoint]
     series: Sequence[UsagePoint]
@@ -162,9 +166,11 @@ class UsageService:
         self, principal: Principal, span: Span, *, by: Dimension, run_filter: RunFilter | None = None
     ) -> UsageReport:
         """All that the usage page shows for a span, a split and a filter."""
+        quarter = span_of(Period.DAYS_90, zone=span.zone, now=span.until)
         return UsageReport(
             span=span,
             split=by,
+            ranking=[point.key for point in self.breakdown(principal, quarter, by=by)],
             figures=self.totals(principal, span, run_filter),
             breakdown=self.breakdown(principal, span, by=by, run_filter=run_filter),
             series=self.series(principal, span, by=by, run_filter=run_filter),

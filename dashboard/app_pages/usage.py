@@ -3,7 +3,8 @@
 import streamlit as st
 
 from core.services.usage import Period, UsageReport
-from dashboard import charts, formatting, palette, queries
+from core.storage.records import RunFilter
+from dashboard import charts, formatting, palette, queries, routes
 from dashboard.chart_axes import Buckets, Unit, buckets_of
 from dashboard.components.cards import card, chart, metric_row, table_below
 from dashboard.components.empty_state import empty_state
@@ -32,10 +33,7 @@ def page() -> None:
     with st.skeleton(height=480):
         report = queries.usage(period, choice.split, choice.run_filter)
     if not report.figures.attempts:
-        with empty_state(
-            "Nothing ran here", "No run of this range passes the filters.", icon=":material/bar_chart_off:"
-        ):
-            st.button("Clear filters", icon=":material/filter_alt_off:", on_click=clear_usage_filters)
+        _nothing(filtered=choice.run_filter != RunFilter())
         return
     buckets = buckets_of(report.span)
     metric_row(usage_metrics(report.figures))
@@ -51,26 +49,37 @@ def page() -> None:
     _outcomes(report, buckets)
 
 
+def _nothing(*, filtered: bool) -> None:
+    text = "No run of this range passes the filters." if filtered else "There is no run in this range."
+    with empty_state("Nothing ran here", text, icon=":material/bar_chart_off:"):
+        if filtered:
+            st.button("Clear filters", icon=":material/filter_alt_off:", on_click=clear_usage_filters)
+        else:
+            routes.page_link(routes.PLAYGROUND, "Open the playground", icon=":material/play_circle:")
+
+
 def _money_and_tokens(report: UsageReport, buckets: Buckets) -> None:
     title = SPLITS[report.split]
     note = unpriced_note(report.figures)
+    cost = split_series(report, buckets, lambda figures: figures.cost_nanousd)
+    tokens = split_series(report, buckets, tokens_of)
+    height = charts.legend_height(cost, tokens)
+    table = series_table(report, buckets, title=title)
     left, right = st.columns(2)
     with left, card("Cost", f"{_grain(report)}, by {title.lower()}{f'; {note}' if note else ''}"):
-        series = split_series(report, buckets, lambda figures: figures.cost_nanousd)
-        chart(charts.stacked_bars(series, buckets, Unit.MONEY), key="usage-cost", alt="Cost over time")
+        chart(
+            charts.stacked_bars(cost, buckets, Unit.MONEY, height=height),
+            key="usage-cost",
+            alt="Cost over time",
+        )
         with table_below("usage-cost") as opened:
             if opened:
-                show_table(
-                    series_table(report, buckets, title=title),
-                    key="usage-cost",
-                    file_name=_file(report, "cost"),
-                )
+                show_table(table, key="usage-cost", file_name=_file(report, "cost"))
     with right, card("Tokens", f"{_grain(report)}, by {title.lower()}; input and output together"):
-        series = split_series(report, buckets, tokens_of)
-        chart(charts.stacked_bars(series, buckets, Unit.COUNT), key="usage-tokens", alt="Tokens over time")
+        figure = charts.stacked_bars(tokens, buckets, Unit.COUNT, height=height)
+        chart(figure, key="usage-tokens", alt="Tokens over time")
         with table_below("usage-tokens") as opened:
             if opened:
-                table = series_table(report, buckets, title=title)
                 show_table(table, key="usage-tokens", file_name=_file(report, "tokens"))
 
 

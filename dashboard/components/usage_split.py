@@ -12,7 +12,7 @@ from dashboard.components.marks import provider_label
 from dashboard.components.tables import Column, Kind, Table
 from dashboard.components.usage_figures import by_bucket, tokens_of
 
-NAMED: Final = 7
+NAMED: Final = 6
 """How many keys a chart names; the others are one: more colours than that cannot be told apart."""
 
 _OFFLINE: Final = "DEMO"
@@ -34,7 +34,7 @@ def split_series(
     """A series for each of the keys with most of the value, the largest first, and one for the others."""
     ranked = sorted(report.breakdown, key=lambda point: (-value(point.figures), point.key))
     named = [point for point in ranked if value(point.figures)][:NAMED]
-    colors = palette.series_colors(report.split, [point.key for point in report.breakdown])
+    colors = palette.series_colors(report.split, report.ranking, [point.key for point in named])
     series = [
         Series(
             name=_unique_label(report, point),

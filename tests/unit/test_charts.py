@@ -95,19 +95,36 @@ def test_figures_of_nothing_are_valid(week: Buckets) -> None:
         go.Figure(figure)
 
 
-def test_a_provider_has_its_own_colour_and_a_model_keeps_its_own_whatever_stands_beside_it() -> None:
-    assert palette.series_colors(Dimension.PROVIDER, ["OPENAI", "DEMO"]) == {
+def test_a_provider_has_its_own_colour() -> None:
+    assert palette.series_colors(Dimension.PROVIDER, [], ["OPENAI", "DEMO"]) == {
         "OPENAI": registry.OPENAI.color,
         "DEMO": registry.DEMO.color,
     }
-    alone = palette.series_colors(Dimension.MODEL, ["OPENAI/gpt-5.4"])
-    beside = palette.series_colors(Dimension.MODEL, ["OPENAI/o4-mini", "OPENAI/gpt-5.4"])
-    assert beside["OPENAI/gpt-5.4"] == alone["OPENAI/gpt-5.4"]
 
 
-def test_up_to_twelve_keys_have_twelve_colours() -> None:
-    keys = [f"OPENAI/model-{number}" for number in range(12)]
-    assert len(set(palette.series_colors(Dimension.MODEL, keys).values())) == 12
+def test_a_key_keeps_its_colour_whatever_else_is_shown_and_whatever_ranks_below_it() -> None:
+    ranked = [f"OPENAI/model-{number}" for number in range(9)]
+    whole = palette.series_colors(Dimension.MODEL, ranked, ranked)
+    for first in range(8):
+        few = palette.series_colors(Dimension.MODEL, ranked, ranked[first : first + 2])
+        assert few == {key: whole[key] for key in ranked[first : first + 2]}
+    newcomer = palette.series_colors(Dimension.MODEL, [*ranked, "OPENAI/new"], ["OPENAI/new", *ranked])
+    assert {key: newcomer[key] for key in ranked} == whole
+
+
+@pytest.mark.parametrize("number", [12, 40])
+def test_up_to_twelve_that_are_shown_have_colours_of_their_own(number: int) -> None:
+    ranked = [f"OPENAI/model-{index}" for index in range(number)]
+    shown = ranked[-12:]
+    assert len(set(palette.series_colors(Dimension.MODEL, ranked, shown).values())) == 12
+
+
+def test_bars_keep_their_height_when_the_legend_takes_several_lines(week: Buckets) -> None:
+    short = [charts.Series(name="a", color="#112233", values=[1] * 7)]
+    long = [charts.Series(name="x" * 30, color="#112233", values=[1] * 7)] * 6
+    assert charts.legend_height(short) == charts.HEIGHT
+    assert charts.legend_height(short, long) > charts.HEIGHT + 50
+    assert charts.stacked_bars(long, week, Unit.COUNT, height=400)["layout"]["height"] == 400
 
 
 def test_an_error_has_the_colour_of_the_status_that_it_gives_a_run() -> None:
