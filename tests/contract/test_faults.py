@@ -242,6 +242,22 @@ def test_a_body_cut_short(
     assert_failed(call(request_to(), stream=stream), "BAD_PROVIDER_RESPONSE")
 
 
+@pytest.mark.parametrize("failure", [Failure.RATE_LIMIT, Failure.SERVER_ERROR, Failure.BAD_KEY])
+def test_an_error_whose_body_is_cut_is_still_that_error(
+    vendor: VendorServer,
+    dialect: Dialect,
+    request_to: MakeRequest,
+    call: Caller,
+    stream: bool,
+    failure: Failure,
+):
+    vendor.will(dialect.failure(failure).cut(20))
+    response = call(request_to(), stream=stream)
+    assert_failed(response, EXPECTED[failure].code)
+    assert response.error is not None
+    assert response.error.provider_status == EXPECTED[failure].status
+
+
 def test_a_stream_ended_cleanly_before_its_end_mark(
     vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller
 ):

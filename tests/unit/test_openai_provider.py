@@ -270,6 +270,14 @@ def test_clients_are_kept_and_bounded():
     assert provider.client("sk-1", "https://a.example/v1") is not first
 
 
+def test_the_detail_for_the_log_holds_no_key(vendor: VendorServer):
+    vendor.will(Reply.json({"error": {"message": f"key {KEY}", "param": KEY, "code": KEY}}, status=400))
+    with pytest.raises(InvalidRequest) as caught:
+        registry.load("OPENAI").complete(request(base_url=f"{vendor.url}/v1"), Limits(timeout_seconds=10))
+    assert caught.value.detail
+    assert KEY not in caught.value.detail + caught.value.message
+
+
 # Compatible servers, as they are.
 
 
