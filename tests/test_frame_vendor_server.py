@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import openai
@@ -137,9 +138,9 @@ def test_a_body_may_be_cut(vendor: VendorServer, client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("before_reading", [True, False])
 def test_a_connection_may_be_reset(vendor: VendorServer, before_reading: bool) -> None:
     vendor.will(Reply.reset(before_reading=before_reading))
-    with httpx2.Client() as http, pytest.raises(httpx2.ReadError) as caught:
+    # What the client reports depends on how far it was: reset while reading or writing, or no answer at all.
+    with httpx2.Client() as http, pytest.raises(httpx2.TransportError):
         http.post(vendor.url, content=b"x" * 100)
-    assert "reset by peer" in str(caught.value)
     assert len(vendor.requests) == (0 if before_reading else 1)
     assert vendor.connections == 1
 
@@ -148,7 +149,7 @@ def test_a_kept_connection_may_be_reset(vendor: VendorServer) -> None:
     with httpx2.Client() as http:
         vendor.will(Reply.text("fine"), Reply.reset(before_reading=True))
         http.get(vendor.url)
-        with pytest.raises(httpx2.ReadError):
+        with pytest.raises(httpx2.TransportError):
             http.get(vendor.url)
     assert (vendor.connections, len(vendor.requests)) == (1, 1)
 
@@ -201,19 +202,17 @@ def test_lines_of_json(vendor: VendorServer) -> None:
 
 
 def test_many_at_once(vendor: VendorServer) -> None:
-    vendor.otherwise(Reply.text("ok").delayed(0.1))
-    results: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(httpx2.get(vendor.url).text)) for _ in range(32)
-    ]
-    started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == ["ok"] * 32
-    assert len(vendor.requests) == 32
-    assert time.monotonic() - started < 32 * 0.1, "one after the other would take as long as this"
+    everyone = threading.Barrier(32)
+
+    def answer_when_all_are_here(request: ReceivedRequest) -> Reply:
+        everyone.wait(60)
+        return Reply.text(request.path)
+
+    vendor.otherwise(answer_when_all_are_here)
+    with ThreadPoolExecutor(32) as pool, httpx2.Client(timeout=90) as http:
+        texts = list(pool.map(lambda number: http.get(f"{vendor.url}/{number}").text, range(32)))
+    assert texts == [f"/{number}" for number in range(32)]
+    assert len(vendor.requests) == vendor.connections == 32
 
 
 def test_a_request_without_a_reply_is_told_and_listed() -> None:
