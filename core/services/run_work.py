@@ -123,14 +123,13 @@ class RunWorker:
     def _keep_retried(self, job: Job, attempt: Attempt) -> None:
         record = self._record(job, attempt, final=False)
         job.records.append(record)
+        if job.new_run is not None:
+            try:
+                self._store.runs.add_attempt(record)
+            except StoreError as exc:
+                # Not lost: the end of the run stores all of its attempts.
+                log.warning("an attempt of run %s could not be stored yet: %s", job.live.run_id, exc)
         job.live.note_retry(record.error_code or "")
-        if job.new_run is None:
-            return
-        try:
-            self._store.runs.add_attempt(record)
-        except StoreError as exc:
-            # Not lost: the end of the run stores all of its attempts.
-            log.warning("an attempt of run %s could not be stored yet: %s", job.live.run_id, exc)
 
     def _record(self, job: Job, attempt: Attempt, *, final: bool) -> AttemptRecord:
         run_id, ordinal = job.live.run_id, len(job.records) + 1
@@ -182,6 +181,10 @@ class RunWorker:
             with self._lock:
                 self._unstored[run_id] = outcome
             return str(exc)
+        except Exception:
+            # A fault of ours must not keep whoever follows the run waiting for ever.
+            log.exception("run %s finished but could not be stored", run_id)
+            return "An internal error kept it out of the store; the log has the detail under the run's id."
         log.warning("run %s finished after it had been taken for lost", run_id)
         return "The run had been taken for lost before it ended (OUTCOME_UNKNOWN); its answer was not stored."
 

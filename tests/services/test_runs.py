@@ -1,0 +1,462 @@
+"""Runs from being asked for to being stored, on both databases, over the demo model and a scripted vendor."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core import ids
+from core.contract import Attachment, Message, utc_now
+from core.errors import Conflict, InvalidRequest, MissingApiKey, NotFound, StoreError, UnknownProvider
+from core.execution.base import Attempt
+from core.services.agent_config import AgentConfig
+from core.services.application import Application
+from core.services.live_runs import LiveRun, RunOutcome
+from core.services.principal import LOCAL, Principal
+from core.services.run_spec import RunSpec
+from core.services.run_view import view_of_detail, view_of_live
+from core.services.runs import RunService
+from core.storage.records import RunFilter, RunStatus, Trigger
+from core.storage.store import Store
+from tests.support.stored_runs import opened_application
+from tests.support.vendor_server import Reply, VendorServer
+
+DEMO = AgentConfig(provider="DEMO", model_name="demo-echo")
+ANYTHING = RunFilter()
+OTHERS = Principal(id="someone", project_id="another-project")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[Application]:
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres_url")
+        Store.migrate(url)
+        monkeypatch.setenv("DATABASE_URL", url)
+    with opened_application() as application:
+        yield application
+
+
+def demo(prompt: str = "Hello", **fields: Any) -> RunSpec:
+    return RunSpec(config=DEMO.model_copy(update=fields), prompt=prompt)
+
+
+def vendor_spec(vendor: VendorServer, **fields: Any) -> RunSpec:
+    config = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini", base_url=f"{vendor.url}/v1", **fields)
+    return RunSpec(config=config, prompt="Hello", api_key="sk-test-12345678")
+
+
+def ended(live: LiveRun) -> RunOutcome:
+    outcome = live.wait(30)
+    assert outcome is not None, "the run did not end"
+    return outcome
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
+
+
+# Starting
+
+
+def test_a_run_is_stored_with_all_that_is_known_of_it(application: Application) -> None:
+    spec = replace(
+        demo("Say {{what}}", system_prompt="Be {{how}}.", max_tokens=200, variables={"how": "brief"}),
+        variables={"what": "hello"},
+        trigger=Trigger.PLAYGROUND,
+        agent_name="Greeter",
+        context={"customer": 7},
+    )
+    outcome = ended(application.runs.start(LOCAL, spec))
+    assert outcome.status is RunStatus.SUCCEEDED
+    assert outcome.stored
+    detail = application.runs.get(LOCAL, outcome.run_id)
+    assert detail.request["prompt"] == "Say hello"
+    assert detail.request["system_prompt"] == "Be brief."
+    assert detail.request["context"] == {"customer": 7}
+    assert detail.request["max_tokens"] == 200
+    assert detail.response == outcome.response.response
+    summary = detail.summary
+    assert (summary.trigger, summary.agent_name, summary.attempts) == (Trigger.PLAYGROUND, "Greeter", 1)
+    assert (summary.provider, summary.model, summary.cost_nanousd) == ("DEMO", "demo-echo", 0)
+    assert summary.input_tokens is not None and summary.input_tokens > 0
+    assert detail.attempts[0].price_source == "offline demo"
+
+
+def test_a_run_is_written_before_it_is_sent(application: Application) -> None:
+    live = application.runs.start(LOCAL, demo("[[delay=30]] Hello"))
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.RUNNING
+    assert [run.id for run in application.runs.running(LOCAL)] == [live.run_id]
+    application.runs.stop(LOCAL, live.run_id)
+    ended(live)
+
+
+def test_runs_side_by_side_work_at_once_and_know_each_other(application: Application) -> None:
+    group = ids.uuid7()
+    specs = [replace(demo(f"[[delay=30]] {number}"), group_id=group) for number in range(6)]
+    lives = application.runs.start_many(LOCAL, specs)
+    until(lambda: all(live.begun for live in lives))
+    assert application.runs.count(LOCAL, RunFilter(group_id=group)) == 6
+    for live in lives:
+        application.runs.stop(LOCAL, live.run_id)
+    assert {ended(live).status for live in lives} == {RunStatus.CANCELLED}
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (demo("{{missing}}"), InvalidRequest),
+        (demo("  "), InvalidRequest),
+        (RunSpec(config=AgentConfig(provider="demo", model_name="m"), prompt="x"), UnknownProvider),
+        (
+            RunSpec(
+                config=DEMO.model_copy(update={"credential_id": ids.uuid7(), "provider": "OPENAI"}),
+                prompt="x",
+            ),
+            MissingApiKey,
+        ),
+    ],
+)
+def test_either_all_start_or_none(application: Application, broken: RunSpec, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        application.runs.start_many(LOCAL, [demo(), broken])
+    assert application.runs.count(LOCAL, ANYTHING) == 0
+    assert application.runs.live.under_way() == []
+
+
+def test_a_run_that_is_not_recorded_leaves_no_trace(application: Application) -> None:
+    outcome = application.runs.run(LOCAL, demo(), store=False)
+    assert outcome.status is RunStatus.SUCCEEDED
+    assert not outcome.stored
+    assert outcome.store_error is None
+    assert application.runs.count(LOCAL, ANYTHING) == 0
+
+
+def test_in_the_callers_thread_the_pieces_arrive_there(application: Application) -> None:
+    pieces: list[tuple[str, int]] = []
+    outcome = application.runs.run(
+        LOCAL, demo(), on_delta=lambda piece: pieces.append((piece, threading.get_ident()))
+    )
+    assert "".join(piece for piece, _ in pieces) == outcome.response.response
+    assert {thread for _, thread in pieces} == {threading.get_ident()}
+    assert application.runs.get(LOCAL, outcome.run_id).summary.first_token_us is not None
+
+
+def test_a_runs_own_values_go_before_the_agents(application: Application) -> None:
+    spec = replace(
+        demo("{{a}} {{b}}", variables={"a": "standing", "b": "standing"}), variables={"b": "of the run"}
+    )
+    outcome = application.runs.run(LOCAL, spec)
+    assert application.runs.get(LOCAL, outcome.run_id).request["prompt"] == "standing of the run"
+
+
+def test_final_texts_keep_their_braces(application: Application) -> None:
+    outcome = application.runs.run(LOCAL, replace(demo("{{ not a variable }}"), rendered=True))
+    assert application.runs.get(LOCAL, outcome.run_id).request["prompt"] == "{{ not a variable }}"
+
+
+# Checking
+
+
+def test_checking_finds_what_a_provider_would_refuse_and_stores_nothing(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openai = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini")
+    picture = Attachment(media_type="image/png", data="cG5n")
+    refused = [
+        (RunSpec(config=openai, prompt="x"), MissingApiKey),
+        (
+            RunSpec(
+                config=openai.model_copy(update={"model_name": "o3", "temperature": 0.5}),
+                prompt="x",
+                api_key="sk-x",
+            ),
+            InvalidRequest,
+        ),
+        (
+            RunSpec(
+                config=openai.model_copy(update={"model_name": "gpt-3.5-turbo"}),
+                prompt="x",
+                api_key="sk-x",
+                attachments=[picture],
+            ),
+            InvalidRequest,
+        ),
+        (demo("{{x}}"), InvalidRequest),
+    ]
+    for spec, error in refused:
+        with pytest.raises(error):
+            application.runs.check(LOCAL, spec)
+    assert application.runs.check(LOCAL, demo("fine")).prompt == "fine"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
+    assert application.runs.check(LOCAL, RunSpec(config=openai, prompt="x")).api_key is None
+    assert application.runs.count(LOCAL, ANYTHING) == 0
+
+
+# Following and stopping
+
+
+def test_what_is_seen_live_is_what_is_stored(application: Application) -> None:
+    for spec in (
+        demo(),
+        demo("[[fail_after=3]] Hello"),
+        demo("Hi", model_name="demo-flaky"),
+        demo("x", model_name="demo-error"),
+    ):
+        live = application.runs.start(LOCAL, spec)
+        ended(live)
+        stored = view_of_detail(application.runs.get(LOCAL, live.run_id))
+        assert asdict(view_of_live(live)) == asdict(stored)
+        assert application.runs.view(LOCAL, live.run_id) == stored
+
+
+def test_a_run_under_way_shows_its_text_its_time_and_its_attempt(application: Application) -> None:
+    live = application.runs.start(LOCAL, demo("[[chunk_delay=5]] Hello"))
+    until(lambda: bool(live.text))
+    view = application.runs.view(LOCAL, live.run_id)
+    assert (view.status, view.text, view.attempt, view.stopping) == (RunStatus.RUNNING, "You", 1, False)
+    assert view.elapsed_us is not None and view.first_token_us is not None
+    assert view.first_token_us <= view.elapsed_us
+    assert view.cost_nanousd is None
+    application.runs.stop(LOCAL, live.run_id)
+    ended(live)
+
+
+def test_a_stopped_run_keeps_what_was_received(application: Application) -> None:
+    live = application.runs.start(LOCAL, demo("[[chunk_delay=5]] Hello"))
+    until(lambda: bool(live.text))
+    application.runs.stop(LOCAL, live.run_id)
+    outcome = ended(live)
+    assert (outcome.status, outcome.response.response) == (RunStatus.CANCELLED, "You")
+    detail = application.runs.get(LOCAL, live.run_id)
+    assert (detail.summary.status, detail.response) == (RunStatus.CANCELLED, "You")
+    application.runs.stop(LOCAL, live.run_id)
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.CANCELLED
+
+
+def test_only_the_process_that_works_on_a_run_can_stop_it(application: Application) -> None:
+    live = application.runs.start(LOCAL, demo("[[delay=30]] Hello"))
+    with opened_application() as other:
+        with pytest.raises(Conflict, match="Another process"):
+            other.runs.stop(LOCAL, live.run_id)
+        assert other.runs.view(LOCAL, live.run_id).elsewhere
+    application.runs.stop(LOCAL, live.run_id)
+    ended(live)
+
+
+def test_a_run_that_is_not_there_cannot_be_stopped_or_seen(application: Application) -> None:
+    for act in (application.runs.stop, application.runs.get, application.runs.view, application.runs.replay):
+        with pytest.raises(NotFound):
+            act(LOCAL, ids.uuid7())
+
+
+def test_another_projects_runs_are_out_of_reach(application: Application) -> None:
+    live = application.runs.start(LOCAL, demo("[[delay=30]] Hello"))
+    assert application.runs.follow(OTHERS, live.run_id) is None
+    with pytest.raises(NotFound):
+        application.runs.stop(OTHERS, live.run_id)
+    with pytest.raises(NotFound):
+        application.runs.view(OTHERS, live.run_id)
+    assert not live.cancel.cancelled
+    application.runs.stop(LOCAL, live.run_id)
+    ended(live)
+
+
+# Attempts
+
+
+def test_each_attempt_is_stored_and_the_cost_is_their_sum(application: Application) -> None:
+    outcome = application.runs.run(LOCAL, demo("Hello", model_name="demo-flaky"))
+    assert (outcome.status, outcome.attempts) == (RunStatus.SUCCEEDED, 2)
+    first, second = application.runs.get(LOCAL, outcome.run_id).attempts
+    assert (first.error_code, first.final, first.tokens_cost_nanousd) == ("RATE_LIMITED", False, 0)
+    assert (second.status, second.final, second.ordinal) == (RunStatus.SUCCEEDED, True, 2)
+
+
+def test_stop_is_felt_while_waiting_to_try_again(application: Application, vendor: VendorServer) -> None:
+    vendor.will(Reply.json({"error": {"message": "slow"}}, status=429, headers={"Retry-After": "60"}))
+    live = application.runs.start(LOCAL, vendor_spec(vendor))
+    until(lambda: live.attempt == 2)
+    assert live.retry_reason == "RATE_LIMITED"
+    assert application.runs.get(LOCAL, live.run_id).attempts[0].error_code == "RATE_LIMITED"
+    application.runs.stop(LOCAL, live.run_id)
+    outcome = ended(live)
+    assert outcome.status is RunStatus.CANCELLED
+    assert outcome.cost_nanousd == 0
+    detail = application.runs.get(LOCAL, live.run_id)
+    assert [attempt.error_code for attempt in detail.attempts] == ["RATE_LIMITED", "CANCELLED"]
+    assert [attempt.final for attempt in detail.attempts] == [False, True]
+    assert detail.summary.cost_nanousd == 0
+    assert len(vendor.requests) == 1
+
+
+def test_a_wait_longer_than_the_deadline_is_not_begun(application: Application, vendor: VendorServer) -> None:
+    vendor.will(Reply.json({"error": {"message": "slow"}}, status=429, headers={"Retry-After": "60"}))
+    outcome = application.runs.run(LOCAL, vendor_spec(vendor, timeout_seconds=5))
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.response.error is not None
+    assert outcome.response.error.code.value == "RATE_LIMITED"
+    assert outcome.latency_us < 4_000_000
+
+
+def test_the_deadline_ends_a_run_with_what_it_has(application: Application) -> None:
+    outcome = application.runs.run(
+        LOCAL, demo("[[chunk_delay=30]] Hello", timeout_seconds=0.3), on_delta=lambda _: None
+    )
+    assert outcome.response.error is not None
+    assert outcome.response.error.code.value == "DEADLINE_EXCEEDED"
+    assert application.runs.get(LOCAL, outcome.run_id).response == "You"
+
+
+# When something goes wrong here
+
+
+class _Broken:
+    """An executor with a fault of its own."""
+
+    backend = "LOCAL"
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def invoke(self, request: Any, *, on_delta: Any = None, cancel: Any = None) -> Attempt:
+        if on_delta is not None:
+            on_delta("half an ")
+        raise self.error
+
+
+def broken_service(application: Application, error: BaseException) -> RunService:
+    return RunService(
+        store=application.store,
+        executor=_Broken(error),
+        credentials=application.credentials,
+        prices=application.prices,
+        presence=application.presence,
+        default_timeout_seconds=30,
+    )
+
+
+def test_a_fault_of_ours_ends_the_run_too(application: Application) -> None:
+    service = broken_service(application, RuntimeError("a bug"))
+    config = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini")
+    outcome = ended(service.start(LOCAL, RunSpec(config=config, prompt="Hello", api_key="sk-test-12345678")))
+    assert outcome.response.error is not None
+    assert outcome.response.error.code.value == "INTERNAL_ERROR"
+    assert "a bug" not in outcome.response.error.message
+    detail = application.runs.get(LOCAL, outcome.run_id)
+    assert (detail.summary.status, detail.response) == (RunStatus.FAILED, "half an ")
+    assert detail.summary.cost_nanousd is None, "the vendor may have billed it"
+    service.close()
+
+
+def test_ctrl_c_ends_the_run_as_cancelled(application: Application) -> None:
+    service = broken_service(application, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        service.run(LOCAL, demo(), on_delta=lambda _: None)
+    run = application.runs.page(LOCAL, ANYTHING).runs[0]
+    assert run.status is RunStatus.CANCELLED
+    assert application.runs.get(LOCAL, run.id).response == "half an "
+    service.close()
+
+
+def test_a_run_that_was_taken_for_lost_stays_lost_in_the_store(application: Application) -> None:
+    live = application.runs.start(LOCAL, demo("[[delay=0.5]] Hello"))
+    assert application.store.runs.reap(now=utc_now() + timedelta(minutes=5)) == 1
+    outcome = ended(live)
+    assert not outcome.stored
+    assert "OUTCOME_UNKNOWN" in (outcome.store_error or "")
+    assert outcome.response.response is not None
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.OUTCOME_UNKNOWN
+
+
+def test_closing_stops_what_is_under_way_and_stores_it() -> None:
+    with opened_application() as application:
+        live = application.runs.start(LOCAL, demo("[[delay=30]] Hello"))
+        application.runs.close()
+        assert ended(live).status is RunStatus.CANCELLED
+        assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.CANCELLED
+
+
+def test_an_answer_that_the_store_refuses_is_kept_and_stored_later(tmp_path: Path) -> None:
+    with opened_application() as application:
+        live = application.runs.start(LOCAL, demo("[[delay=0.5]] Hello"))
+        file = next((tmp_path / "data").glob("*.db"))
+        with sqlite3.connect(file) as other:
+            other.execute("ALTER TABLE attempt RENAME TO hidden")
+        outcome = ended(live)
+        assert outcome.status is RunStatus.SUCCEEDED
+        assert not outcome.stored
+        assert outcome.store_error
+        assert application.runs.settle() == 1
+        with pytest.raises(StoreError):
+            application.runs.get(LOCAL, live.run_id)
+        with sqlite3.connect(file) as other:
+            other.execute("ALTER TABLE hidden RENAME TO attempt")
+        assert application.runs.settle() == 0
+        detail = application.runs.get(LOCAL, live.run_id)
+        assert (detail.summary.status, detail.response) == (RunStatus.SUCCEEDED, outcome.response.response)
+        other.close()
+
+
+# Repeating
+
+
+def test_a_replay_asks_exactly_the_same(application: Application) -> None:
+    spec = replace(
+        demo("Say {{what}}", temperature=0.5, stop=["x"]),
+        variables={"what": "{{braces}}"},
+        messages=[Message(role="user", content="a"), Message(role="assistant", content="b")],
+        context={"n": 1},
+    )
+    first = application.runs.run(LOCAL, spec)
+    live = application.runs.replay(LOCAL, first.run_id)
+    ended(live)
+    before, after = application.runs.get(LOCAL, first.run_id), application.runs.get(LOCAL, live.run_id)
+    assert after.request == before.request
+    assert after.request["prompt"] == "Say {{braces}}"
+    assert (after.summary.replay_of, after.summary.trigger) == (first.run_id, Trigger.REPLAY)
+
+
+def test_a_replay_uses_the_credential_of_its_agent(application: Application, vendor: VendorServer) -> None:
+    for name in ("first", "second"):
+        application.credentials.add(
+            LOCAL, name=name, provider="OPENAI", secret=f"sk-{name}-12345678", base_url=f"{vendor.url}/v1"
+        )
+    chosen = next(c for c in application.credentials.list(LOCAL) if c.name == "second")
+    config = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini", prompt="Hi", credential_id=chosen.id)
+    agent = application.agents.create(LOCAL, name="Agent", config=config)
+    spec = RunSpec(config=config, agent_id=agent.id, agent_version_id=agent.version.id)
+    vendor.otherwise(Reply.json({"error": {"message": "no"}}, status=401))
+    first = application.runs.run(LOCAL, spec)
+    ended(application.runs.replay(LOCAL, first.run_id))
+    assert [r.headers["authorization"] for r in vendor.requests] == ["Bearer sk-second-12345678"] * 2
+    until(lambda: used(application, chosen.id))
+    assert not used(application, next(c.id for c in application.credentials.list(LOCAL) if c.name == "first"))
+
+
+def used(application: Application, credential_id: UUID) -> bool:
+    found = next(c for c in application.credentials.list(LOCAL) if c.id == credential_id)
+    return found.last_used_at is not None
+
+
+def test_the_spec_of_a_run_under_way_has_its_templates_and_no_key(
+    application: Application, vendor: VendorServer
+) -> None:
+    vendor.will(Reply.json({"error": {"message": "no"}}, status=401))
+    spec = replace(vendor_spec(vendor), prompt="Hello {{who}}", variables={"who": "you"})
+    live = application.runs.start(LOCAL, spec)
+    ended(live)
+    assert (live.spec.prompt, live.spec.variables, live.spec.api_key) == (
+        "Hello {{who}}",
+        {"who": "you"},
+        None,
+    )
