@@ -135,9 +135,14 @@ def _agent_activity(project_id: str, agent_ids: tuple[UUID, ...]) -> dict[UUID, 
     return application().agents.activity(principal(), agent_ids)
 
 
-def vendor_models(provider: str, credential_id: UUID | None, base_url: str | None) -> ConnectionTest:
-    """The vendor's own list of models, fetched once in ten minutes. Raises what the vendor said."""
-    return _vendor_models(principal().project_id, provider, credential_id, base_url)
+def vendor_models(
+    provider: str, credential_id: UUID | None, base_url: str | None, *, fresh: bool = False
+) -> ConnectionTest:
+    """The vendor's own list of models, fetched once in ten minutes, or now. Raises what the vendor said."""
+    asked = (principal().project_id, provider, credential_id, base_url)
+    if fresh:
+        _vendor_models.clear(*asked)
+    return _vendor_models(*asked)
 
 
 @st.cache_data(ttl=600.0, max_entries=64, show_spinner=False)

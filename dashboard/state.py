@@ -63,8 +63,24 @@ AGENT_VERSION: Final = "version"
 AGENT_NEW: Final = "new"
 """In the place of an agent's id: the form for a new one."""
 
+AGENT_TAB: Final = "tab"
+"""What an agent's page shows; bound to the URL."""
+
+AGENT_SEARCH: Final = "search"
+AGENT_ARCHIVED: Final = "archived"
+"""Bound to the URL."""
+
 AGENT_DRAFTS: Final = "agents-drafts"
 """By agent: what its form was begun from."""
+
+AGENT_FORMS: Final = "agents-forms"
+"""How many forms were begun: their widgets' keys carry the number."""
+
+AGENT_CHECKED: Final = "agents-checked"
+"""What the last test of a connection asked for, and what came of it."""
+
+AGENT_SAVED: Final = "agents-saved"
+"""What was just done, until the page has said so."""
 
 # Playground
 

@@ -1,0 +1,1 @@
+"""The agents page: the modules that join services, session state and components."""

@@ -1,0 +1,228 @@
+"""The form of an agent: what it is called, which model it asks, with which prompts and parameters."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, get_args
+
+import streamlit as st
+
+from core.contract import AgentType
+from core.errors import AgentLauncherError, InvalidInput
+from core.pricing.catalogue import ModelPrice
+from core.providers import registry
+from core.providers.base import Feature
+from core.services.agent_yaml import MAX_NAME_CHARS
+from core.services.connections import ConnectionTest
+from core.services.credentials import CredentialPublic
+from core.services.json_text import parse_object
+from dashboard.components.connection_check import connection_check
+from dashboard.components.failure import literal
+from dashboard.components.marks import provider_label
+from dashboard.components.model_facts import model_facts
+from dashboard.components.parameter_fields import parameter_fields
+
+Key = Callable[[str], str]
+"""The key of a field's widget, by the field's name."""
+
+_KIND_LABELS: Final[Mapping[AgentType, str]] = {"one-shot": "One question", "chat": "Chat"}
+_KIND_HELP: Final = "A chat keeps the earlier turns; each of them is sent, and billed, again with the next."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoices:
+    """What the model's part of the form offers.
+
+    Attributes:
+        models: Names for the chosen provider; any other can be typed.
+        from_vendor: Whether they are the vendor's own list.
+        model: The one that is chosen.
+        price: Of it; None if nothing is known.
+        credentials: Stored for the chosen provider.
+    """
+
+    models: Sequence[str]
+    from_vendor: bool
+    model: str
+    price: ModelPrice | None
+    credentials: Sequence[CredentialPublic]
+
+
+def name_fields(key: Key) -> None:
+    """Draws name and description."""
+    with st.container(border=True):
+        st.text_input(
+            "Name",
+            max_chars=MAX_NAME_CHARS,
+            key=key("name"),
+            persist_state="session",
+            placeholder="Support reply",
+        )
+        st.text_input(
+            "Description",
+            max_chars=500,
+            key=key("description"),
+            persist_state="session",
+            placeholder="What it is for, for whoever finds it in the list",
+        )
+
+
+def model_fields(
+    key: Key, provider: str, choices: ModelChoices, *, checked: ConnectionTest | AgentLauncherError | None
+) -> bool:
+    """Draws provider, model, key and server; True when the connection is to be tested.
+
+    Args:
+        key: The widgets' keys.
+        provider: The one that is chosen.
+        choices: What else can be chosen.
+        checked: What the last test of this connection came to.
+    """
+    spec = registry.specs().get(provider)
+    with st.container(border=True):
+        st.markdown("**Model**")
+        st.selectbox(
+            "Provider",
+            list(registry.specs()),
+            format_func=provider_label,
+            key=key("provider"),
+            persist_state="session",
+        )
+        names = list(choices.models)
+        if choices.model and choices.model not in names:
+            names.insert(0, choices.model)
+        st.selectbox(
+            "Model, from the provider's own list" if choices.from_vendor else "Model",
+            names,
+            index=None,
+            key=key("model_name"),
+            persist_state="session",
+            accept_new_options=True,
+            placeholder="Choose one, or type any name",
+        )
+        model_facts(provider, choices.model, choices.price)
+        if spec is not None and spec.needs_api_key:
+            _credential(key, choices.credentials, variable=spec.api_key_variable or "")
+        if spec is not None and Feature.BASE_URL in spec.features:
+            st.text_input(
+                "Base URL",
+                key=key("base_url"),
+                persist_state="session",
+                placeholder="the provider's own server",
+                help="Of a server that speaks the same API, such as https://llm.example.org/v1.",
+            )
+        test = st.button(
+            "Test the connection",
+            icon=":material/network_check:",
+            key=key("test"),
+            help="Asks for the list of models with the key that would serve. It costs nothing.",
+        )
+        if checked is not None:
+            connection_check(checked, label=provider_label(provider))
+        return test
+
+
+def prompt_fields(key: Key, *, variables: Sequence[str], fault: str | None) -> None:
+    """Draws the kind, the prompts, and a field for the standing value of each variable in them.
+
+    Args:
+        key: The widgets' keys; of a variable's field it is that of `var.` and its name.
+        variables: The names that the prompts ask for.
+        fault: What is wrong with a prompt's template.
+    """
+    with st.container(border=True):
+        st.markdown("**Prompts**")
+        st.segmented_control(
+            "Kind",
+            get_args(AgentType),
+            format_func=_KIND_LABELS.__getitem__,
+            required=True,
+            key=key("agent_type"),
+            persist_state="session",
+            help=_KIND_HELP,
+        )
+        st.text_area(
+            "System prompt",
+            key=key("system_prompt"),
+            persist_state="session",
+            height=170,
+            placeholder="How the model should behave. It may hold {{variables}}.",
+        )
+        st.text_area(
+            "Prompt",
+            key=key("prompt"),
+            persist_state="session",
+            height=210,
+            placeholder="What is asked where a run brings no prompt of its own. It may hold {{variables}}.",
+        )
+        if fault:
+            st.caption(f":red[{literal(fault)}]")
+        if variables:
+            st.caption("Standing values: what a variable is where a run gives it no value.")
+            with st.grid(2, min_column_width=190):
+                for name in variables:
+                    st.text_input(
+                        name, key=key(f"var.{name}"), persist_state="session", placeholder="each run gives it"
+                    )
+
+
+def parameter_section(
+    key: Key, *, takes: frozenset[Feature], stops: Sequence[str], left_out: Sequence[str]
+) -> None:
+    """Draws the parameters and, folded, what is rarely needed."""
+    with st.container(border=True):
+        st.markdown("**Parameters**")
+        st.caption("An empty field is not sent: the model's own default holds.")
+        parameter_fields(takes, key=key, stops=stops)
+        if left_out:
+            st.caption(
+                f":orange[:material/warning: This model does not take {literal(', '.join(left_out))}: "
+                "it is not saved with it.]"
+            )
+        with st.expander("Context and form of the answer", icon=":material/data_object:"):
+            _json_field(
+                "Context (JSON)",
+                key("context"),
+                what="The context",
+                placeholder='{"customer": {"tier": "gold"}}',
+                help="Reaches the model as a block of JSON before the prompt.",
+            )
+            if Feature.RESPONSE_SCHEMA in takes:
+                _json_field(
+                    "JSON schema of the answer",
+                    key("response_schema"),
+                    what="The response schema",
+                    placeholder='{"type": "object", "properties": {"answer": {"type": "string"}}}',
+                    help="The model's answer is then JSON that follows it.",
+                )
+
+
+def _credential(key: Key, credentials: Sequence[CredentialPublic], *, variable: str) -> None:
+    if len(credentials) == 1:
+        rule = f"The only one stored: {credentials[0].name}"
+    elif credentials:
+        rule = "None chosen: several are stored"
+    else:
+        rule = f"None stored: {variable} of the environment"
+    names = {"": rule} | {
+        str(one.id): f"{one.name} (ends in {one.last4})" if one.last4 else one.name for one in credentials
+    }
+    if st.session_state.get(key("credential_id"), "") not in names:
+        # Of another provider, or deleted since.
+        st.session_state[key("credential_id")] = ""
+    st.selectbox(
+        "Credential",
+        list(names),
+        format_func=names.__getitem__,
+        key=key("credential_id"),
+        persist_state="session",
+    )
+
+
+def _json_field(label: str, key: str, *, what: str, placeholder: str, help: str) -> None:
+    text = st.text_area(
+        label, key=key, persist_state="session", height=120, placeholder=placeholder, help=help
+    )
+    try:
+        parse_object(text or "", what=what)
+    except InvalidInput as exc:
+        st.caption(f":red[{literal(str(exc))}]")
