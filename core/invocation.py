@@ -10,9 +10,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import closing
 from typing import Final
-from uuid import uuid4
 
-from core import redaction
 from core.contract import (
     CONTRACT_VERSION,
     MAX_TIMEOUT_SECONDS,
@@ -74,7 +72,7 @@ def invoke(
         error = exc
     except Exception as exc:
         # The boundary of the contract: a fault of ours becomes data too, and the log has the trace.
-        error = InternalError(_INTERNAL_ERROR, request_id=uuid4().hex)
+        error = InternalError(_INTERNAL_ERROR, request_id=os.urandom(16).hex())
         error.__cause__ = exc
     finished = time.monotonic()
     if error is not None:
@@ -152,6 +150,8 @@ def _log_error(request: AgentRequest, error: InvocationError) -> None:
         level, detail = logging.ERROR, "".join(traceback.format_exception(error.__cause__))
     if not log.isEnabledFor(level):
         return
+    from core import redaction  # a tenth of what importing this module would cost, and for errors only
+
     log.log(
         level,
         "invocation failed: code=%s provider=%s model=%s status=%s request_id=%s %s",
