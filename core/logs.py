@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 from uuid import UUID
 
-from core import redaction
+from core import redaction, secret_shapes
 from core.loggers import ROOT, ConsoleFormatter, JsonFormatter, get_logger, redact_text
 from core.settings import Settings
 
@@ -40,9 +40,9 @@ def configure_logging(
     """Sends what every logger of this process says to `stream` and to the log file.
 
     Called again, it replaces what the first call did. Lines are JSON, or for a person where `stream` is a
-    terminal. At DEBUG the vendors' SDKs and their HTTP libraries talk too, prompts included; else they report
-    warnings only. Every record of the process is redacted when it is made, also for handlers that other
-    libraries put on loggers of their own. If the file cannot be opened, a warning on `stream` says so.
+    terminal. At DEBUG the vendors' SDKs and their HTTP libraries talk too, maybe with prompts; else they
+    report warnings only. Every record of the process is redacted when it is made, also for handlers that
+    other libraries put on loggers of their own. If the file cannot be opened, a warning on `stream` says so.
 
     Args:
         settings: The level, the file's place and the secrets to look for.
@@ -50,7 +50,7 @@ def configure_logging(
         stream_level: The least level on `stream`, if that should be quieter than the file.
     """
     release_logging()
-    for secret in settings.secrets():
+    for secret in (*settings.secrets(), *_secrets_in_the_environment()):
         redaction.remember(secret)
     target = sys.stderr if stream is None else stream
     on_stream = _StreamHandler(target)
@@ -128,6 +128,10 @@ def log_run(
             "trigger": trigger,
         },
     )
+
+
+def _secrets_in_the_environment() -> list[str]:
+    return [value for name, value in os.environ.items() if secret_shapes.is_secret_name(name)]
 
 
 def _redact_at_the_source() -> None:

@@ -253,6 +253,20 @@ def test_the_settings_own_secrets_are_known(tmp_path: Path) -> None:
         redaction.forget(secret)
 
 
+def test_keys_in_the_environment_are_known_before_they_are_used(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_VENDORS_API_KEY", "a-key-without-a-shape")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
+    monkeypatch.setenv("SOME_NAME", "a-name-without-a-secret")
+    (line,) = logged(
+        settings, lambda log: log.info("a-key-without-a-shape wJalrXUtnFEMI/K7MDENG a-name-without-a-secret")
+    )
+    for secret in ("a-key-without-a-shape", "wJalrXUtnFEMI/K7MDENG"):
+        redaction.forget(secret)
+    assert line["event"] == f"{MASK} {MASK} a-name-without-a-secret"
+
+
 def test_other_libraries_handlers_get_redacted_records_too(settings: Settings) -> None:
     # Streamlit puts a handler with a formatter of its own on each of its loggers, and does not propagate.
     stream = StringIO()

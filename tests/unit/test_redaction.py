@@ -1,5 +1,8 @@
 import base64
 import json
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Generator
 
@@ -7,6 +10,7 @@ import pytest
 
 from core import redaction
 from core.redaction import MASK, SecretRegistry, redact, redact_data
+from tests.support.environment import ROOT
 
 # Put together here, so that no scanner of repositories takes them for real ones.
 DIGITS_AND_LETTERS = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
@@ -164,6 +168,7 @@ def test_a_secret_within_another_and_one_that_overlaps_leave_nothing() -> None:
     registry = ["abcdefgh-12345", "abcdefgh", "12345-zyxwvu"]
     assert redact("<abcdefgh-12345>", registry) == f"<{MASK}>"
     assert redact("<abcdefgh-12345-zyxwvu>", registry) == f"<{MASK}>"
+    assert redact("<abcdefgh-12345>", ["abcdefgh-12345", "efgh", "efgh-1234"]) == f"<{MASK}>"
 
 
 def test_the_least_recently_used_secret_is_forgotten_first() -> None:
@@ -181,6 +186,15 @@ def test_forgetting_one_of_two_that_share_their_end_keeps_the_other() -> None:
     registry.forget("first-common-end")
     assert registry.spans("first-common-end") == []
     assert registry.spans("other-common-end") == [(0, 16)]
+
+
+def test_forgetting_a_secret_keeps_one_that_looks_like_its_code() -> None:
+    registry = SecretRegistry()
+    registry.remember("sécret/name")
+    registry.remember("s%C3%A9cret%2Fname")
+    registry.forget("sécret/name")
+    assert registry.spans("sécret/name") == []
+    assert registry.spans("s%C3%A9cret%2Fname") == [(0, 18)]
 
 
 def test_everything_is_forgotten_without_a_rest() -> None:
@@ -222,6 +236,34 @@ def test_threads_may_remember_while_others_redact() -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
+    code = """
+        import os, threading
+        from core import redaction
+        held, done = threading.Event(), threading.Event()
+        def hold():
+            with redaction._in_use._lock:
+                held.set()
+                done.wait()
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        if (child := os.fork()) == 0:
+            redaction.remember("said-in-the-child")
+            os._exit(redaction.redact("said-in-the-child") != redaction.MASK)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        done.set()
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert process.stdout == "0\n"
 
 
 def test_a_secret_across_the_borders_of_what_is_scanned_at_a_time(registered: str) -> None:
