@@ -101,14 +101,14 @@ def test_errors_keep_status_and_headers(vendor: VendorServer, client: openai.Ope
 
 
 def test_streams_events_as_they_come(vendor: VendorServer) -> None:
-    vendor.will(Reply.sse([chunk("Pa"), chunk("ris")], pause_s=0.1))
+    vendor.will(Reply.sse([chunk("Pa"), chunk("ris")], pause_s=0.3))
     arrivals: list[tuple[str, float]] = []
     with httpx2.stream("POST", vendor.url) as answer:
         for line in answer.iter_lines():
             if line:
                 arrivals.append((line, time.monotonic()))
     assert [line for line, _ in arrivals][-1] == "data: [DONE]"
-    assert arrivals[2][1] - arrivals[0][1] > 0.18, "two pauses lie between the first event and the last"
+    assert arrivals[2][1] - arrivals[0][1] > 0.3, "two pauses lie between the first event and the last"
 
 
 def test_a_stream_reaches_the_sdk(vendor: VendorServer, client: openai.OpenAI) -> None:
@@ -157,8 +157,9 @@ def test_a_kept_connection_may_be_reset(vendor: VendorServer) -> None:
 def test_silence_lasts_until_the_client_leaves(vendor: VendorServer) -> None:
     vendor.will(Reply.silence())
     with pytest.raises(httpx2.ReadTimeout):
-        httpx2.get(vendor.url, timeout=0.2)
-    assert vendor.last.client_left.wait(2)
+        httpx2.get(vendor.url, timeout=httpx2.Timeout(30, read=0.3))
+    [request] = vendor.wait_for_requests(1)
+    assert request.client_left.wait(10)
 
 
 def test_silence_ends_with_the_server() -> None:
@@ -177,8 +178,8 @@ def test_silence_ends_with_the_server() -> None:
         vendor.wait_for_requests(1)
         started = time.monotonic()
         vendor.stop()
-        waiting.join(5)
-        assert time.monotonic() - started < 2
+        waiting.join(20)
+        assert time.monotonic() - started < 9, "well before the client gave up"
         assert isinstance(failure[0], httpx2.RemoteProtocolError)
 
 
@@ -186,7 +187,7 @@ def test_a_client_that_stops_a_stream_is_noticed(vendor: VendorServer) -> None:
     vendor.will(Reply.sse([chunk("word")] * 500, pause_s=0.05))
     with httpx2.stream("POST", vendor.url) as answer:
         next(answer.iter_lines())
-    assert vendor.last.client_left.wait(2)
+    assert vendor.last.client_left.wait(10)
 
 
 def test_an_answer_may_be_late(vendor: VendorServer) -> None:
