@@ -216,9 +216,7 @@ def test_anything_else_is_refused_with_the_reason(host: str) -> None:
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant() -> None:
-    sentences = unknown_variables(
-        {"AGENT_LAUNCHER_PROT": "1", "AGENT_LAUNCHER_PORT": "1", "OTHER": "x"}
-    )
+    sentences = unknown_variables({"AGENT_LAUNCHER_PROT": "1", "AGENT_LAUNCHER_PORT": "1", "OTHER": "x"})
     assert sentences == [
         "AGENT_LAUNCHER_PROT (set in the environment) is not a setting: is AGENT_LAUNCHER_PORT meant?"
     ]
