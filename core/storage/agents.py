@@ -8,12 +8,16 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select
 
 from core import ids
 from core.errors import Conflict, NotFound
 from core.storage.engine import Database
 from core.storage.records import AgentRecord, AgentVersionRecord
 from core.storage.tables import AgentRow, AgentVersionRow
+
+
+SelectOfAgent = Select[tuple[AgentRow, AgentVersionRow]]
 
 
 class AgentRepository:
@@ -113,7 +117,7 @@ class AgentRepository:
     ) -> AgentRecord:
         """Adds a version, which is the current one from then on. Raises Conflict, NotFound."""
         with self._database.writing() as session:
-            agent, _ = _find(session, project_id, agent_id, at_revision=expected_revision)
+            agent, _ = _find_to_change(session, project_id, agent_id, at_revision=expected_revision)
             now = datetime.now(UTC)
             agent.version_number += 1
             _touch(agent, now)
@@ -134,7 +138,7 @@ class AgentRepository:
         """Renames and describes it. Raises Conflict (changed meanwhile, or the name is taken), NotFound."""
         try:
             with self._database.writing() as session:
-                agent, version = _find(session, project_id, agent_id, at_revision=expected_revision)
+                agent, version = _find_to_change(session, project_id, agent_id, at_revision=expected_revision)
                 agent.name, agent.description = name, description
                 _touch(agent, datetime.now(UTC))
                 session.add(agent)
@@ -152,7 +156,7 @@ class AgentRepository:
 
     def _set_archived(self, project_id: str, agent_id: UUID, *, archived: bool) -> AgentRecord:
         with self._database.writing() as session:
-            agent, version = _find(session, project_id, agent_id, for_update=True)
+            agent, version = _find_to_change(session, project_id, agent_id, at_revision=None)
             if (agent.archived_at is not None) is not archived:
                 now = datetime.now(UTC)
                 agent.archived_at = now if archived else None
@@ -161,31 +165,33 @@ class AgentRepository:
         return _record(agent, version)
 
 
-def _with_version():  # noqa: ANN202 - the type is SQLModel's private SelectOfScalar
+def _with_version() -> SelectOfAgent:
     return select(AgentRow, AgentVersionRow).where(
         col(AgentVersionRow.agent_id) == AgentRow.id,
         col(AgentVersionRow.number) == AgentRow.version_number,
     )
 
 
-def _find(
-    session: Session,
-    project_id: str,
-    agent_id: UUID,
-    *,
-    at_revision: int | None = None,
-    for_update: bool = False,
-) -> tuple[AgentRow, AgentVersionRow]:
-    query = _with_version().where(col(AgentRow.project_id) == project_id, col(AgentRow.id) == agent_id)
-    if for_update or at_revision is not None:
-        query = query.with_for_update(of=AgentRow)
-    found = session.exec(query).one_or_none()
+def _find(session: Session, project_id: str, agent_id: UUID) -> tuple[AgentRow, AgentVersionRow]:
+    found = session.exec(
+        _with_version().where(col(AgentRow.project_id) == project_id, col(AgentRow.id) == agent_id)
+    ).one_or_none()
     if found is None:
         raise NotFound("This agent does not exist.")
-    agent, version = found
+    return found
+
+
+def _find_to_change(
+    session: Session, project_id: str, agent_id: UUID, *, at_revision: int | None
+) -> tuple[AgentRow, AgentVersionRow]:
+    # The lock comes first, by itself: the statement that waits for it on Postgres would not see a version that the one
+    # it waited for has added.
+    session.exec(select(AgentRow.id).where(col(AgentRow.id) == agent_id).with_for_update())
+    agent, version = _find(session, project_id, agent_id)
     if at_revision is not None and agent.revision != at_revision:
         raise Conflict(
-            f"{agent.name!r} was changed by somebody else meanwhile: load it again, and make your change to what it is now."
+            f"{agent.name!r} was changed by somebody else meanwhile: load it again, and make your change to what it is "
+            "now."
         )
     return agent, version
 

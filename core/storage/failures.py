@@ -5,10 +5,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.errors import StoreError, StoreNotWritable, StoreUnavailable
+from core.errors import SchemaMismatch, StoreError, StoreNotWritable, StoreUnavailable
+from core.loggers import get_logger
+
+log = get_logger("agent_launcher.storage")
 
 _SQLITE_FULL = (
     "The disk that holds the database is full: nothing was stored by this action, and what was stored before is "
@@ -31,7 +34,7 @@ _POSTGRES_FULL = (
 def translated() -> Generator[None]:
     """Raises `StoreError` from whatever the driver or SQLAlchemy raised inside.
 
-    A broken constraint passes through: it belongs to the one who wrote the statement, who turns it into `Conflict`.
+    A broken constraint passes: whoever wrote the statement turns it into `Conflict`. So do faults of the program.
     """
     try:
         yield
@@ -41,33 +44,33 @@ def translated() -> Generator[None]:
             "is overloaded. Try again; if it stays, restart this process."
         ) from exc
     except DBAPIError as exc:
-        if exc.orig is None or isinstance(exc.orig, (sqlite3.IntegrityError, psycopg.IntegrityError)):
+        error = _of_driver(exc.orig)
+        if error is None:
             raise
-        raise _of_driver(exc.orig) from exc
-    except SQLAlchemyError:
-        raise
+        raise error from exc
     except (sqlite3.Error, psycopg.Error) as exc:
-        if isinstance(exc, (sqlite3.IntegrityError, psycopg.IntegrityError)):
+        error = _of_driver(exc)
+        if error is None:
             raise
-        raise _of_driver(exc) from exc
+        raise error from exc
 
 
-def is_busy(exc: BaseException) -> bool:
-    """Whether another connection holds the SQLite lock."""
-    orig = exc.orig if isinstance(exc, DBAPIError) else exc
-    return isinstance(orig, sqlite3.Error) and _primary(orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _of_driver(exc: BaseException) -> StoreError:
-    if isinstance(exc, sqlite3.Error):
+def _of_driver(exc: BaseException | None) -> StoreError | None:
+    """None for what the database is not to blame for: a broken constraint, a wrong statement or value."""
+    if isinstance(exc, sqlite3.DatabaseError) and not isinstance(
+        exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+    ):
         return _of_sqlite(exc)
-    if isinstance(exc, psycopg.Error):
+    if isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)):
         return _of_postgres(exc)
-    return StoreUnavailable(f"The database failed ({type(exc).__name__}); the log has the details.")
-
-
-def _primary(exc: sqlite3.Error) -> int:
-    return getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if isinstance(exc, psycopg.errors.InsufficientPrivilege):
+        return StoreNotWritable(_POSTGRES_READ_ONLY)
+    if isinstance(exc, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)):
+        return SchemaMismatch(
+            "The database lacks a table or column that this version of the program needs: run `agent-launcher migrate`, "
+            "and look for a DATABASE_URL that points to somebody else's database."
+        )
+    return None
 
 
 def _of_sqlite(exc: sqlite3.Error) -> StoreError:
@@ -103,6 +106,7 @@ def _of_sqlite(exc: sqlite3.Error) -> StoreError:
                 "`agent-launcher restore`, or point DATABASE_URL to another file."
             )
         case _:
+            log.error("unexpected database error", exc_info=exc)
             return StoreUnavailable(
                 f"SQLite failed ({getattr(exc, 'sqlite_errorname', type(exc).__name__)}); the log has the details."
             )
@@ -112,12 +116,8 @@ def _of_postgres(exc: psycopg.Error) -> StoreError:
     state = exc.sqlstate or ""
     if state == "53100":
         return StoreNotWritable(_POSTGRES_FULL)
-    if state in ("25006", "42501"):
+    if state == "25006":
         return StoreNotWritable(_POSTGRES_READ_ONLY)
-    if state in ("28P01", "28000"):
-        return StoreUnavailable("Postgres refuses this user or password: check DATABASE_URL.")
-    if state == "3D000":
-        return StoreUnavailable("Postgres has no database of that name: create it, or correct DATABASE_URL.")
     if state == "53300":
         return StoreUnavailable(
             "Postgres has no free connection: raise its max_connections, or start fewer processes."
@@ -128,6 +128,8 @@ def _of_postgres(exc: psycopg.Error) -> StoreError:
         )
     if state == "" or state.startswith(("08", "57")):
         return StoreUnavailable(
-            "Postgres cannot be reached, or it closed the connection: check that it runs and that DATABASE_URL is right."
+            "Postgres cannot be reached, refuses the connection or has closed it: check that it runs, and the host, "
+            "database, user and password in DATABASE_URL."
         )
+    log.error("unexpected database error", exc_info=exc)
     return StoreUnavailable(f"Postgres failed (SQLSTATE {state}); the log has the details.")

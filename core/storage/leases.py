@@ -31,6 +31,12 @@ def take(connection: Connection, name: str, *, holder: UUID, now: datetime) -> b
     return connection.execute(select(_lease.c.holder).where(_lease.c.name == name)).scalar_one() == holder
 
 
-def stop_holder(connection: Connection, name: str) -> None:
-    """Waits until nobody is inside the job, and keeps everybody out until the transaction ends."""
-    connection.execute(select(_lease.c.name).where(_lease.c.name == name).with_for_update())
+def take_over(connection: Connection, name: str, *, holder: UUID, now: datetime) -> None:
+    """Takes a lease, whoever has it: waits until nobody is inside the job, and keeps all out until the transaction ends."""
+    new = insert(connection, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[_lease.c.name],
+            set_={"holder": new.excluded.holder, "expires_at": new.excluded.expires_at},
+        )
+    )

@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import sleep
 from typing import Any, Final
 from uuid import UUID
 
@@ -137,13 +136,11 @@ class Folder:
         done = 0
         while True:
             with self._database.write() as connection:
+                leases.take_over(connection, LEASE, holder=self._holder, now=datetime.now(UTC))
                 if _building(connection) is None:
                     return
-                mine = leases.take(connection, LEASE, holder=self._holder, now=datetime.now(UTC))
-                done += self._rebuild_step(connection, batch) if mine else 0
-            if not mine:
-                sleep(0.2)  # whoever holds the lease goes on with it, or lets it expire
-            elif progress is not None:
+                done += self._rebuild_step(connection, batch)
+            if progress is not None:
                 progress(min(done, total), total)
 
     def _nothing_to_do(self) -> bool:
@@ -169,7 +166,7 @@ class Folder:
 
     def _begin_rebuild(self) -> int:
         with self._database.write() as connection:
-            leases.stop_holder(connection, LEASE)
+            leases.take_over(connection, LEASE, holder=self._holder, now=datetime.now(UTC))
             if _building(connection) is None:
                 generation = _generation(connection)
                 _forget_all_but(connection, generation)

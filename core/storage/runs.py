@@ -342,9 +342,8 @@ def _new_run_row(new: NewRun) -> Mapping[str, Any]:
         )
     row: dict[str, Any] = {name: getattr(new, name) for name in _NEW_RUN_FIELDS}
     prompt = new.request.get("prompt")
-    row["prompt_preview"] = _preview(
-        prompt if isinstance(prompt, str) and prompt else _last_message(new.request)
-    )
+    text = prompt if isinstance(prompt, str) and prompt else _last_message(new.request)
+    row["prompt_preview"] = text[:PREVIEW_CHARS]
     return row | {"status": RunStatus.RUNNING, "attempts": 0, "unpriced": False}
 
 
@@ -354,11 +353,6 @@ def _last_message(request: Mapping[str, Any]) -> str:
         return ""
     content = messages[-1].get("content")
     return content if isinstance(content, str) else ""
-
-
-def _preview(text: str) -> str:
-    # NUL ends a text on Postgres with an error, and a lone surrogate cannot be encoded anywhere.
-    return text[:PREVIEW_CHARS].replace("\0", " ").encode("utf-8", "replace").decode()
 
 
 def _to_json(request: Mapping[str, Any]) -> str:

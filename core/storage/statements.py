@@ -10,11 +10,13 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from core.storage import texts
 from core.storage.columns import to_micros
 from core.storage.records import Backend, RunStatus, Trigger
 
 _TO_DRIVER: Final[Mapping[type, Callable[[Any], Any]]] = {
     datetime: to_micros,
+    str: texts.storable,
     # As plain texts: drivers look longer at a subclass of str.
     **dict.fromkeys((Backend, RunStatus, Trigger), attrgetter("value")),
 }

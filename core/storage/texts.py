@@ -29,3 +29,10 @@ def unpack(encoding: int, body: bytes) -> str:
             return zlib.decompress(body).decode()
         case _:
             raise ValueError(f"unknown encoding {encoding} of a stored text")
+
+
+def storable(text: str) -> str:
+    """The text without what no database column takes: NUL becomes a space, a lone surrogate "?"."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", " ").encode("utf-8", errors="replace").decode()

@@ -1,0 +1,279 @@
+"""The life of a run: written before it is sent, continued, ended once."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from core import ids
+from core.errors import NotFound
+from core.storage.records import Backend, NewRun, RunStatus, Trigger
+from core.storage.store import Store
+from tests.store.samples import PROJECT, WORKER, finish, new_attempt, new_run, now, stored_run
+
+
+def test_a_run_is_there_before_it_ends(store: Store) -> None:
+    run = new_run(
+        agent_id=uuid4(),
+        agent_version_id=uuid4(),
+        agent_name="Greeter",
+        group_id=uuid4(),
+        replay_of=uuid4(),
+        trigger=Trigger.REPLAY,
+        deadline_at=now() + timedelta(seconds=60),
+    )
+    store.runs.start(run)
+    detail = store.runs.get(PROJECT, run.id)
+    summary = detail.summary
+    for name in ("id", "project_id", "principal_id", "created_at", "trigger", "provider", "model", "backend"):
+        assert getattr(summary, name) == getattr(run, name)
+    for name in ("agent_id", "agent_version_id", "agent_name", "group_id", "replay_of"):
+        assert getattr(summary, name) == getattr(run, name)
+    assert summary.status is RunStatus.RUNNING
+    assert (summary.attempts, summary.cost_nanousd, summary.finished_at, summary.latency_us) == (0, None, None, None)
+    assert summary.prompt_preview == "Say hello."
+    assert detail.request == run.request
+    assert (detail.response, detail.attempts, detail.error_message) == (None, (), None)
+    assert store.runs.running(PROJECT) == [summary]
+
+
+def test_a_run_ends_with_its_attempt_and_totals(store: Store) -> None:
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    run = new_run(at=at)
+    store.runs.start(run)
+    attempt = new_attempt(
+        run,
+        finished_at=at + timedelta(seconds=2, microseconds=7),
+        first_token_us=250_000,
+        model_time_us=900_000,
+        cache_write_input_tokens=3,
+        lambda_compute_nanousd=50,
+        lambda_request_nanousd=200,
+        backend=Backend.LAMBDA,
+        answered_by_model="gpt-5-mini-2026",
+        provider_request_id="req_1",
+        error_retryable=None,
+        provider_status=200,
+    )
+    assert finish(store, run, attempt, at=attempt.finished_at, response="Hello.")
+    detail = store.runs.get(PROJECT, run.id)
+    assert detail.attempts == (attempt,)
+    assert detail.response == "Hello."
+    summary = detail.summary
+    assert (summary.status, summary.attempts, summary.backend) == (RunStatus.SUCCEEDED, 1, Backend.LAMBDA)
+    assert summary.finished_at == at + timedelta(seconds=2, microseconds=7)
+    assert (summary.latency_us, summary.first_token_us) == (2_000_007, 250_000)
+    assert (summary.input_tokens, summary.output_tokens, summary.cost_nanousd) == (100, 20, 1_484)
+
+
+def test_a_run_of_several_attempts_is_their_sum(store: Store) -> None:
+    run = new_run()
+    store.runs.start(run)
+    first = new_attempt(run, ordinal=1, final=False, status=RunStatus.FAILED, error_code="RATE_LIMITED")
+    second = new_attempt(run, ordinal=2, input_tokens=None, backend=Backend.LAMBDA)
+    assert store.runs.add_attempt(first)
+    assert store.runs.add_attempt(first)  # told twice, kept once
+    assert store.runs.summary(PROJECT, run.id).attempts == 1
+    assert finish(store, run, first, second)
+    detail = store.runs.get(PROJECT, run.id)
+    assert detail.attempts == (first, second)
+    assert (detail.summary.attempts, detail.summary.backend) == (2, Backend.LAMBDA)
+    assert (detail.summary.input_tokens, detail.summary.output_tokens) == (100, 40)
+    assert detail.summary.cost_nanousd == 2_468
+    totals = store.usage.totals(PROJECT, now() - timedelta(hours=1), now())
+    assert (totals.runs, totals.attempts, totals.cost_nanousd) == (1, 2, 2_468)
+
+
+def test_one_attempt_without_a_price_makes_the_runs_cost_unknown(store: Store) -> None:
+    run = new_run()
+    store.runs.start(run)
+    unpriced = new_attempt(run, ordinal=1, final=False, tokens_cost_nanousd=None)
+    assert finish(store, run, unpriced, new_attempt(run, ordinal=2))
+    assert store.runs.summary(PROJECT, run.id).cost_nanousd is None
+    totals = store.usage.totals(PROJECT, now() - timedelta(hours=1), now())
+    assert (totals.unpriced_runs, totals.tokens_cost_nanousd) == (1, 1_234)
+    free = stored_run(store)
+    store.runs.start(other := new_run())
+    finish(store, other, new_attempt(other, tokens_cost_nanousd=0))
+    assert store.runs.summary(PROJECT, other.id).cost_nanousd == 0
+    assert store.runs.summary(PROJECT, free.id).cost_nanousd == 1_234
+
+
+def test_a_run_ends_once(store: Store) -> None:
+    run = stored_run(store)
+    before = store.runs.get(PROJECT, run.id)
+    assert not finish(store, run, status=RunStatus.FAILED, response="Something else.", error_code="INTERNAL_ERROR")
+    assert not store.runs.add_attempt(new_attempt(run, ordinal=2, final=False))
+    assert store.runs.get(PROJECT, run.id) == before
+    assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).attempts == 1
+
+
+def test_a_run_stopped_before_any_attempt_has_one_that_says_so(store: Store) -> None:
+    run = new_run()
+    store.runs.start(run)
+    ended = now()
+    assert store.runs.finish(
+        run.id,
+        status=RunStatus.CANCELLED,
+        finished_at=ended,
+        attempts=[],
+        response=None,
+        error_code="CANCELLED",
+        error_message="Stopped.",
+    )
+    detail = store.runs.get(PROJECT, run.id)
+    assert [(a.ordinal, a.final, a.status, a.error_code) for a in detail.attempts] == [
+        (1, True, RunStatus.CANCELLED, "CANCELLED")
+    ]
+    assert (detail.summary.cost_nanousd, detail.error_message) == (0, "Stopped.")
+    assert detail.attempts[0].started_at == run.created_at
+    assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).cancelled == 1
+
+
+def test_a_run_stopped_between_two_attempts_keeps_the_first(store: Store) -> None:
+    run = new_run()
+    store.runs.start(run)
+    first = new_attempt(run, final=False, status=RunStatus.FAILED)
+    store.runs.add_attempt(first)
+    again = new_attempt(run, ordinal=1, status=RunStatus.CANCELLED)
+    assert finish(store, run, again, status=RunStatus.CANCELLED, error_code="CANCELLED")
+    detail = store.runs.get(PROJECT, run.id)
+    assert detail.attempts[0] == first
+    assert [(a.ordinal, a.final, a.tokens_cost_nanousd) for a in detail.attempts] == [(1, False, 1_234), (2, True, 0)]
+    assert detail.summary.cost_nanousd == 1_234
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(store: Store) -> None:
+    run = new_run()
+    store.runs.start(run)
+    with pytest.raises(ValueError, match="does not end as RUNNING"):
+        finish(store, run, status=RunStatus.RUNNING)
+    with pytest.raises(ValueError, match="another run"):
+        finish(store, run, new_attempt(new_run()))
+    with pytest.raises(ValueError, match="two attempts are final"):
+        finish(store, run, new_attempt(run), new_attempt(run, ordinal=2))
+    with pytest.raises(ValueError, match="final attempt is stored by finish"):
+        store.runs.add_attempt(new_attempt(run))
+    with pytest.raises(NotFound):
+        finish(store, new_run())
+    with pytest.raises(ValueError, match="carries its time"):
+        store.runs.start(new_run(id=uuid4()))
+    with pytest.raises(ValueError, match="carries its time"):
+        store.runs.start(new_run(created_at=now() - timedelta(days=1)))
+    assert store.runs.summary(PROJECT, run.id).status is RunStatus.RUNNING
+    assert store.runs.count(PROJECT) == 1
+    assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).attempts == 0
+
+
+def test_side_by_side_all_start_or_none(store: Store) -> None:
+    group = uuid4()
+    runs = [new_run(group_id=group, model=f"model-{number}") for number in range(6)]
+    store.runs.start_many(runs)
+    assert [run.id for run in store.runs.running(PROJECT)] == [run.id for run in reversed(runs)]
+    with pytest.raises(Exception, match="(?i)unique"):
+        store.runs.start_many([new_run(), runs[0]])
+    assert store.runs.count(PROJECT) == 6
+
+
+def test_another_projects_run_is_not_found(store: Store) -> None:
+    run = stored_run(store, project_id="another")
+    for read in (store.runs.get, store.runs.summary):
+        with pytest.raises(NotFound):
+            read(PROJECT, run.id)
+    assert store.runs.page(PROJECT).runs == ()
+    assert store.runs.count(PROJECT) == 0
+    assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).runs == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "short",
+        "long " * 100_000,
+        "ünï¢ödé 🙂 " * 300,
+        "a NUL \0 inside",
+        "".join(chr(random.Random(1).randrange(32, 0xD7FF)) for _ in range(3_000)),
+    ],
+    ids=["empty", "short", "long", "unicode", "nul", "random"],
+)
+def test_texts_come_back_as_they_were(store: Store, text: str) -> None:
+    run = new_run(prompt=text)
+    store.runs.start(run)
+    finish(store, run, response=text)
+    detail = store.runs.get(PROJECT, run.id)
+    assert detail.request["prompt"] == detail.response == text
+    assert detail.summary.prompt_preview == text[:200].replace("\0", " ")
+
+
+def test_a_preview_of_a_chat_is_its_last_turn(store: Store) -> None:
+    messages = [{"role": "user", "content": "First"}, {"role": "user", "content": "Last \ud800"}]
+    run = new_run(request={"messages": messages})
+    store.runs.start(run)
+    assert store.runs.summary(PROJECT, run.id).prompt_preview == "Last ?"
+    store.runs.start(empty := new_run(request={}))
+    assert store.runs.summary(PROJECT, empty.id).prompt_preview == ""
+
+
+def _beat(store: Store, worker_id: object, at: datetime) -> None:
+    store.workers.beat(worker_id, kind="dashboard", host="here", pid=1, started_at=at, now=at)  # type: ignore[arg-type]
+
+
+def test_runs_of_a_dead_process_are_reaped_and_of_a_living_one_not(store: Store) -> None:
+    at = now()
+    living, stale, retired = ids.uuid7(), ids.uuid7(), ids.uuid7()
+    _beat(store, living, at)
+    _beat(store, stale, at - timedelta(seconds=16))
+    _beat(store, retired, at)
+    store.workers.retire(retired)
+    store.workers.retire(retired)
+    runs = {worker: new_run(worker_id=worker, project_id=f"of {n}") for n, worker in enumerate((living, stale, retired))}
+    for run in runs.values():
+        store.runs.start(run)
+    store.runs.add_attempt(new_attempt(runs[stale], final=False, status=RunStatus.FAILED))
+    done = stored_run(store, worker_id=retired)
+
+    assert store.runs.reap(now=at) == 2
+    assert store.runs.reap(now=at) == 0
+    assert store.runs.summary("of 0", runs[living].id).status is RunStatus.RUNNING
+    assert store.runs.summary(PROJECT, done.id).status is RunStatus.SUCCEEDED
+    orphan = store.runs.get("of 2", runs[retired].id)
+    assert orphan.summary.status is RunStatus.OUTCOME_UNKNOWN
+    assert (orphan.summary.error_code, orphan.summary.cost_nanousd) == ("OUTCOME_UNKNOWN", None)
+    assert orphan.error_message is not None
+    assert "process that worked on it ended" in orphan.error_message
+    assert orphan.attempts[-1].error_message == orphan.error_message
+    continued = store.runs.get("of 1", runs[stale].id)
+    assert [attempt.final for attempt in continued.attempts] == [False, True]
+    totals = store.usage.totals("of 1", at - timedelta(hours=1), at + timedelta(hours=1))
+    assert (totals.runs, totals.outcome_unknown, totals.attempts, totals.unpriced_runs) == (1, 1, 2, 1)
+    # Too late: it was not dead after all, and what it says changes nothing.
+    assert not finish(store, runs[stale], new_attempt(runs[stale], ordinal=2))
+    _beat(store, stale, at)
+
+
+def test_a_beat_keeps_a_process_alive(store: Store) -> None:
+    at = now()
+    _beat(store, WORKER, at - timedelta(minutes=1))
+    _beat(store, WORKER, at)
+    store.runs.start(new_run())
+    assert store.runs.reap(now=at + timedelta(seconds=14)) == 0
+    assert store.runs.reap(now=at + timedelta(seconds=16)) == 1
+
+
+def test_an_export_without_texts_has_none(store: Store) -> None:
+    stored_run(store)
+    (detail,) = store.runs.iterate(PROJECT, with_texts=False)
+    assert (dict(detail.request), detail.response, len(detail.attempts)) == ({}, None, 1)
+
+
+def test_ids_rise_and_know_their_time() -> None:
+    made = [ids.uuid7() for _ in range(2_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+    at = datetime(2026, 11, 1, 12, 30, 15, 123_000, tzinfo=UTC)
+    assert ids.time_of(ids.uuid7(at)) == at
+    assert ids.lowest_at(at) < ids.uuid7(at) < ids.lowest_at(at + timedelta(milliseconds=1))
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+    assert isinstance(new_run(), NewRun)
