@@ -58,7 +58,10 @@ def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-_STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-bench\r\ntransfer-encoding: chunked\r\n\r\n"
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"x-request-id: req-bench\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 _FIRST = _chunked(_event({"role": "assistant", "content": ""}) + _event({"content": "Hello"}))
 # Each piece differs: litellm takes a repeated chunk for a model in a loop, and raises.
 _PIECES = [_chunked(_event({"content": f" word{number}"})) for number in range(499)]
@@ -103,7 +106,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def _main() -> None:
     server = await asyncio.start_server(_serve, "127.0.0.1", 0, limit=1 << 20)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
+    print(server.sockets[0].getsockname()[1], flush=True)
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.read)
 

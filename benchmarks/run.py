@@ -155,7 +155,7 @@ def compare(mode: Mode, rounds: int, base_url: str) -> list[str]:
             print(
                 f"  {mode.title}: round {number + 1}, {contender.name} {results[contender.name][-1]}",
                 file=sys.stderr,
-            )  # noqa: T201
+            )
     raw = {key: _median(results[RAW.name], key) for key in mode.figures}
     lines = [f"### {mode.title}", ""]
     lines.append("| | " + " | ".join(f"{UNITS[key]} | of raw" for key in mode.figures) + " |")
@@ -201,7 +201,7 @@ def main() -> None:
         if table:
             lines += [f"### {title}", "", *table, ""]
     text = "\n".join(lines)
-    print(text)  # noqa: T201
+    print(text)
     target = ROOT / "build" / "bench.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(text, encoding="utf-8")
