@@ -24,14 +24,15 @@ from core.storage.store import Store
 
 log = get_logger("agent_launcher.prices")
 
-_OVERRIDES_TTL_SECONDS = 5.0
+OVERRIDES_TTL_SECONDS = 5.0
 
 
 class PriceService:
     """Overrides are read again after five seconds, so that another process's changes arrive."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, overrides_ttl_seconds: float = OVERRIDES_TTL_SECONDS) -> None:
         self._store = store
+        self._overrides_ttl_seconds = overrides_ttl_seconds
         self._cache: dict[str, tuple[float, PriceOverrides]] = {}
 
     @cached_property
@@ -191,7 +192,7 @@ class PriceService:
     def _overrides(self, project_id: str) -> PriceOverrides:
         cached = self._cache.get(project_id)
         now = time.monotonic()
-        if cached is not None and now - cached[0] < _OVERRIDES_TTL_SECONDS:
+        if cached is not None and now - cached[0] < self._overrides_ttl_seconds:
             return cached[1]
         rows = [_override(record) for record in self._store.price_overrides.list(project_id)]
         overrides = PriceOverrides((row for row in rows if row is not None), below=self._shipped)

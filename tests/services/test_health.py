@@ -1,0 +1,149 @@
+"""What `doctor` finds, and the remedy that it names."""
+
+from collections.abc import Generator
+
+import pytest
+
+from core.errors import StoreNotWritable, StoreUnavailable
+from core.services.application import Application
+from core.services.health import MANY_UNFOLDED, Check, HealthService, Verdict, checks_without_store
+from core.services.principal import LOCAL
+from core.settings import load_settings
+from core.storage.store import Store
+from tests.support.stored_runs import opened_application
+
+KEY = "sk-proj-abcdefghijklmnop4f2a"
+
+
+@pytest.fixture
+def application() -> Generator[Application]:
+    with opened_application() as application:
+        yield application
+
+
+def check(application: Application, name: str) -> Check:
+    return next(check for check in application.health.checks(LOCAL) if check.name == name)
+
+
+def test_a_new_installation_is_in_order_and_lacks_only_keys(application: Application) -> None:
+    checks = application.health.checks(LOCAL)
+    names = [check.name for check in checks]
+    assert names[:8] == [
+        "Settings",
+        "Data directory",
+        "Logs",
+        "Database",
+        "Writing",
+        "Roll-ups",
+        "Master key",
+        "Prices",
+    ]
+    assert {"Provider DEMO", "Provider OPENAI"} <= set(names)
+    assert [check.name for check in checks if check.verdict is not Verdict.OK] == ["Provider OPENAI"]
+    assert "OPENAI_API_KEY" in check(application, "Provider OPENAI").remedy
+
+
+def test_doctor_changes_nothing(application: Application) -> None:
+    before = application.store.describe()
+    application.health.checks(LOCAL)
+    assert application.store.describe() == before
+    assert not application.settings.key_file.exists()
+
+
+def test_a_stored_key_or_the_vendors_variable_serves_a_provider(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    found = check(application, "Provider OPENAI")
+    assert (found.verdict, found.detail) == (Verdict.OK, "Key from OPENAI_API_KEY")
+    application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
+    assert check(application, "Provider OPENAI").detail == "1 stored credential"
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:secret-word@proxy.example/v1")
+    detail = check(application, "Provider OPENAI").detail
+    assert "proxy.example" in detail
+    assert "secret-word" not in detail
+    assert KEY not in "".join(f"{c.detail}{c.remedy}" for c in application.health.checks(LOCAL))
+
+
+def test_a_wrong_master_key_is_broken_and_names_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened_application() as application:
+        application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
+        assert check(application, "Master key").verdict is Verdict.OK
+    monkeypatch.setenv("AGENT_LAUNCHER_SECRET_KEY", "another-long-passphrase")
+    with opened_application() as application:
+        found = check(application, "Master key")
+    assert found.verdict is Verdict.FAILED
+    assert "Production" in found.detail
+    assert "AGENT_LAUNCHER_SECRET_KEY" in found.remedy
+    assert "another-long-passphrase" not in found.detail + found.remedy
+
+
+def test_a_lost_key_file_is_broken_also_while_this_process_still_has_the_key(
+    application: Application,
+) -> None:
+    application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
+    application.settings.key_file.unlink()
+    found = check(application, "Master key")
+    assert found.verdict is Verdict.FAILED
+    assert "Restore it from a backup" in found.detail
+
+
+def test_a_misspelt_setting_is_told(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_LAUNCHER_LOGLEVEL", "DEBUG")
+    found = check(application, "Settings")
+    assert found.verdict is Verdict.WARNING
+    assert "AGENT_LAUNCHER_LOG_LEVEL" in found.detail
+
+
+def test_a_setting_that_this_version_does_not_serve_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USE_LAMBDA_FOR_AGENT_EXECUTION", "true")
+    with opened_application() as application:
+        assert "everything locally" in check(application, "Settings").detail
+
+
+def test_a_data_directory_that_others_may_write_to_is_told(application: Application) -> None:
+    application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
+    application.settings.data_dir.chmod(0o777)
+    found = check(application, "Data directory")
+    assert found.verdict is Verdict.WARNING
+    assert found.remedy == f"chmod go-w {application.settings.data_dir}"
+
+
+class _TroubledStore(Store):
+    """A real store that refuses writing, and whose attempts nobody folds."""
+
+    def check_writable(self) -> None:
+        raise StoreNotWritable("The disk is full. Free some space.")
+
+    def describe(self) -> dict[str, object]:
+        return {**super().describe(), "not_folded": MANY_UNFOLDED + 1}
+
+
+def test_trouble_with_the_database_is_told_with_its_remedy(application: Application) -> None:
+    store = _TroubledStore.open(application.settings.database_url)
+    health = HealthService(
+        application.settings, store, application.vault, application.credentials, application.prices
+    )
+    found = {check.name: check for check in health.checks(LOCAL)}
+    store.close()
+    assert found["Writing"].verdict is Verdict.FAILED
+    assert "Free some space" in found["Writing"].detail
+    assert found["Roll-ups"].verdict is Verdict.WARNING
+    assert "agent-launcher up" in found["Roll-ups"].remedy
+    assert found["Database"].verdict is Verdict.OK
+
+
+def test_without_a_database_the_rest_is_still_looked_at() -> None:
+    settings = load_settings()
+    settings.data_dir.mkdir()
+    checks = checks_without_store(
+        settings, StoreUnavailable("The file cannot be opened: look at its folder.")
+    )
+    assert [check.name for check in checks] == ["Settings", "Data directory", "Logs", "Database"]
+    assert checks[-1].verdict is Verdict.FAILED
+    assert "look at its folder" in checks[-1].detail
+
+
+def test_a_missing_data_directory_is_a_finding_not_a_fault() -> None:
+    checks = checks_without_store(load_settings(), StoreUnavailable("No file."))
+    assert {check.name: check.verdict for check in checks}["Data directory"] is Verdict.FAILED

@@ -1,0 +1,136 @@
+"""What a long-lived process does beside its runs, also when the database or the program is in trouble."""
+
+import threading
+from collections.abc import Generator
+from datetime import timedelta
+
+import pytest
+
+from core import ids
+from core.contract import utc_now
+from core.errors import ErrorCode, StoreUnavailable
+from core.services.application import Application
+from core.services.housekeeping import PERIOD_SECONDS, Housekeeping
+from core.services.presence import BEAT_SECONDS, STALE_AFTER_SECONDS
+from core.services.principal import LOCAL
+from core.storage.records import Backend, NewRun, RunStatus, Trigger
+from tests.support.stored_runs import opened_application, store_run
+
+
+@pytest.fixture
+def application() -> Generator[Application]:
+    with opened_application() as application:
+        yield application
+
+
+def start_run(application: Application, *, worker_beat_seconds_ago: float | None) -> NewRun:
+    """A run under way in a process that last gave a sign of life so long ago, or never."""
+    now = utc_now()
+    worker_id = ids.uuid7()
+    if worker_beat_seconds_ago is not None:
+        beat = now - timedelta(seconds=worker_beat_seconds_ago)
+        application.store.workers.beat(worker_id, kind="test", host="here", pid=1, started_at=beat, now=beat)
+    run = NewRun(
+        id=ids.uuid7(),
+        project_id=LOCAL.project_id,
+        principal_id=LOCAL.id,
+        worker_id=worker_id,
+        created_at=now,
+        trigger=Trigger.CLI,
+        provider="DEMO",
+        model="demo-echo",
+        backend=Backend.LOCAL,
+        request={"provider": "DEMO", "model_name": "demo-echo", "prompt": "Hello"},
+    )
+    application.store.runs.start(run)
+    return run
+
+
+def status(application: Application, run: NewRun) -> RunStatus:
+    return application.runs.get(LOCAL, run.id).summary.status
+
+
+def test_runs_of_dead_processes_end_with_their_cause_and_those_of_living_ones_go_on(
+    application: Application,
+) -> None:
+    alive = start_run(application, worker_beat_seconds_ago=STALE_AFTER_SECONDS - 2)
+    silent = start_run(application, worker_beat_seconds_ago=STALE_AFTER_SECONDS + 2)
+    unknown = start_run(application, worker_beat_seconds_ago=None)
+    application.housekeeping.round()
+    assert status(application, alive) is RunStatus.RUNNING
+    for run in (silent, unknown):
+        detail = application.runs.get(LOCAL, run.id)
+        assert detail.summary.status is RunStatus.OUTCOME_UNKNOWN
+        assert detail.summary.error_code == ErrorCode.OUTCOME_UNKNOWN
+        assert "process" in (detail.error_message or "")
+        (attempt,) = detail.attempts
+        assert attempt.final
+
+
+def test_a_dead_processs_runs_are_settled_well_within_thirty_seconds() -> None:
+    # Last beat, then silence: noticed at the first round after it is stale.
+    assert STALE_AFTER_SECONDS + PERIOD_SECONDS < 25
+    # A process that lives is late by three beats before it is taken for dead.
+    assert BEAT_SECONDS * 3 <= STALE_AFTER_SECONDS
+
+
+def test_finished_attempts_are_folded(application: Application) -> None:
+    for minute in range(3):
+        store_run(application, at=utc_now() - timedelta(minutes=minute))
+    assert application.store.describe()["not_folded"] == 3
+    application.housekeeping.round()
+    assert application.store.describe()["not_folded"] == 0
+
+
+def test_it_begins_at_once_and_ends_when_asked(application: Application) -> None:
+    run = start_run(application, worker_beat_seconds_ago=None)
+    rounds = threading.Semaphore(0)
+
+    def settle() -> int:
+        rounds.release()
+        return 0
+
+    housekeeping = Housekeeping(application.store, settle=settle, period_seconds=0.01)
+    housekeeping.start()
+    housekeeping.start()
+    for _ in range(3):
+        assert rounds.acquire(timeout=10)
+    housekeeping.stop()
+    assert status(application, run) is RunStatus.OUTCOME_UNKNOWN
+    while rounds.acquire(blocking=False):
+        pass
+    assert not rounds.acquire(timeout=0.1)
+
+
+def test_stopping_what_never_started_is_free(application: Application) -> None:
+    Housekeeping(application.store, settle=lambda: 0).stop()
+
+
+@pytest.mark.parametrize(
+    "trouble", [StoreUnavailable("The database is away."), RuntimeError("a fault of ours")]
+)
+def test_trouble_is_said_once_and_the_next_rounds_go_on(
+    application: Application, trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = start_run(application, worker_beat_seconds_ago=None)
+    rounds = 0
+    settled = threading.Event()
+
+    def settle() -> int:
+        nonlocal rounds
+        rounds += 1
+        if rounds <= 5:
+            raise trouble
+        if rounds > 6:
+            settled.set()
+        return 0
+
+    housekeeping = Housekeeping(application.store, settle=settle, period_seconds=0.01)
+    housekeeping.start()
+    assert settled.wait(timeout=10)
+    housekeeping.stop()
+    assert status(application, run) is RunStatus.OUTCOME_UNKNOWN
+    told = [record for record in caplog.records if "put off" in record.getMessage()]
+    assert len(told) == 1
+    assert str(trouble) in told[0].getMessage()
+    assert bool(told[0].exc_text or told[0].exc_info) == isinstance(trouble, RuntimeError)

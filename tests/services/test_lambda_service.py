@@ -1,0 +1,264 @@
+"""The facade that a Django app, say, calls: one keyword call, the contract's response."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.contract import AgentRequest, AgentResponse
+from core.lambda_service import LambdaAgentService
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.storage.records import RunFilter, RunStatus, Trigger
+from tests.contract.dialects.base import Answer, Failure
+from tests.contract.dialects.openai import OpenAIDialect
+from tests.support.stored_runs import opened_application
+from tests.support.vendor_server import VendorServer
+
+KEY = "sk-proj-abcdefghijklmnop4f2a"
+DIALECT = OpenAIDialect()
+
+
+@pytest.fixture
+def application() -> Generator[Application]:
+    with opened_application() as application:
+        yield application
+
+
+@pytest.fixture
+def service(application: Application) -> LambdaAgentService:
+    return LambdaAgentService(application)
+
+
+def runs(application: Application) -> Sequence[Any]:
+    return application.runs.page(LOCAL, RunFilter()).runs
+
+
+def test_the_documents_call_gives_the_documents_response_and_stores_the_run(
+    application: Application, service: LambdaAgentService
+) -> None:
+    answer = service.invoke_agent(
+        provider="DEMO",
+        model_name="demo-echo",
+        api_key="unused",
+        prompt="Generate a summary",
+        system_prompt="You are a helpful assistant",
+        agent_type="one-shot",
+        agent_name="Summary Agent",
+        max_tokens=1000,
+        temperature=0.5,
+        context={"customer": 7},
+    )
+    assert answer["response"].startswith("You asked:")
+    assert (answer["provider"], answer["model"]) == ("DEMO", "demo-echo")
+    assert answer["metadata"] == {
+        "agent_type": "one-shot",
+        "agent_name": "Summary Agent",
+        "context_provided": True,
+        "custom_system_prompt": True,
+        "execution_backend": "LOCAL",
+    }
+    assert answer["timestamp"].endswith("Z")
+    assert answer["execution_time_seconds"] >= 0
+    usage = answer["token_usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    json.dumps(answer)
+    AgentResponse.model_validate(answer)
+    (run,) = runs(application)
+    assert (run.trigger, run.agent_name, run.status) == (Trigger.PYTHON, "Summary Agent", RunStatus.SUCCEEDED)
+    detail = application.runs.get(LOCAL, run.id)
+    assert detail.request["context"] == {"customer": 7}
+    assert "api_key" not in detail.request
+
+
+def test_every_field_of_the_contract_that_a_caller_sets_arrives(
+    service: LambdaAgentService, vendor: VendorServer
+) -> None:
+    vendor.will(DIALECT.whole(Answer()))
+    service.invoke_agent(
+        provider="OPENAI",
+        model_name="gpt-4o",
+        api_key=KEY,
+        prompt="And {{now}}?",
+        system_prompt="Be {{brief}}",
+        agent_type="chat",
+        messages=[{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}],
+        attachments=[{"media_type": "image/png", "data": "aGVsbG8="}],
+        max_tokens=10,
+        temperature=0,
+        top_p=0.5,
+        stop=["END"],
+        seed=3,
+        response_schema={"type": "object", "properties": {}, "additionalProperties": False},
+        timeout_seconds=20,
+        **DIALECT.connection(vendor.url),
+    )
+    seen = DIALECT.seen(vendor.last)
+    # Braces are no variables here: texts arrive as they are.
+    assert seen.system == "Be {{brief}}"
+    assert seen.turns == [("user", "Hello"), ("assistant", "Hi"), ("user", "And {{now}}?")]
+    assert seen.files == [("image/png", "aGVsbG8=")]
+    assert seen.key == KEY
+    assert {"max_tokens", "temperature", "top_p", "stop", "seed", "response_schema"} <= set(seen.parameters)
+
+
+def test_the_call_takes_every_field_of_the_contract() -> None:
+    # A key that the backend finds for itself comes with the backend that needs it.
+    left_out = {"api_key_ref", "contract_version"}
+    taken = set(LambdaAgentService.invoke_agent.__annotations__) - {"return", "store"}
+    assert taken == set(AgentRequest.model_fields) - left_out
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "says"),
+    [
+        ({"provider": "openai"}, "UNKNOWN_PROVIDER", "Invalid provider: 'openai'. Use one of"),
+        ({"provider": "OPENAI"}, "MISSING_API_KEY", "API key required for OPENAI"),
+        ({"prompt": None}, "INVALID_REQUEST", "prompt"),
+        ({"prompt": "[[fail=RATE_LIMITED]] x", "timeout_seconds": 0.5}, "RATE_LIMITED", "RATE_LIMITED"),
+        ({"temperature": 9}, "INVALID_REQUEST", "temperature"),
+        ({"messages": [{"role": "user"}], "agent_type": "chat"}, "INVALID_REQUEST", "messages"),
+    ],
+)
+def test_a_failure_is_data(service: LambdaAgentService, fields: dict[str, Any], code: str, says: str) -> None:
+    answer = service.invoke_agent(**{"provider": "DEMO", "model_name": "demo-echo", "prompt": "x", **fields})
+    assert answer["error"]["code"] == code
+    assert says in answer["error"]["message"]
+    assert answer.get("response") is None
+
+
+def test_a_credential_for_another_server_is_an_error_too(
+    application: Application, service: LambdaAgentService
+) -> None:
+    application.credentials.add(LOCAL, name="a", provider="OPENAI", secret=KEY)
+    application.credentials.add(LOCAL, name="b", provider="OPENAI", secret=KEY)
+    answer = service.invoke_agent(provider="OPENAI", model_name="gpt-4o", prompt="Hello")
+    assert answer["error"]["code"] == "MISSING_API_KEY"
+    assert "several are stored (a, b)" in answer["error"]["message"]
+
+
+def test_a_vendors_refusal_is_data_without_the_key(service: LambdaAgentService, vendor: VendorServer) -> None:
+    vendor.otherwise(DIALECT.failure(Failure.BAD_KEY, message=f"Incorrect API key provided: {KEY}."))
+    answer = service.invoke_agent(
+        provider="OPENAI",
+        model_name="gpt-4o",
+        prompt="Hello",
+        api_key=KEY,
+        **DIALECT.connection(vendor.url),
+    )
+    assert answer["error"]["code"] == "AUTHENTICATION_FAILED"
+    assert KEY not in json.dumps(answer)
+
+
+def test_a_call_need_not_be_stored(application: Application, service: LambdaAgentService) -> None:
+    answer = service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt="Hello", store=False)
+    assert answer["response"]
+    assert runs(application) == ()
+
+
+# In a program of its own
+
+HELLO = """
+from core.lambda_service import lambda_agent_service
+print(lambda_agent_service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt="Hello")["response"])
+"""
+
+
+def program(source: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", source],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_three_lines_of_python_are_enough() -> None:
+    done = program(HELLO)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("You asked:")
+    with opened_application() as application:
+        assert len(runs(application)) == 1
+
+
+def test_importing_it_opens_nothing(tmp_path: Path) -> None:
+    done = program("from core.lambda_service import lambda_agent_service")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "data").exists()
+
+
+def test_dotenv_serves_the_settings_the_vendors_key_and_the_log_level(
+    vendor: VendorServer, tmp_path: Path
+) -> None:
+    vendor.will(DIALECT.whole(Answer()))
+    base_url = DIALECT.connection(vendor.url)["base_url"]
+    Path(".env").write_text(
+        f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={base_url}\nAGENT_LAUNCHER_LOG_LEVEL=DEBUG\n"
+        f"DATABASE_URL=sqlite:///{tmp_path / 'elsewhere.db'}\n"
+    )
+    done = program(
+        "import logging; logging.basicConfig()\n"
+        + HELLO.replace("DEMO", "OPENAI").replace("demo-echo", "gpt-4o")
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == Answer().text + "\n"
+    assert DIALECT.seen(vendor.last).key == KEY
+    assert "INFO:agent_launcher.runs:" in done.stderr
+    assert KEY not in done.stderr
+    assert (tmp_path / "elsewhere.db").exists()
+
+
+def test_an_installation_that_needs_attention_raises() -> None:
+    done = program(HELLO, AGENT_LAUNCHER_PORT="many")
+    assert done.returncode == 1
+    assert "AGENT_LAUNCHER_PORT" in done.stderr.splitlines()[-1]
+
+
+def test_processes_forked_after_a_call_have_a_store_of_their_own() -> None:
+    done = program(
+        HELLO
+        + """
+import os
+children = []
+for number in range(4):
+    child = os.fork()
+    if child == 0:
+        answer = lambda_agent_service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt=f"{number}")
+        assert "error" not in answer, answer
+        raise SystemExit(0)
+    children.append(child)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+print(lambda_agent_service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt="Last")["response"])
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with opened_application() as application:
+        found = runs(application)
+        assert len(found) == 6
+        assert {run.status for run in found} == {RunStatus.SUCCEEDED}
+
+
+def test_threads_share_it(service: LambdaAgentService, application: Application) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda number: service.invoke_agent(
+                    provider="DEMO", model_name="demo-echo", prompt=f"Number {number}"
+                ),
+                range(40),
+            )
+        )
+    assert [f'"Number {number}"' in answer["response"] for number, answer in enumerate(answers)] == [
+        True
+    ] * 40
+    assert application.runs.count(LOCAL, RunFilter()) == 40
