@@ -189,7 +189,9 @@ class _LogFile(RotatingFileHandler):
                 sys.stderr.write(f"agent-launcher: cannot write {self.baseFilename}: {sys.exc_info()[1]}\n")
 
     def _open(self) -> TextIOWrapper:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One by one: with parents=True, only the last would get this mode, and the other is the data directory.
+        self._path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with suppress(PermissionError):
             os.fchmod(descriptor, 0o600)

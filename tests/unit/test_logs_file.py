@@ -56,7 +56,7 @@ def test_files_are_private(settings: Settings, monkeypatch: pytest.MonkeyPatch) 
     folder = settings.log_file.parent
     assert len(list(folder.iterdir())) > 2
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o777 == settings.data_dir.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_file_that_was_readable_by_others_is_made_private(settings: Settings) -> None:
