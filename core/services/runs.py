@@ -14,7 +14,7 @@ from core.execution.base import Executor
 from core.execution.retrying import RetryPolicy
 from core.providers import registry
 from core.providers.base import Connection, require_features, resolve_api_key
-from core.services.credentials import CredentialService
+from core.services.credentials import CredentialService, ResolvedKey
 from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.presence import Presence
 from core.services.prices import PriceService
@@ -83,6 +83,10 @@ class RunService:
         require_features(provider, request)
         resolve_api_key(provider, Connection.of(request))
         return request
+
+    def preview(self, spec: RunSpec) -> AgentRequest:
+        """The request without anybody's key: what an estimate or a form needs. Errors as in `request_of`."""
+        return request_of(spec, key=ResolvedKey(), default_timeout_seconds=self._default_timeout_seconds)
 
     def start(self, principal: Principal, spec: RunSpec) -> LiveRun:
         """Stores the run and begins it in a thread; returns at once.

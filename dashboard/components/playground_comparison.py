@@ -8,10 +8,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.services.comparison import Comparison
 from core.services.run_view import RunView
-from dashboard import formatting, state
+from dashboard import formatting, routes, state
 from dashboard.components.failure import literal
+from dashboard.components.playground_result import facts_line
 
 _NARROWEST_PX = 220
+_GAP_PX = 16
 
 
 def card_grid(count: int) -> list[DeltaGenerator]:
@@ -21,7 +23,7 @@ def card_grid(count: int) -> list[DeltaGenerator]:
     """
     if count in (4, 6):
         half = count // 2
-        outer = st.grid(2, min_column_width=half * _NARROWEST_PX, gap="small")
+        outer = st.grid(2, min_column_width=half * (_NARROWEST_PX + _GAP_PX), gap="small")
         inner = [outer.cell().grid(half, min_column_width=_NARROWEST_PX) for _ in range(2)]
         places = [grid for grid in inner for _ in range(half)]
     else:
@@ -50,15 +52,16 @@ def summary_line(comparison: Comparison, runs: Sequence[RunView], letters: dict[
     return literal(" · ".join(parts))
 
 
-def marks(run: RunView, comparison: Comparison) -> None:
-    """Draws what stands out about a run."""
-    if run.run_id not in (comparison.fastest, comparison.cheapest):
-        return
-    with st.container(horizontal=True, gap="xsmall"):
-        if run.run_id == comparison.fastest:
-            st.badge("Fastest", icon=":material/bolt:", color="blue")
-        if run.run_id == comparison.cheapest:
-            st.badge("Cheapest", icon=":material/savings:", color="green")
+def foot(run: RunView, comparison: Comparison) -> None:
+    """Draws a finished run's facts, what stands out about it, and the link to it."""
+    st.caption(facts_line(run))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(horizontal=True, gap="xsmall", width="content"):
+            if run.run_id == comparison.fastest:
+                st.badge("Fastest", icon=":material/bolt:", color="blue")
+            if run.run_id == comparison.cheapest:
+                st.badge("Cheapest", icon=":material/savings:", color="green")
+        routes.run_link(run.run_id, "Open run", icon=":material/arrow_outward:")
 
 
 def answer_height(runs: Sequence[RunView], columns: int) -> int:

@@ -180,22 +180,8 @@ def not_taken(slot: int, takes: frozenset[Feature]) -> None:
 
 
 def parameter_count(slot: int, takes: frozenset[Feature]) -> int:
-    """How many parameters have a value."""
-    try:
-        config = draft.config_of_slot(slot, takes)
-    except InvalidInput:
-        return 0
-    names = (
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "seed",
-        "stop",
-        "reasoning_effort",
-        "response_schema",
-        "base_url",
-    )
-    return sum(getattr(config, name) is not None for name in names)
+    """How many parameters have a value that is sent."""
+    return len(draft.given(slot, takes))
 
 
 def _fields(slot: int) -> dict[Feature, Callable[[], object]]:

@@ -255,13 +255,18 @@ def config_of_slot(slot: int, takes: frozenset[Feature]) -> AgentConfig:
     return AgentConfig.parse({name: value for name, value in data.items() if value is not None})
 
 
+def given(slot: int, takes: frozenset[Feature]) -> list[str]:
+    """The parameters that have a value here and are sent, by the contract's names."""
+    return [name for name, feature in _PARAMETERS.items() if feature in takes and _is_given(slot, name)]
+
+
 def unsent(slot: int, takes: frozenset[Feature]) -> list[str]:
     """The parameters that have a value here which this model does not take, by the contract's names."""
-    return [
-        name
-        for name, feature in _PARAMETERS.items()
-        if feature not in takes and field(slot, name) not in (None, "", [])
-    ]
+    return [name for name, feature in _PARAMETERS.items() if feature not in takes and _is_given(slot, name)]
+
+
+def _is_given(slot: int, name: str) -> bool:
+    return field(slot, name) not in (None, "", [])
 
 
 def _parameter(slot: int, name: str) -> object:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from core.contract import MAX_ATTACHMENT_BYTES
 from core.errors import InvalidInput
 from core.pricing.estimate import Estimate
 from core.providers.base import Feature
@@ -102,6 +103,7 @@ def files(takes: Sequence[frozenset[Feature]], *, forget: Callable[[], None]) ->
         "Images and PDF files" if types else "Files",
         type=types or None,
         accept_multiple_files=True,
+        max_upload_size=MAX_ATTACHMENT_BYTES // (1024 * 1024),
         key=state.PLAYGROUND_FILES,
         disabled=not types,
         help=None if types else "The model takes text only.",

@@ -1,17 +1,15 @@
 """What the playground asks of the services: specs from its columns, start, follow, stop, save."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 import streamlit as st
-from pydantic import ValidationError
 
 from core import ids
-from core.contract import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, AgentRequest, Attachment, Message
-from core.errors import AgentLauncherError, InvalidInput, NotFound
+from core.contract import AgentRequest, Attachment, Message
+from core.errors import AgentLauncherError, InvalidInput, InvalidRequest, MissingApiKey, NotFound
 from core.pricing.estimate import Estimate
 from core.providers import registry
 from core.providers.base import Feature
@@ -25,6 +23,10 @@ from core.storage.records import AgentRecord, AgentVersionRecord, Trigger
 from dashboard import queries, state
 from dashboard.backend import application, principal
 from dashboard.components import playground_draft as draft
+from dashboard.playground.files import attachments, refuse_files
+
+_ANY_QUESTION: Final = "..."
+"""Stands for the chat's next question, which is not written yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +39,9 @@ class Column:
         edited: Whether it differs from that version.
         variables: The names that its prompts ask for.
         fault: Why it cannot be run as it is; None if it can.
-        request: What would be sent, without the attachments; None if there is a fault.
-        estimate: What that may cost.
+        needs_key: Whether that is for want of a key.
+        offline: Whether its provider sends nothing anywhere.
+        estimate: What a run may take and cost; None if what is asked cannot be read.
     """
 
     slot: int
@@ -48,7 +51,8 @@ class Column:
     edited: bool
     variables: tuple[str, ...]
     fault: str | None
-    request: AgentRequest | None
+    needs_key: bool
+    offline: bool
     estimate: Estimate | None
 
 
@@ -77,26 +81,46 @@ def agent_and_version(slot: int) -> tuple[AgentRecord | None, AgentVersionRecord
 def column(slot: int, *, chat: bool = False) -> Column:
     """The column as it could be run now; never raises for what is wrong with it."""
     agent, version = agent_and_version(slot)
-    found: dict[str, Any] = {
-        "fault": None,
-        "request": None,
-        "estimate": None,
-        "edited": False,
-        "variables": (),
-    }
     able = takes(slot)
+    fault: AgentLauncherError | None = None
+    request: AgentRequest | None = None
+    edited = version is not None
     try:
         config = draft.config_of_slot(slot, able)
-        found["edited"] = version is not None and not draft.is_version(config, version)
-        found["variables"] = variables_of(config.system_prompt, None if chat else config.prompt)
-        _refuse_files(slot, able, draft.file_types())
+        edited = version is not None and not draft.is_version(config, version)
         spec = spec_of(slot, chat=chat)
-        request = application().runs.check(principal(), replace(spec, prompt="...") if chat else spec)
-        found["request"] = request
-        found["estimate"] = _estimate(request, chat=chat, files=len(draft.file_types()))
+        if chat:
+            spec = replace(spec, prompt=_ANY_QUESTION)
+        else:
+            refuse_files(slot, able)
+            attachments()
+        request = application().runs.preview(spec)
+        request = application().runs.check(principal(), spec)
     except AgentLauncherError as exc:
-        found["fault"] = str(exc)
-    return Column(slot=slot, takes=able, agent=agent, version=version, **found)
+        fault = exc
+    return Column(
+        slot=slot,
+        takes=able,
+        agent=agent,
+        version=version,
+        edited=edited,
+        variables=_variables(slot, chat=chat),
+        fault=None if fault is None else str(fault),
+        needs_key=isinstance(fault, MissingApiKey),
+        offline=registry.get_spec(draft.field(slot, "provider")).offline,
+        estimate=None if request is None else _estimate(request, chat=chat),
+    )
+
+
+def _variables(slot: int, *, chat: bool) -> tuple[str, ...]:
+    """What the prompts ask for; one whose syntax is wrong asks for nothing, and the other one still does."""
+    names: dict[str, None] = {}
+    for template in (draft.field(slot, "system", ""), "" if chat else draft.prompt_of(slot)):
+        try:
+            names.update(dict.fromkeys(variables_of(template)))
+        except InvalidRequest:
+            continue
+    return tuple(names)
 
 
 def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] = ()) -> RunSpec:
@@ -132,14 +156,15 @@ def spec_to_copy(slot: int, *, chat: bool) -> RunSpec:
     return replace(spec_of(slot, chat=True), prompt=literal(last), messages=before)
 
 
-def _estimate(request: AgentRequest, *, chat: bool, files: int) -> Estimate:
+def _estimate(request: AgentRequest, *, chat: bool) -> Estimate:
+    before = [message.content for message in messages()] if chat else []
     return application().prices.estimate(
         principal(),
         provider=request.provider,
         model=request.model_name,
-        texts=[*texts_of(request), *(message.content for message in (messages() if chat else ()))],
+        texts=[*texts_of(request), *before],
         max_tokens=request.max_tokens,
-        attachments=files,
+        attachments=0 if chat else len(draft.file_types()),
         base_url=request.base_url,
     )
 
@@ -155,7 +180,7 @@ def run_all() -> None:
     group_id = ids.uuid7() if len(present) > 1 else None
     for slot in present:
         try:
-            _refuse_files(slot, takes(slot), draft.file_types())
+            refuse_files(slot, takes(slot))
             spec = replace(spec_of(slot, attachments=attachments()), group_id=group_id)
             application().runs.check(principal(), spec)
             specs[slot] = spec
@@ -228,50 +253,6 @@ def send(slot: int, text: str, files: Sequence[Attachment]) -> None:
         return
     st.session_state.pop(state.PLAYGROUND_UNSENT, None)
     st.session_state.setdefault(state.PLAYGROUND_TURNS, []).append((live.run_id, text))
-
-
-# Files
-
-
-def attachments() -> list[Attachment]:
-    """The files that go with the prompt. Raises InvalidInput, naming the file that cannot go."""
-    read: dict[str, Attachment] = st.session_state.setdefault(state.PLAYGROUND_READ_FILES, {})
-    files = st.session_state.get(state.PLAYGROUND_FILES) or []
-    found = [*draft.kept_files(), *(_read_file(file, read) for file in files)]
-    if len(found) > MAX_ATTACHMENTS:
-        raise InvalidInput(f"{len(found)} files are attached; a request takes {MAX_ATTACHMENTS}.")
-    return found
-
-
-def as_attachment(name: str, media_type: str, data: bytes) -> Attachment:
-    """A file as the contract carries it. Raises InvalidInput: too large, or of a kind that no model reads."""
-    if len(data) > MAX_ATTACHMENT_BYTES:
-        limit = MAX_ATTACHMENT_BYTES // (1024 * 1024)
-        raise InvalidInput(f"{name} has {len(data) / (1024 * 1024):.1f} MB; a file may have {limit} MB.")
-    try:
-        return Attachment.model_validate(
-            {"media_type": media_type, "name": name[:200] or None, "data": base64.b64encode(data).decode()}
-        )
-    except ValidationError as exc:
-        raise InvalidInput(f"{name} is empty, or neither PNG, JPEG, GIF, WebP nor PDF.") from exc
-
-
-def _read_file(file: Any, read: dict[str, Attachment]) -> Attachment:
-    if file.file_id not in read:
-        read[file.file_id] = as_attachment(file.name, file.type, file.getvalue())
-    return read[file.file_id]
-
-
-def _refuse_files(slot: int, able: frozenset[Feature], types: Sequence[str]) -> None:
-    model = draft.field(slot, "model")
-    if Feature.IMAGES not in able and any(t.startswith("image/") for t in types):
-        raise InvalidInput(
-            f"The model {model} does not take images. Remove the files, or choose another model."
-        )
-    if Feature.DOCUMENTS not in able and "application/pdf" in types:
-        raise InvalidInput(
-            f"The model {model} does not take PDF files. Remove them, or choose another model."
-        )
 
 
 # Saving

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.contract import MAX_ATTACHMENT_BYTES
 from core.errors import AgentLauncherError
 from core.providers.base import Feature
 from dashboard import state
@@ -9,7 +10,7 @@ from dashboard.components import playground_chat as chat_view
 from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
 from dashboard.components import playground_prompt as prompt_view
-from dashboard.playground import actions, column_view
+from dashboard.playground import actions, column_view, files
 from dashboard.playground.prompt_mode import POLL_SECONDS
 
 _INPUT = "playground.chat_input"
@@ -72,6 +73,7 @@ def _input(column: actions.Column, *, disabled: bool) -> None:
         key=_INPUT,
         accept_file="multiple" if types else False,
         file_type=types or None,
+        max_upload_size=MAX_ATTACHMENT_BYTES // (1024 * 1024),
         disabled=disabled,
         on_submit=_submit,
         args=(column.slot,),
@@ -83,22 +85,22 @@ def _submit(slot: int) -> None:
     text = given if isinstance(given, str) else given.text
     uploaded = [] if isinstance(given, str) else given.files
     try:
-        files = [actions.as_attachment(file.name, file.type, file.getvalue()) for file in uploaded]
+        attached = [files.as_attachment(file.name, file.type, file.getvalue()) for file in uploaded]
     except AgentLauncherError as exc:
         st.session_state[state.PLAYGROUND_UNSENT] = (text, [], str(exc))
         return
-    actions.send(slot, text, files)
+    actions.send(slot, text, attached)
 
 
 def _unsent(slot: int) -> None:
     kept = st.session_state.get(state.PLAYGROUND_UNSENT)
     if kept is None:
         return
-    text, files, reason = kept
+    text, attached, reason = kept
     chat_view.unsent(
         text,
         reason,
-        again=lambda: actions.send(slot, text, files),
+        again=lambda: actions.send(slot, text, attached),
         drop=lambda: st.session_state.pop(state.PLAYGROUND_UNSENT, None),
     )
 

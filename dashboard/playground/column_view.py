@@ -1,9 +1,10 @@
 """The parts of a column that both modes draw: its agent, its model, its parameters, what a run may cost."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from core.providers import registry
-from dashboard import queries, state
+from dashboard import queries, routes, state
 from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
 from dashboard.components import playground_prompt as prompt_view
@@ -74,20 +75,18 @@ def folded_parameters(column: Column, choices: configuration.Choices) -> None:
 
 def estimate(column: Column, *, before: str) -> None:
     """Draws what a run may take and cost; nothing while it cannot be run."""
-    if column.estimate is not None and column.request is not None:
-        offline = registry.get_spec(column.request.provider).offline
-        line = prompt_view.estimate_line(column.estimate, offline=offline)
+    if column.estimate is not None:
+        line = prompt_view.estimate_line(column.estimate, offline=column.offline)
         st.caption(f":material/calculate: {before}: {literal(line)}")
 
 
 def card_caption(column: Column) -> None:
     """Draws which agent a card is of, and what a run may cost."""
     of = f"{column.agent.name} v{column.version.number}" if column.agent and column.version else "No agent"
-    mark = " :orange-badge[edited]" if column.edited else ""
+    mark = " · :orange[edited]" if column.edited else ""
     cost = ""
-    if column.estimate is not None and column.request is not None:
-        offline = registry.get_spec(column.request.provider).offline
-        cost = prompt_view.cost_text(column.estimate, offline=offline)
+    if column.estimate is not None:
+        cost = prompt_view.cost_text(column.estimate, offline=column.offline)
     st.caption(f"{literal(of)}{mark}  \n{literal(cost)}")
 
 
@@ -95,14 +94,24 @@ def fault(column: Column) -> bool:
     """Draws why the column cannot be run as it is, loudly once it was asked to; False if it can."""
     if column.fault is None:
         return False
-    if column.slot in st.session_state.get(state.PLAYGROUND_FAULTS, ()):
+    if _was_asked(column):
         st.error(literal(column.fault), title="Not started", icon=":material/error:")
     else:
         st.warning(literal(column.fault), title="Before this can run", icon=":material/edit_note:")
+    if column.needs_key:
+        routes.page_link(routes.SETTINGS, "Add a key", icon=":material/key:")
     return True
 
 
-def not_started() -> None:
-    """Draws why nothing could be started although nothing is wrong with the columns: the database, say."""
+def not_started(columns: Sequence[Column]) -> None:
+    """Draws why nothing was started: the database, say, or that one of several columns is not right."""
     if reason := st.session_state.get(state.PLAYGROUND_NOT_STARTED):
         st.error(literal(reason), title="Not started", icon=":material/error:")
+    faulty = [draft.letter(column.slot) for column in columns if column.fault and _was_asked(column)]
+    if faulty and len(columns) > 1:
+        which = f"column {faulty[0]}" if len(faulty) == 1 else f"columns {', '.join(faulty)}"
+        st.error(f"Nothing was started. Change {which} first, or remove it.", icon=":material/error:")
+
+
+def _was_asked(column: Column) -> bool:
+    return column.slot in st.session_state.get(state.PLAYGROUND_FAULTS, ())

@@ -71,7 +71,7 @@ def _answer(column: Column, run: RunView | None) -> None:
             with st.container(horizontal=True, vertical_alignment="center", width="content"):
                 st.toggle("Plain text", key=state.PLAYGROUND_RAW, persist_state="session")
                 routes.run_link(run.run_id, "Open run", icon=":material/arrow_outward:")
-    column_view.not_started()
+    column_view.not_started([column])
     faulty = column_view.fault(column)
     if run is None:
         if not faulty:
@@ -80,6 +80,8 @@ def _answer(column: Column, run: RunView | None) -> None:
                 "below. The run is stored."
             )
         return
+    if faulty:
+        st.caption("What follows is of the run before.")
     result_view.result(run, raw=bool(st.session_state.get(state.PLAYGROUND_RAW)))
     if run.under_way:
         result_view.progress(run, stop=None, key="")
@@ -124,7 +126,7 @@ def _answers(columns: list[Column], runs: Mapping[int, RunView], places: Places)
     comparison = compare(list(runs.values()))
     height = comparison_view.answer_height(list(runs.values()), len(columns))
     with places[-1]:
-        column_view.not_started()
+        column_view.not_started(columns)
         if runs:
             letters = {run.run_id: draft.letter(slot) for slot, run in runs.items()}
             comparison_view.summary(comparison, list(runs.values()), letters)
@@ -143,9 +145,7 @@ def _card_answer(column: Column, run: RunView | None, comparison: Comparison, he
     if run.under_way:
         result_view.progress(run, stop=actions.stop, key=f"playground.stop.{column.slot}")
         return
-    comparison_view.marks(run, comparison)
-    st.caption(result_view.facts_line(run))
-    routes.run_link(run.run_id, "Open run", icon=":material/arrow_outward:")
+    comparison_view.foot(run, comparison)
 
 
 # Both

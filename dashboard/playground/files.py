@@ -1,0 +1,56 @@
+"""The files that go with a prompt: from the upload to the contract's attachments."""
+
+import base64
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from core.contract import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
+from core.errors import InvalidInput
+from core.providers.base import Feature
+from dashboard import state
+from dashboard.components import playground_draft as draft
+
+
+def attachments() -> list[Attachment]:
+    """The files that go with the prompt. Raises InvalidInput, naming the file that cannot go."""
+    read: dict[str, Attachment] = st.session_state.setdefault(state.PLAYGROUND_READ_FILES, {})
+    files = st.session_state.get(state.PLAYGROUND_FILES) or []
+    found = [*draft.kept_files(), *(_read_file(file, read) for file in files)]
+    if len(found) > MAX_ATTACHMENTS:
+        raise InvalidInput(f"{len(found)} files are attached; a request takes {MAX_ATTACHMENTS}.")
+    return found
+
+
+def as_attachment(name: str, media_type: str, data: bytes) -> Attachment:
+    """A file as the contract carries it. Raises InvalidInput: too large, or of a kind that no model reads."""
+    if len(data) > MAX_ATTACHMENT_BYTES:
+        limit = MAX_ATTACHMENT_BYTES // (1024 * 1024)
+        raise InvalidInput(f"{name} has {len(data) / (1024 * 1024):.1f} MB; a file may have {limit} MB.")
+    try:
+        return Attachment.model_validate(
+            {"media_type": media_type, "name": name[:200] or None, "data": base64.b64encode(data).decode()}
+        )
+    except ValidationError as exc:
+        raise InvalidInput(f"{name} is empty, or neither PNG, JPEG, GIF, WebP nor PDF.") from exc
+
+
+def _read_file(file: Any, read: dict[str, Attachment]) -> Attachment:
+    if file.file_id not in read:
+        read[file.file_id] = as_attachment(file.name, file.type, file.getvalue())
+    return read[file.file_id]
+
+
+def refuse_files(slot: int, able: frozenset[Feature]) -> None:
+    """Raises InvalidInput if the column's model cannot read what is attached."""
+    types = draft.file_types()
+    model = draft.field(slot, "model")
+    if Feature.IMAGES not in able and any(t.startswith("image/") for t in types):
+        raise InvalidInput(
+            f"The model {model} does not take images. Remove the files, or choose another model."
+        )
+    if Feature.DOCUMENTS not in able and "application/pdf" in types:
+        raise InvalidInput(
+            f"The model {model} does not take PDF files. Remove them, or choose another model."
+        )
