@@ -1,15 +1,19 @@
 """Turns a driver's error into one of ours, by its type and number, never by its text."""
 
 import sqlite3
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import SchemaMismatch, StoreError, StoreNotWritable, StoreUnavailable
 from core.loggers import get_logger
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = get_logger("agent_launcher.storage")
 
@@ -48,7 +52,7 @@ def translated() -> Generator[None]:
         if error is None:
             raise
         raise error from exc
-    except (sqlite3.Error, psycopg.Error) as exc:
+    except Exception as exc:
         error = _of_driver(exc)
         if error is None:
             raise
@@ -61,6 +65,11 @@ def _of_driver(exc: BaseException | None) -> StoreError | None:
         exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
     ):
         return _of_sqlite(exc)
+    if "psycopg" not in sys.modules:
+        # SQLAlchemy imports it with the first engine for Postgres; a program on SQLite need not wait for it.
+        return None
+    import psycopg
+
     if isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)):
         return _of_postgres(exc)
     if isinstance(exc, psycopg.errors.InsufficientPrivilege):
@@ -112,7 +121,7 @@ def _of_sqlite(exc: sqlite3.Error) -> StoreError:
             )
 
 
-def _of_postgres(exc: psycopg.Error) -> StoreError:
+def _of_postgres(exc: "psycopg.Error") -> StoreError:
     state = exc.sqlstate or ""
     if state == "53100":
         return StoreNotWritable(_POSTGRES_FULL)
