@@ -1,6 +1,7 @@
 """The ASGI app: Streamlit's pages, and the embedded housekeeping for as long as it runs."""
 
 import os
+import threading
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from streamlit.logger import set_log_level
 from core.errors import StoreError
 from core.services.application import Application
 from core.services.seeding import seed_demo_agents
+from core.services.warming import warm
 from dashboard import backend, downloads
 from dashboard.components.failure import show_failure
 
@@ -40,6 +42,7 @@ def create_app(application: Application, *, housekeeping: bool = True) -> st.App
         seed_demo_agents(application)
         if housekeeping:
             application.housekeeping.start()
+        threading.Thread(target=warm, args=(application,), name="warming", daemon=True).start()
         try:
             yield {}
         finally:

@@ -149,6 +149,7 @@ class ProviderSpec:
         description: One sentence for a person who chooses.
         model_rules: Where its models differ; the first rule that matches a name holds.
         not_for_chat: Matches the names in the vendor's list of models that cannot answer a prompt.
+        sdk: The vendor SDK's import name, so that a server can import it before the first run has to wait for it.
     """
 
     name: str
@@ -166,6 +167,7 @@ class ProviderSpec:
     models: tuple[ModelInfo, ...] = field(default=())
     model_rules: tuple[ModelRule, ...] = ()
     not_for_chat: str | None = None
+    sdk: str | None = None
 
     @property
     def needs_api_key(self) -> bool:

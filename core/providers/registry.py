@@ -100,6 +100,7 @@ OPENAI: Final = ProviderSpec(
     base_url_variable="OPENAI_BASE_URL",
     price_provider="openai",
     key_help="platform.openai.com > API keys",
+    sdk="openai",
     model_rules=_OPENAI_MODELS,
     not_for_chat=(
         r"(text-|omni-|ft:)?(embedding|moderation|davinci|babbage|curie|ada).*"
