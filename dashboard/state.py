@@ -11,6 +11,9 @@ from typing import Final
 RANGE: Final = "range"
 """`Period` of the overview and the usage page; bound to the URL and kept from page to page."""
 
+PAGE: Final = "page-shown"
+"""Which page was drawn last: to see that another one is arrived at."""
+
 # Addresses of single things
 
 RUN_ID: Final = "id"
@@ -22,7 +25,7 @@ AGENT_ID: Final = "agent"
 # Usage
 
 USAGE_SPLIT: Final = "split"
-"""What charts are split by. The filters' keys are those of the runs, so that they go along from page to page."""
+"""What charts are split by. The filters' keys are those of the runs, so that they go along to them."""
 
 # Runs; all but the last three are bound to the URL
 

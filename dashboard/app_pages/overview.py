@@ -21,7 +21,7 @@ def page() -> None:
     """Draws the page."""
     newest = queries.newest_run()
     with page_header("Overview", "What your agents did, what it cost and what went wrong"):
-        period = choose_period(zone=queries.zone()) if newest else Period.DAYS_7
+        period = choose_period("overview", zone=queries.zone()) if newest else Period.DAYS_7
     if newest is None:
         demo = (
             agent for agent in queries.agents() if agent.version.config.get("provider") == registry.DEMO.name

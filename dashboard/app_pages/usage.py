@@ -28,7 +28,7 @@ from dashboard.components.usage_split import (
 def page() -> None:
     """Draws the page."""
     with page_header("Usage", "Cost, tokens, latency and outcomes over time"):
-        period = choose_period(zone=queries.zone(), options=tuple(Period))
+        period = choose_period("usage", zone=queries.zone(), options=tuple(Period))
     choice = usage_filters(queries.run_filter_options())
     with st.skeleton(height=480):
         report = queries.usage(period, choice.split, choice.run_filter)

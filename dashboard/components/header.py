@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.services.usage import Period
 from dashboard import state
+from dashboard.components.address import carry_over
 
 _PERIOD_LABELS = {
     Period.TODAY: "Today",
@@ -30,12 +31,21 @@ def page_header(title: str, caption: str) -> Iterator[None]:
 
 
 def choose_period(
+    page: str,
     *,
     zone: ZoneInfo,
     options: Sequence[Period] = (Period.TODAY, Period.DAYS_7, Period.DAYS_30),
     default: Period = Period.DAYS_7,
 ) -> Period:
-    """The range, kept in the URL and from page to page; the zone in which its days begin is said above it."""
+    """The range, kept in the URL and from page to page; the zone in which its days begin is said above it.
+
+    Args:
+        page: The page's name.
+        zone: Where days begin at midnight.
+        options: The ranges that this page offers.
+        default: The one that a visit begins with.
+    """
+    carry_over(page, {state.RANGE: options}, default={state.RANGE: default})
     chosen = st.segmented_control(
         f"Range, days in {zone.key}",
         options,

@@ -23,7 +23,7 @@ class UsageChoice:
 
 
 def usage_filters(options: FilterOptions) -> UsageChoice:
-    """Draws the row. The filters have the keys of the runs page, so that they go along to it."""
+    """Draws the row. The filters have the keys of the runs page: what is chosen here is chosen there."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         split = st.segmented_control(
             "Split by",
