@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Final, assert_never
 
 from pydantic import JsonValue
 
 from core import redaction
+from core.services.attempt_records import sum_if_known
 from core.services.money import usd_text
 from core.services.principal import Principal
 from core.services.runs import RunService
@@ -131,9 +132,9 @@ def _row(detail: RunDetail) -> dict[str, Any]:
         "latency_ms": _milliseconds(run.latency_us),
         "first_token_ms": _milliseconds(run.first_token_us),
         "input_tokens": run.input_tokens,
-        "cached_input_tokens": _sum_of_known(a.cached_input_tokens for a in detail.attempts),
+        "cached_input_tokens": _sum(a.cached_input_tokens for a in detail.attempts),
         "output_tokens": run.output_tokens,
-        "reasoning_tokens": _sum_of_known(a.reasoning_tokens for a in detail.attempts),
+        "reasoning_tokens": _sum(a.reasoning_tokens for a in detail.attempts),
         "cost_usd": _usd(run.cost_nanousd),
         "error_code": run.error_code,
         "error_message": detail.error_message,
@@ -195,9 +196,9 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _sum_of_known(values: Iterator[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return sum_if_known(known) if known else None
 
 
 def _cell(value: object) -> object:

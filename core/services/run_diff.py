@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.services.attempt_records import sum_if_known
 from core.services.request_diff import RequestDiff, TextField, diff_requests, text_field
 from core.storage.records import RunDetail
 
@@ -60,7 +61,7 @@ def _figures(old: RunDetail, new: RunDetail) -> tuple[FigureDiff, ...]:
         return FigureDiff(label=label, quantity=quantity, old=before, new=after)
 
     def parts(label: str, before: Iterable[int | None], after: Iterable[int | None]) -> FigureDiff:
-        return figure(label, Quantity.COUNT, _sum_of_known(before), _sum_of_known(after))
+        return figure(label, Quantity.COUNT, _sum(before), _sum(after))
 
     return (
         figure("Cost", Quantity.MONEY_NANOUSD, a.cost_nanousd, b.cost_nanousd),
@@ -82,6 +83,6 @@ def _figures(old: RunDetail, new: RunDetail) -> tuple[FigureDiff, ...]:
     )
 
 
-def _sum_of_known(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return sum_if_known(known) if known else None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from core.services.attempt_records import sum_if_known
 from core.storage.records import AttemptRecord, RunSummary
 from dashboard import formatting
 
@@ -59,15 +60,12 @@ def money_by_part(run: RunSummary, attempts: Sequence[AttemptRecord]) -> None:
 
 
 def _count(attempts: Sequence[AttemptRecord], figure: Callable[[AttemptRecord], int | None]) -> str:
-    known = [value for value in map(figure, attempts) if value is not None]
-    return f"{sum(known):,}" if known else formatting.UNKNOWN
+    total = sum_if_known(map(figure, attempts)) if attempts else None
+    return formatting.UNKNOWN if total is None else f"{total:,}"
 
 
 def _money(attempts: Sequence[AttemptRecord], part: Callable[[AttemptRecord], int | None]) -> str:
-    values = [part(attempt) for attempt in attempts]
-    known = [value for value in values if value is not None]
-    # A part of several attempts of which one is unknown is itself unknown: a sum would look like the whole.
-    return _dollars(sum(known) if known and len(known) == len(values) else None)
+    return _dollars(sum_if_known(map(part, attempts)) if attempts else None)
 
 
 def _dollars(nanousd: int | None) -> str:
