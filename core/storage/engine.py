@@ -176,6 +176,11 @@ class Database:
     def _turn_to_write(self) -> Generator[None]:
         if not self.writable:
             raise StoreNotWritable(_OPEN_FOR_READING_ONLY)
+        with self._only_thread():
+            yield
+
+    @contextmanager
+    def _only_thread(self) -> Generator[None]:
         if self._writer_lock is None:
             yield
             return
@@ -202,7 +207,7 @@ class Database:
     def close(self) -> None:
         """Closes all connections; on SQLite the last process to do so also tidies the write-ahead log away."""
         if self._kept is not None:
-            with self._turn_to_write():
+            with self._only_thread():
                 self._kept.close()
         self._reader.dispose()
         self._writer.dispose()
@@ -283,8 +288,9 @@ def _first_connection(path: Path) -> None:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             _switch_to_wal(connection)
-        # A read-only file opens without a complaint; asking for the lock finds out.
+        # A read-only file opens, and even gives the lock, without a complaint; only a write finds out.
         connection.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA user_version = 0")
         connection.execute("ROLLBACK")
     finally:
         connection.close()

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import select
 import signal
 import sys
@@ -18,7 +19,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from core import ids
-from core.errors import Conflict
+from core.errors import Conflict, StoreError
 from core.storage.records import RunStatus
 from core.storage.store import Store
 from tests.store.samples import PROJECT, new_attempt, new_run, now
@@ -214,11 +215,59 @@ def open_together(url: str, processes: str) -> dict[str, Any]:
     return {"codes": codes, "said": [line for _, reading in children for line in _read(reading)]}
 
 
+def file_limit(url: str, limit: str) -> dict[str, Any]:
+    """Writes until the system lets no file grow any more, as on a disk that fails, and then reads."""
+    store = Store.open(url)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    acknowledged: list[str] = []
+    error = ""
+    while not error:
+        run = new_run(prompt=random.Random(len(acknowledged)).randbytes(20_000).hex())
+        try:
+            store.runs.start(run)
+            acknowledged.append(str(run.id))
+        except StoreError as exc:
+            error = f"{type(exc).__name__}: {exc}"
+    found = [str(detail.summary.id) for detail in store.runs.iterate(PROJECT)]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    store.runs.start(new_run())
+    return {"error": error, "acknowledged": acknowledged, "found": found, "after": store.runs.count(PROJECT)}
+
+
+def read_only(url: str) -> dict[str, Any]:
+    """Opens a store as a user who may only read it."""
+    if os.getuid() == 0:
+        os.setuid(65_534)
+    store = Store.open(url)
+    errors: list[str] = []
+    for write in (
+        lambda: store.runs.start(new_run()),
+        lambda: store.preferences.put(PROJECT, {}),
+        store.check_writable,
+        store.usage.fold,
+    ):
+        try:
+            write()
+        except StoreError as exc:
+            errors.append(type(exc).__name__)
+    run = store.runs.page(PROJECT).runs[0]
+    return {
+        "writable": store.writable,
+        "errors": errors,
+        "response": store.runs.get(PROJECT, run.id).response,
+        "runs": store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).runs,
+        "described": store.describe()["runs"],
+    }
+
+
 PROGRAMS: dict[str, Callable[..., dict[str, Any]]] = {
     "crash": crash,
     "pressure": pressure,
     "counters": counters,
     "open_together": open_together,
+    "file_limit": file_limit,
+    "read_only": read_only,
 }
 
 if __name__ == "__main__":

@@ -1,13 +1,9 @@
 """Many processes at once, and processes that are killed."""
 
-import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import psycopg
@@ -15,25 +11,8 @@ import pytest
 
 from core.storage.records import RunFilter, RunStatus, UsageFigures
 from core.storage.store import Store
+from tests.store.programs import result_of, start_program
 from tests.store.samples import PROJECT, now
-
-ROOT = Path(__file__).parents[2]
-
-
-def _start(*arguments: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.store.processes", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _result(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    return json.loads(out)
-
 
 def _recount(url: str) -> dict[str, int]:
     """What the attempts say, in SQL of its own that shares nothing with the program's."""
@@ -63,7 +42,7 @@ def _totals(store: Store) -> UsageFigures:
 
 
 def test_nothing_acknowledged_is_lost_when_a_process_is_killed_fifty_times(store: Store, database_url: str) -> None:
-    said = _result(_start("crash", database_url, 50))["said"]
+    said = result_of(start_program("crash", database_url, 50))["said"]
     started = {line.split()[1] for line in said if line.startswith("started ")}
     finished = {line.split()[1] for line in said if line.startswith("finished ")}
     assert not [line for line in said if line.split()[0] not in ("started", "finished")]
@@ -91,7 +70,7 @@ def test_nothing_acknowledged_is_lost_when_a_process_is_killed_fifty_times(store
 
 
 def test_figures_are_exact_under_32_writers_while_folders_are_killed(store: Store, database_url: str) -> None:
-    program = _start("pressure", database_url, 4, 8, 12)
+    program = start_program("pressure", database_url, 4, 8, 12)
     seen = 0
     while program.poll() is None:
         before = store.runs.count(PROJECT, RunFilter(statuses=(RunStatus.SUCCEEDED,)))
@@ -101,7 +80,7 @@ def test_figures_are_exact_under_32_writers_while_folders_are_killed(store: Stor
         assert figures.attempts == 2 * figures.runs
         assert figures.tokens_cost_nanousd == 1_007 * figures.runs
         seen += 0 < figures.runs < 4 * 8 * 12
-    result = _result(program)
+    result = result_of(program)
     assert result["errors"] == []
     assert result["kills"] >= 8
     assert 0 < result["folded"] <= 2 * 4 * 8 * 12
@@ -118,7 +97,7 @@ def test_figures_are_exact_under_32_writers_while_folders_are_killed(store: Stor
 
 
 def test_eight_processes_lose_no_update_and_none_is_locked_out(store: Store, database_url: str) -> None:
-    result = _result(_start("counters", database_url, 8, 10))
+    result = result_of(start_program("counters", database_url, 8, 10))
     assert result["errors"] == []
     assert result["codes"] == [0] * 8
     agent = store.agents.get_by_name(PROJECT, "Counter")
@@ -132,7 +111,7 @@ def test_eight_processes_lose_no_update_and_none_is_locked_out(store: Store, dat
 @pytest.mark.parametrize("processes", [8])
 def test_processes_that_start_together_migrate_once(tmp_path: Path, processes: int) -> None:
     url = f"sqlite:///{tmp_path / 'new' / 'store.db'}"
-    result = _result(_start("open_together", url, processes))
+    result = result_of(start_program("open_together", url, processes))
     assert result["codes"] == [0] * processes, result["said"]
     assert len(set(result["said"])) == 1
     assert len(result["said"]) == processes
