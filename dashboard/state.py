@@ -32,6 +32,9 @@ USAGE_SPLIT: Final = "split"
 RUNS_AGENT: Final = "agent"
 RUNS_PROVIDER: Final = "provider"
 RUNS_MODEL: Final = "model"
+SHARED_FILTERS: Final = (RUNS_AGENT, RUNS_PROVIDER, RUNS_MODEL)
+"""The filters that the usage page has too."""
+
 RUNS_STATUS: Final = "status"
 RUNS_TRIGGER: Final = "trigger"
 RUNS_BACKEND: Final = "backend"
@@ -140,6 +143,9 @@ PLAYGROUND_SAVE_NAME: Final = "playground.save.name"
 PLAYGROUND_SAVE_DESCRIPTION: Final = "playground.save.description"
 PLAYGROUND_SAVED: Final = "playground.saved"
 """How saving ended: "" if well, else why not; until the dialog has shown it."""
+
+PLAYGROUND_NOTICE: Final = "playground.notice"
+"""What the page says once, in passing: a callback in a dialog cannot."""
 
 PLAYGROUND_RAW: Final = "playground.raw"
 """Whether answers are shown as plain text instead of Markdown."""

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.services.usage import Period, UsageReport
 from core.storage.records import RunFilter
-from dashboard import charts, formatting, palette, queries, routes
+from dashboard import charts, formatting, palette, queries, routes, state
 from dashboard.chart_axes import Buckets, Unit, buckets_of
 from dashboard.components.cards import card, chart, metric_row, table_below
 from dashboard.components.empty_state import empty_state
@@ -28,7 +28,9 @@ from dashboard.components.usage_split import (
 def page() -> None:
     """Draws the page."""
     with page_header("Usage", "Cost, tokens, latency and outcomes over time"):
-        period = choose_period("usage", zone=queries.zone(), options=tuple(Period))
+        period = choose_period(
+            "usage", zone=queries.zone(), options=tuple(Period), carried=state.SHARED_FILTERS
+        )
     choice = usage_filters(queries.run_filter_options())
     with st.skeleton(height=480):
         report = queries.usage(period, choice.split, choice.run_filter)

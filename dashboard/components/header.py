@@ -36,6 +36,7 @@ def choose_period(
     zone: ZoneInfo,
     options: Sequence[Period] = (Period.TODAY, Period.DAYS_7, Period.DAYS_30),
     default: Period = Period.DAYS_7,
+    carried: Sequence[str] = (),
 ) -> Period:
     """The range, kept in the URL and from page to page; the zone in which its days begin is said above it.
 
@@ -44,8 +45,10 @@ def choose_period(
         zone: Where days begin at midnight.
         options: The ranges that this page offers.
         default: The one that a visit begins with.
+        carried: Keys of filters that this page shares with others, and that come along likewise.
     """
-    carry_over(page, {state.RANGE: options}, default={state.RANGE: default})
+    offered = {state.RANGE: options, **dict.fromkeys(carried)}
+    carry_over(page, offered, default={state.RANGE: default})
     chosen = st.segmented_control(
         f"Range, days in {zone.key}",
         options,

@@ -16,6 +16,7 @@ from core.providers import registry
 from core.services.usage import Period, span_of
 from core.storage.records import Backend, RunFilter, RunStatus, Trigger
 from dashboard import state
+from dashboard.components.address import carry_over
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS, TRIGGER_LABELS, provider_label
 
 ALL_TIME: Final = "all"
@@ -57,6 +58,8 @@ class FilterOptions:
 
 def choose_range(zone: ZoneInfo) -> str:
     """The range of time: a `Period`, ALL_TIME or CUSTOM; in the URL and kept from page to page."""
+    offered = {state.RANGE: list(RANGE_LABELS), **dict.fromkeys(state.SHARED_FILTERS)}
+    carry_over("runs", offered, default={state.RANGE: Period.DAYS_7})
     chosen = st.segmented_control(
         f"Range, days in {zone.key}",
         list(RANGE_LABELS),

@@ -92,12 +92,11 @@ def test_the_table_behind_a_chart_and_its_file_have_the_exact_figures(
     }
 
 
-def test_a_filter_goes_along_to_the_runs(server: AppServer, page: Page) -> None:
-    open_usage(page, server)
-    page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name="gpt-5.4", exact=True).click()
-    expect(page).to_have_url(re.compile("model=gpt-5.4"))
-    page.keyboard.press("Escape")
+def test_a_filter_goes_along_to_the_runs_and_back(server: AppServer, page: Page) -> None:
+    open_usage(page, server, "?model=gpt-5.4")
+    assert runs(page) == "1"
     page.get_by_role("link", name="Runs", exact=True).click()
-    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
-    expect(page).to_have_url(re.compile("model=gpt-5.4"))
+    expect(page.get_by_text("1 run", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Usage", exact=True).click()
+    expect(page.get_by_text("Error codes")).to_be_visible()
+    assert runs(page) == "1"
