@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.components import playground_draft as draft
+from dashboard.components.failure import literal
 from dashboard.components.header import page_header
 from dashboard.playground import actions, link
 from dashboard.playground.chat_mode import chat_mode
@@ -35,6 +36,8 @@ def page() -> None:
         else:
             _add_column()
             _run_or_stop(under_way)
+    if notice := st.session_state.pop(state.PLAYGROUND_NOTICE, None):
+        st.toast(literal(notice), icon=":material/check:")
     if problem:
         st.warning(problem, icon=":material/link_off:")
     if chat:

@@ -56,17 +56,18 @@ def foot(run: RunView, comparison: Comparison) -> None:
     """Draws a finished run's facts, what stands out about it, and the link to it."""
     st.caption(facts_line(run))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        with st.container(horizontal=True, gap="xsmall", width="content"):
-            if run.run_id == comparison.fastest:
-                st.badge("Fastest", icon=":material/bolt:", color="blue")
-            if run.run_id == comparison.cheapest:
-                st.badge("Cheapest", icon=":material/savings:", color="green")
         routes.run_link(run.run_id, "Open run", icon=":material/arrow_outward:")
+        if run.run_id in (comparison.fastest, comparison.cheapest):
+            with st.container(horizontal=True, gap="xsmall", width="content"):
+                if run.run_id == comparison.fastest:
+                    st.badge("Fastest", icon=":material/bolt:", color="blue")
+                if run.run_id == comparison.cheapest:
+                    st.badge("Cheapest", icon=":material/savings:", color="green")
 
 
 def answer_height(runs: Sequence[RunView], columns: int) -> int:
     """One height for all answers, so that their facts stand in line: the longest one's, within bounds."""
-    characters_per_line = {2: 64, 3: 42}.get(columns, 36)
+    characters_per_line = 64 if columns == 2 else 42
     lines = [sum(1 + len(line) // characters_per_line for line in run.text.splitlines()) for run in runs]
     failed = any(run.error_code for run in runs)
-    return min(max(96, 24 * max(lines, default=0) + 40, 240 if failed else 0), 420)
+    return min(max(96, 24 * max(lines, default=0) + 40, 230 if failed else 0), 420)

@@ -97,7 +97,7 @@ def progress_line(run: RunView) -> str:
 
 def figures(run: RunView) -> None:
     """Draws the facts of a finished run, each under its name."""
-    with st.grid("auto", min_column_width=110, gap=("xsmall", "small")):
+    with st.grid("auto", min_column_width=95, gap=("xsmall", "small")):
         for label, value, note in _figures(run):
             below = f"  \n:small[:gray[{literal(note)}]]" if note else ""
             st.markdown(f":small[:gray[{label}]]  \n**{literal(value)}**{below}")

@@ -14,7 +14,7 @@ Saver = Callable[[], None]
 """Reads what the dialog asked for from its keys, and leaves its result under `state.PLAYGROUND_SAVED`."""
 
 
-@st.dialog("Save as new version", width="large", icon=":material/save:")
+@st.dialog("Save as new version", width="medium", icon=":material/save:")
 def version_dialog(agent: AgentRecord, diff: RequestDiff, *, save: Saver) -> None:
     """Shows what changes against the current version, and asks for a note.
 

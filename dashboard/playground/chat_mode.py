@@ -87,7 +87,11 @@ def _submit(slot: int) -> None:
     try:
         attached = [files.as_attachment(file.name, file.type, file.getvalue()) for file in uploaded]
     except AgentLauncherError as exc:
-        st.session_state[state.PLAYGROUND_UNSENT] = (text, [], str(exc))
+        st.session_state[state.PLAYGROUND_UNSENT] = (
+            text,
+            [],
+            f"{exc} To send it again leaves the files out.",
+        )
         return
     actions.send(slot, text, attached)
 

@@ -87,8 +87,7 @@ def _save_version(slot: int, agent: AgentRecord, *, chat: bool) -> None:
         except AgentLauncherError as exc:
             _saved(str(exc))
         else:
-            _saved("")
-            st.toast(f"Saved as version {saved.version.number}", icon=":material/check:")
+            _saved("", notice=f"Saved as version {saved.version.number}")
 
     version_dialog(agent, diff_requests(agent.version.config, config.to_json()), save=save)
 
@@ -112,11 +111,12 @@ def _save_agent(column: Column, *, chat: bool) -> None:
         except AgentLauncherError as exc:
             _saved(str(exc))
         else:
-            _saved("")
-            st.toast(f"{saved.name} is saved", icon=":material/check:")
+            _saved("", notice=f"{saved.name} is saved")
 
     agent_dialog(f"{column.agent.name} (copy)" if column.agent else "", save=save)
 
 
-def _saved(result: str) -> None:
+def _saved(result: str, *, notice: str | None = None) -> None:
     st.session_state[state.PLAYGROUND_SAVED] = result
+    if notice is not None:
+        st.session_state[state.PLAYGROUND_NOTICE] = notice
