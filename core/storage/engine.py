@@ -9,7 +9,7 @@ Postgres: a pool; reading transactions of several statements see one snapshot.
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -173,6 +173,12 @@ class Database:
                 driver.execute("PRAGMA foreign_keys = ON")
 
     @contextmanager
+    def exclusive_driver(self) -> Generator[sqlite3.Connection]:
+        """SQLite's own writing connection, outside of a transaction, while no thread of this process writes."""
+        with self._turn_to_write(), translated(), self._writing_connection() as connection:
+            yield _driver(connection)
+
+    @contextmanager
     def _turn_to_write(self) -> Generator[None]:
         if not self.writable:
             raise StoreNotWritable(_OPEN_FOR_READING_ONLY)
@@ -245,6 +251,9 @@ def _prepare_sqlite_file(path: Path) -> _SqliteMode:
         raise StoreUnavailable(
             f"The folder {path.parent} does not exist and cannot be made: {exc.strerror}."
         ) from exc
+    with suppress(OSError):  # what cannot be written may still be read: the connection will tell
+        # Prompts and sealed keys are in it. SQLite gives the files that it makes beside it the same mode.
+        path.touch(mode=0o600)
     try:
         _first_connection(path)
         return "rwc"

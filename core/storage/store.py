@@ -1,5 +1,6 @@
 """The store: where everything is kept, on SQLite or Postgres. The one class that the rest of the program opens."""
 
+from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import func, select, text
@@ -7,6 +8,7 @@ from sqlalchemy import func, select, text
 from core import database_url
 from core.storage import schema
 from core.storage.agents import AgentRepository
+from core.storage.backup import BackupReport, back_up, restore
 from core.storage.credentials import CredentialRepository
 from core.storage.engine import Database, Dialect
 from core.storage.preferences import PreferenceRepository
@@ -71,6 +73,24 @@ class Store:
             return schema.upgrade(database)
         finally:
             database.close()
+
+    def backup(self, path: Path) -> BackupReport:
+        """Copies everything into a new file, and verifies it; see `core.storage.backup`.
+
+        Raises:
+            InvalidInput: The file exists, or its folder does not.
+        """
+        return back_up(self._database, path)
+
+    @staticmethod
+    def restore(path: Path, url: str) -> BackupReport:
+        """Puts a backup in the place of everything that the database holds; see `core.storage.backup`.
+
+        Raises:
+            InvalidInput: The file is not a backup, or is damaged; nothing was changed.
+            SettingsError, StoreError: The database holds what it did before.
+        """
+        return restore(path, url)
 
     @property
     def dialect(self) -> Dialect:

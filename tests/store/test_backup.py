@@ -1,0 +1,197 @@
+"""Backups of both dialects, restored into both."""
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import psycopg
+import pytest
+
+from core.errors import InvalidInput, SchemaMismatch
+from core.storage import schema
+from core.storage.records import Dimension
+from core.storage.store import Store
+from tests.store.samples import PROJECT, finish, new_attempt, new_run, now, stored_run
+
+
+SINCE = now() - timedelta(days=1)
+
+
+def _fill(store: Store) -> None:
+    store.agents.create(PROJECT, name="Greeter", description="ü", config={"a": [1, None]}, note="", by="local")
+    store.credentials.create(PROJECT, name="Main", provider="OPENAI", sealed="gAAA", last4="1234")
+    store.preferences.put(PROJECT, {"time_zone": "Europe/Berlin"})
+    for number in range(30):
+        stored_run(store, prompt=f"Prompt {number} " * 200, model=f"model-{number % 3}")
+    store.usage.fold(limit=20)
+    store.runs.start(new_run())
+
+
+def _content(store: Store) -> Sequence[Any]:
+    """Everything that can be asked of it."""
+    span = (PROJECT, SINCE, SINCE + timedelta(days=2))
+    agents = store.agents.list(PROJECT)
+    return [
+        agents,
+        [store.agents.versions(PROJECT, agent.id) for agent in agents],
+        store.credentials.list(PROJECT),
+        store.preferences.get(PROJECT),
+        list(store.runs.iterate(PROJECT)),
+        store.usage.totals(*span),
+        store.usage.breakdown(*span, Dimension.MODEL),
+        store.describe()["not_folded"],
+    ]
+
+
+@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
+def test_a_backup_restores_everything(
+    store: Store, into: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    _fill(store)
+    file = tmp_path / "backup.db"
+    report = store.backup(file)
+    assert report.tables["run"] == 31
+    assert report.rows == sum(report.tables.values())
+    assert file.with_name("backup.db.sha256").read_text() == f"{report.sha256}  backup.db\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.glob("*backup*")) == ["backup.db", "backup.db.sha256"]
+
+    url = f"sqlite:///{tmp_path / 'target.db'}" if into == "sqlite" else request.getfixturevalue("postgres_url")
+    before = Store.open(url, migrate=True)
+    stored_run(before, prompt="This will be gone.")
+    before.close()
+    restored = Store.restore(file, url)
+    assert restored.tables == report.tables
+    copy = Store.open(url)
+    assert _content(copy) == _content(store)
+    # And it goes on from there.
+    run = stored_run(copy, prompt="New")
+    assert copy.runs.get(PROJECT, run.id).request["prompt"] == "New"
+    while copy.usage.fold():
+        pass
+    totals = copy.usage.totals(PROJECT, now() - timedelta(hours=2), now() + timedelta(hours=1))
+    assert totals.runs == 31
+    copy.close()
+
+
+def test_a_backup_is_itself_a_store(store: Store, tmp_path: Path) -> None:
+    _fill(store)
+    store.backup(tmp_path / "backup.db")
+    copy = Store.open(f"sqlite:///{tmp_path / 'backup.db'}")
+    assert _content(copy) == _content(store)
+    copy.close()
+
+
+def test_a_backup_is_of_one_moment_while_others_write(store: Store, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            run = new_run()
+            store.runs.start(run)
+            finish(store, run, new_attempt(run))
+
+    threads = [threading.Thread(target=write) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(3):
+            store.backup(tmp_path / f"backup-{number}.db")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for number in range(3):
+        copy = Store.open(f"sqlite:///{tmp_path / f'backup-{number}.db'}")
+        totals = copy.usage.totals(PROJECT, now() - timedelta(hours=2), now() + timedelta(hours=1))
+        running = copy.runs.running(PROJECT)
+        assert totals.runs == copy.runs.count(PROJECT) - len(running)
+        assert len(running) <= 3
+        copy.close()
+
+
+def test_a_backup_never_overwrites(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "backup.db"
+    file.write_text("something")
+    with pytest.raises(InvalidInput, match="exists already"):
+        store.backup(file)
+    assert file.read_text() == "something"
+    with pytest.raises(InvalidInput, match="folder .* does not exist"):
+        store.backup(tmp_path / "nowhere" / "backup.db")
+
+
+def test_what_is_no_backup_is_refused_and_nothing_changes(store: Store, database_url: str, tmp_path: Path) -> None:
+    _fill(store)
+    before = _content(store)
+    good = tmp_path / "good.db"
+    store.backup(good)
+
+    flipped = tmp_path / "flipped.db"
+    flipped.write_bytes(good.read_bytes().replace(b"gAAA", b"gAAB"))
+    (tmp_path / "flipped.db.sha256").write_bytes((tmp_path / "good.db.sha256").read_bytes())
+    cut = tmp_path / "cut.db"
+    cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    letter = tmp_path / "letter.db"
+    letter.write_text("not a database " * 100)
+    foreign = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(foreign)) as connection, connection:
+        connection.execute("CREATE TABLE other (id INTEGER)")
+    newer = tmp_path / "newer.db"
+    newer.write_bytes(good.read_bytes())
+    with closing(sqlite3.connect(newer)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    for file, error, words in (
+        (flipped, InvalidInput, "SHA-256 differs"),
+        (cut, InvalidInput, "damaged"),
+        (letter, InvalidInput, "not a backup"),
+        (foreign, InvalidInput, "not of this program"),
+        (tmp_path / "missing.db", InvalidInput, "There is no file"),
+        (newer, SchemaMismatch, "backup is of a newer version"),
+    ):
+        with pytest.raises(error, match=words):
+            Store.restore(file, database_url)
+    assert _content(store) == before
+
+
+def test_a_damaged_database_gives_way_to_its_backup(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store = Store.open(url)
+    run = stored_run(store)
+    store.backup(tmp_path / "backup.db")
+    store.close()
+    (tmp_path / "store.db").write_bytes(b"damaged " * 5_000)
+    Store.restore(tmp_path / "backup.db", url)
+    store = Store.open(url)
+    assert store.runs.get(PROJECT, run.id).response == "Hello."
+    store.close()
+    (aside,) = tmp_path.glob("store.db.damaged-*")
+    assert aside.read_bytes().startswith(b"damaged")
+
+
+def test_a_restore_that_fails_half_way_changes_nothing(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    stored_run(source)
+    source.backup(tmp_path / "backup.db")
+    source.close()
+    target = Store.open(postgres_url, migrate=True)
+    kept = stored_run(target)
+    with psycopg.connect(unquote(postgres_url), autocommit=True) as admin:
+        admin.execute("ALTER TABLE attempt ADD CONSTRAINT none_at_all CHECK (ordinal > 1) NOT VALID")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        Store.restore(tmp_path / "backup.db", postgres_url)
+    assert target.runs.get(PROJECT, kept.id).response == "Hello."
+    assert target.runs.count(PROJECT) == 1
+    target.close()
+
+
+def test_the_schema_of_a_backup_is_said(store: Store, tmp_path: Path) -> None:
+    assert store.backup(tmp_path / "backup.db").schema == schema.HEAD_REVISION
