@@ -1,5 +1,6 @@
 """The ASGI app: Streamlit's pages, and the embedded housekeeping for as long as it runs."""
 
+import logging
 import os
 import threading
 import tomllib
@@ -33,6 +34,7 @@ def create_app(application: Application, *, housekeeping: bool = True) -> st.App
         housekeeping: Whether this process folds roll-ups and settles orphaned runs; if not, another must.
     """
     apply_streamlit_config()
+    logging.getLogger("streamlit.error_util").addFilter(_is_not_logged_by_us)
     os.environ.setdefault("STREAMLIT_SERVER_HEADLESS", "true")
 
     @asynccontextmanager
@@ -64,6 +66,11 @@ def create_app(application: Application, *, housekeeping: bool = True) -> st.App
         routes=[Route("/healthz", healthz), *downloads.routes],
         on_script_error=show_failure,
     )
+
+
+def _is_not_logged_by_us(record: logging.LogRecord) -> bool:
+    """Streamlit prints the trace of every exception of a page; `show_failure` logs it under its error id."""
+    return record.msg != "Uncaught app execution"
 
 
 def apply_streamlit_config() -> None:
