@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def backup(
-    output: Annotated[Path, typer.Argument(help="The file to write; must not exist yet.")],
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; must not exist yet.")],
 ) -> None:
     """Back up the whole database into one file, and verify it. Keep the master key apart: it is not in it."""
     with open_application() as application:
@@ -25,7 +25,7 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
     yes: Annotated[
         bool, typer.Option("--yes", help="Replace what the database holds now, without asking.")
     ] = False,

@@ -51,7 +51,7 @@ def list_agents(
 
 
 @app.command("show")
-def show(agent: Annotated[str, typer.Argument(help="Its name or id.")]) -> None:
+def show(agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name or id.")]) -> None:
     """Show an agent as YAML, in the form that `import` takes."""
     from core.services.principal import LOCAL
 
@@ -62,7 +62,9 @@ def show(agent: Annotated[str, typer.Argument(help="Its name or id.")]) -> None:
 
 @app.command("export")
 def export(
-    agent: Annotated[list[str] | None, typer.Argument(help="Names or ids; all if none.")] = None,
+    agent: Annotated[
+        list[str] | None, typer.Argument(metavar="AGENT", help="Names or ids; all if none.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file; standard output if none.")
     ] = None,

@@ -79,7 +79,7 @@ def list_runs(
 
 @app.command("show")
 def show_run(
-    run_id: Annotated[UUID, typer.Argument(help="The run's id.")],
+    run_id: Annotated[UUID, typer.Argument(metavar="RUN_ID", help="The run's id.")],
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON, with every attempt; a line of `runs export`.")
     ] = False,
@@ -140,7 +140,8 @@ def export(
     with open_application() as application:
         run_filter = _filter(application, since, until, agent, provider, model, status)
         total = application.runs.count(LOCAL, run_filter)
-        with _target(output) as target, Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        with _target(output) as target, bar as progress:
             task = progress.add_task("Exporting runs", total=total)
             pieces = export_runs(
                 application.runs,

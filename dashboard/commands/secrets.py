@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The credential's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The credential's name.")]
 
 
 @app.command("list")
