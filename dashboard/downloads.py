@@ -13,16 +13,12 @@ from core.errors import NotFound
 from core.services.export import ExportFormat
 from core.services.export_jobs import ExportState
 from dashboard import backend
+from dashboard.routes import export_url
 
 _MEDIA_TYPES = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.JSONL: "application/x-ndjson; charset=utf-8",
 }
-
-
-def export_url(job_id: UUID) -> str:
-    """Where the browser gets a finished export, from the server's root."""
-    return f"/exports/{job_id}"
 
 
 async def _export(request: Request) -> Response:
@@ -45,4 +41,4 @@ async def _export(request: Request) -> Response:
     )
 
 
-routes = [Route("/exports/{job_id}", _export)]
+routes = [Route(export_url("{job_id}"), _export)]

@@ -10,7 +10,7 @@ from core.errors import NotFound
 from core.services.export import ExportFormat
 from core.services.export_jobs import ExportJob, ExportState
 from dashboard import state
-from dashboard.downloads import export_url
+from dashboard.routes import export_url
 
 _POLL_SECONDS: Final = 0.5
 
