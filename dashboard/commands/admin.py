@@ -40,7 +40,7 @@ def restore(
         raise InvalidInput(f"There is no file {file}.")
     if not yes:
         if not sys.stdin.isatty():
-            raise InvalidInput("This replaces the database: add --yes where nobody can be asked.")
+            raise typer.BadParameter("this replaces the database: add --yes where nobody can be asked")
         typer.confirm(
             f"Replace everything in {settings.database_label} with this backup?", abort=True, err=True
         )

@@ -64,7 +64,7 @@ def installation_section(found: Installation) -> None:
             st.caption(
                 "One verified file, while the program runs. The master key is not in it: keep a copy apart."
             )
-        st.code("agent-launcher backup agent-launcher-backup.zip", language="shell")
+        st.code("agent-launcher backup agent-launcher-backup.db", language="shell")
 
 
 def _facts(title: str, facts: dict[str, str]) -> None:

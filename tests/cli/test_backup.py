@@ -1,0 +1,111 @@
+"""`agent-launcher backup` and `restore`: one verified file, into either database."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.services.agent_config import AgentConfig
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.services.seeding import seed_demo_agents
+from tests.cli.conftest import Cli
+from tests.support.stored_runs import opened_application
+
+KEY = "sk-proj-abcdefghijklmnop4f2a"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "backup.db"
+
+
+def fill(cli: Cli) -> None:
+    with opened_application() as application:
+        seed_demo_agents(application)
+    cli("run", "--agent", "Support reply (demo)")
+    cli("secrets", "add", "--provider", "OPENAI", "--name", "Production", input=KEY)
+
+
+def contents(cli: Cli) -> tuple[str, str, list[str]]:
+    names = [secret["name"] for secret in json.loads(cli("secrets", "list", "--json").stdout)]
+    return cli("runs", "export", "--format", "jsonl").stdout, cli("agents", "export").stdout, names
+
+
+def test_what_was_backed_up_is_back_and_what_came_later_is_gone(cli: Cli, file: Path) -> None:
+    fill(cli)
+    before = contents(cli)
+    done = cli("backup", str(file))
+    assert done.stdout == ""
+    assert "verified. SHA-256" in done.stderr
+    assert "Not in the backup: the master key" in done.stderr
+    cli("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Later")
+    cli("secrets", "remove", "Production")
+    assert contents(cli) != before
+    assert "verified" in cli("restore", str(file), "--yes").stderr
+    assert contents(cli) == before
+    with opened_application() as application:
+        config = AgentConfig(provider="OPENAI", model_name="gpt-4o")
+        assert application.credentials.resolve(LOCAL, config=config, given=None).secret == KEY
+
+
+def test_an_installation_moves_to_postgres_and_back(
+    cli: Cli, file: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill(cli)
+    before = contents(cli)
+    cli("backup", str(file))
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    cli("restore", str(file), "--yes")
+    assert contents(cli) == before
+    cli("run", "--agent", "Support reply (demo)")
+    moved = contents(cli)
+    cli("backup", str(tmp_path / "second.db"))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'again.db'}")
+    cli("restore", str(tmp_path / "second.db"), "--yes")
+    assert contents(cli) == moved
+
+
+def test_nothing_is_overwritten_by_a_backup(cli: Cli, application: Application, file: Path) -> None:
+    del application
+    file.write_text("yesterday's")
+    assert "exists already" in cli("backup", str(file), code=1).stderr
+    assert file.read_text() == "yesterday's"
+    assert "does not exist" in cli("backup", str(file.parent / "nowhere" / "x.db"), code=1).stderr
+
+
+def test_what_is_no_backup_changes_nothing(cli: Cli, file: Path) -> None:
+    fill(cli)
+    before = contents(cli)
+    assert "There is no file" in cli("restore", str(file), "--yes", code=1).stderr
+    file.write_bytes(b"something else" * 1_000)
+    assert "is not a backup" in cli("restore", str(file), "--yes", code=1).stderr
+    file.unlink()
+    cli("backup", str(file))
+    data = bytearray(file.read_bytes())
+    data[20_000] ^= 1
+    file.write_bytes(data)
+    assert "Use another backup" in cli("restore", str(file), "--yes", code=1).stderr
+    assert contents(cli) == before
+
+
+def test_where_nobody_can_be_asked_yes_must_be_said(cli: Cli, file: Path) -> None:
+    fill(cli)
+    before = contents(cli)
+    cli("backup", str(file))
+    assert "add --yes" in cli("restore", str(file), input="y\n", code=2).stderr
+    assert contents(cli) == before
+
+
+def test_without_its_master_key_a_restored_key_is_told_and_kept(
+    cli: Cli, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill(cli)
+    cli("backup", str(file))
+    key_file = tmp_path / "data" / "secret.key"
+    assert key_file.read_text().splitlines()[-1] not in file.read_bytes().decode("latin-1")
+    monkeypatch.setenv("AGENT_LAUNCHER_DATA_DIR", str(tmp_path / "elsewhere"))
+    cli("restore", str(file), "--yes")
+    assert "is missing" in cli("doctor", code=1).stdout
+    key_file.rename(tmp_path / "elsewhere" / "secret.key")
+    assert "opens every stored credential" in cli("doctor").stdout
