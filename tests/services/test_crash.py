@@ -1,0 +1,142 @@
+"""kill -9 in the middle of runs: after the next start nothing stays RUNNING, and nothing acknowledged is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.errors import ErrorCode
+from core.services.agent_config import AgentConfig
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.services.runs import RunSpec
+from core.settings import load_settings
+from core.storage.records import RunDetail, RunFilter, RunStatus
+from core.storage.store import Store
+
+SETTLED_WITHIN_SECONDS = 30
+
+VICTIM = """
+import sys, time
+from core.services.agent_config import AgentConfig
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.services.runs import RunSpec
+from core.settings import load_settings
+
+application = Application.open(load_settings(), kind="test")
+config = AgentConfig(provider="DEMO", model_name="demo-echo")
+for number in range(3):
+    done = application.runs.run(LOCAL, RunSpec(config=config, prompt=f"Done {number}"))
+    assert done.stored
+    print("done", done.run_id, flush=True)
+slow = config.model_copy(update={"model_name": "demo-slow"})
+prompt = "[[words=5000]] Never finished"
+lives = application.runs.start_many(LOCAL, [RunSpec(config=slow, prompt=prompt) for _ in range(8)])
+for live in lives:
+    next(live.stream())
+    print("under way", live.run_id, flush=True)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True, params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres_url")
+        Store.migrate(url)
+        monkeypatch.setenv("DATABASE_URL", url)
+
+
+def killed_in_the_middle() -> tuple[list[UUID], list[UUID]]:
+    """The runs that a process had finished, and those that it worked on when it was killed."""
+    process = subprocess.Popen([sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, text=True)
+    found: dict[str, list[UUID]] = {"done": [], "under way": []}
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.strip() == "ready":
+                break
+            kind, _, run_id = line.strip().rpartition(" ")
+            found[kind].append(UUID(run_id))
+        assert process.poll() is None
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    return found["done"], found["under way"]
+
+
+def orphans(application: Application, run_ids: list[UUID]) -> list[UUID]:
+    running = {run.id for run in application.runs.running(LOCAL)}
+    return [run_id for run_id in run_ids if run_id in running]
+
+
+def details(application: Application, run_ids: list[UUID]) -> list[RunDetail]:
+    return [application.runs.get(LOCAL, run_id) for run_id in run_ids]
+
+
+def test_nothing_stays_running_after_the_restart() -> None:
+    done, under_way = killed_in_the_middle()
+    assert (len(done), len(under_way)) == (3, 8)
+    restarted = time.monotonic()
+    application = Application.open(load_settings(), kind="test")
+    try:
+        application.housekeeping.start()
+        # A run of this process, under way meanwhile, is none of the orphans.
+        config = AgentConfig(provider="DEMO", model_name="demo-slow")
+        own = application.runs.start(LOCAL, RunSpec(config=config, prompt="[[words=5000]] My own"))
+        while left := orphans(application, under_way):
+            waited = time.monotonic() - restarted
+            assert waited < SETTLED_WITHIN_SECONDS, f"{len(left)} runs are RUNNING after {waited:.0f} s"
+            time.sleep(0.25)
+        for detail in details(application, under_way):
+            assert detail.summary.status is RunStatus.OUTCOME_UNKNOWN
+            assert detail.summary.error_code == ErrorCode.OUTCOME_UNKNOWN
+            assert "process" in (detail.error_message or "")
+            assert detail.request["prompt"] == "[[words=5000]] Never finished"
+            assert [attempt.final for attempt in detail.attempts] == [True]
+        for detail in details(application, done):
+            assert detail.summary.status is RunStatus.SUCCEEDED
+            assert (detail.response or "").startswith('You asked: "Done')
+        assert orphans(application, [own.run_id]) == [own.run_id]
+        application.runs.stop(LOCAL, own.run_id)
+        outcome = own.wait(20)
+        assert outcome is not None
+        assert (outcome.status, outcome.stored) == (RunStatus.CANCELLED, True)
+        application.housekeeping.round()
+        assert figures_of_all(application) == {
+            "runs": 12,
+            "succeeded": 3,
+            "cancelled": 1,
+            "outcome_unknown": 8,
+        }
+    finally:
+        application.close()
+
+
+def figures_of_all(application: Application) -> dict[str, Any]:
+    """What the overview counts, and a count of the runs themselves must agree with."""
+    from core.services.usage import Period
+    from core.storage.records import Dimension
+
+    zone = application.preferences.get(LOCAL).zone
+    figures = application.usage.overview(LOCAL, Period.DAYS_7, zone=zone).figures
+    by_provider = application.usage.breakdown(
+        LOCAL, application.usage.overview(LOCAL, Period.DAYS_7, zone=zone).span, by=Dimension.PROVIDER
+    )
+    assert [point.figures.runs for point in by_provider] == [figures.runs]
+    assert application.runs.count(LOCAL, RunFilter()) == figures.runs
+    assert application.store.describe()["not_folded"] == 0
+    return {
+        "runs": figures.runs,
+        "succeeded": figures.succeeded,
+        "cancelled": figures.cancelled,
+        "outcome_unknown": figures.outcome_unknown,
+    }
