@@ -24,7 +24,7 @@ def card_grid(count: int) -> list[DeltaGenerator]:
     if count in (4, 6):
         half = count // 2
         outer = st.grid(2, min_column_width=half * (_NARROWEST_PX + _GAP_PX), gap="small")
-        inner = [outer.cell().grid(half, min_column_width=_NARROWEST_PX) for _ in range(2)]
+        inner = [outer.cell().grid(half, min_column_width=_NARROWEST_PX, height="stretch") for _ in range(2)]
         places = [grid for grid in inner for _ in range(half)]
     else:
         places = [st.grid(min(count, 3), min_column_width=_NARROWEST_PX)] * count

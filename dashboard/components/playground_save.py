@@ -29,7 +29,8 @@ def version_dialog(agent: AgentRecord, diff: RequestDiff, *, save: Saver) -> Non
         st.info(f"Nothing differs from version {current} of {literal(agent.name)}.", icon=":material/info:")
     else:
         st.caption(f"What version {current + 1} of **{literal(agent.name)}** changes:")
-        with st.container(height=320 if len(diff.texts) > 1 else "content", border=False):
+        long = any(not text.diff.same for text in diff.texts)
+        with st.container(height=320 if long else "content", border=False):
             request_diff_view(diff, old_title=f"Version {current}", new_title=f"Version {current + 1}")
     st.text_input(
         "Note", placeholder="What is different, and why", max_chars=200, key=state.PLAYGROUND_SAVE_NOTE

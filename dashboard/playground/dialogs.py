@@ -1,5 +1,6 @@
 """What a column's menu opens: the code to copy, and the two ways to save."""
 
+from dataclasses import replace
 from enum import StrEnum
 
 import streamlit as st
@@ -7,6 +8,7 @@ import streamlit as st
 from core.errors import AgentLauncherError, Conflict
 from core.providers import registry
 from core.services import snippets
+from core.services.agents import config_of
 from core.services.request_diff import diff_requests
 from core.storage.records import AgentRecord
 from dashboard import state
@@ -37,7 +39,14 @@ def menu(column: Column, *, chat: bool) -> None:
         items.append(MenuItem.REMOVE)
     key = state.playground_field(column.slot, "menu")
     chosen = st.menu_button(
-        "", items, key=key, icon=":material/more_vert:", type="tertiary", help="Copy, save"
+        "",
+        items,
+        key=key,
+        icon=":material/more_vert:",
+        type="tertiary",
+        help="Copy, save",
+        on_click=_remove_if_chosen,
+        args=(column.slot, key),
     )
     match chosen:
         case MenuItem.COPY:
@@ -46,11 +55,14 @@ def menu(column: Column, *, chat: bool) -> None:
             _save_version(column.slot, application().agents.get(principal(), column.agent.id), chat=chat)
         case MenuItem.SAVE_AGENT:
             _save_agent(column, chat=chat)
-        case MenuItem.REMOVE:
-            draft.remove_slot(column.slot)
-            st.rerun()
         case _:
             return
+
+
+def _remove_if_chosen(slot: int, key: str) -> None:
+    # In a callback: once the page is drawn, the fields of the columns that stay cannot be filled any more.
+    if st.session_state.get(key) == MenuItem.REMOVE:
+        draft.remove_slot(slot)
 
 
 def _copy(column: Column, *, chat: bool) -> None:
@@ -63,6 +75,8 @@ def _copy(column: Column, *, chat: bool) -> None:
     # The default is the installation's; to write it down would only make the text longer.
     request = request.model_copy(update={"timeout_seconds": spec.config.timeout_seconds})
     is_current = column.agent is not None and spec.agent_version_id == column.agent.version.id
+    if column.agent is not None and is_current:
+        spec = replace(spec, config=config_of(column.agent.version))
     texts = {
         "curl|bash": snippets.curl(request),
         "Python|python": snippets.python(request),
