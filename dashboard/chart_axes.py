@@ -12,7 +12,7 @@ from typing import assert_never
 from core.services.usage import Span
 from dashboard import formatting
 
-_MAX_NAMED_BUCKETS = 10
+_MAX_NAMED_BUCKETS = 7
 
 
 class Unit(StrEnum):
@@ -59,7 +59,8 @@ def ticks(unit: Unit, maximum: float, *, about: int = 4) -> Ticks:
         case _:
             assert_never(unit)
     highest = maximum / scale
-    step = max(_round_step(highest / about if highest > 0 else 0.25), floor)
+    # Below a tenth of a nano-dollar there is nothing to tell apart.
+    step = max(_round_step(max(highest / about, 1e-10) if highest else 0.25), floor)
     number = max(1, math.ceil(highest / step - 1e-9))
     values = [step * index for index in range(number + 1)]
     texts = [_tick_text(unit, value, step, scale) for value in values]

@@ -32,13 +32,11 @@ _SERIES: Final = (
     "#14a38b",
     "#d6409f",
     "#8e6cef",
-    "#c09b14",
+    "#cfa116",
     "#2fa8cc",
-    "#a8684a",
-    "#57a639",
-    "#e57a9f",
-    "#5b6bb5",
-    "#7d8f2f",
+    "#a0644a",
+    "#6fae3d",
+    "#c3a5f2",
 )
 
 
@@ -63,7 +61,7 @@ def series_colors(dimension: Dimension, ranked: Sequence[str], shown: Sequence[s
     Args:
         dimension: What is split by.
         ranked: All keys that may be shown, the most important first.
-        shown: Those that are, in the order of the legend; all of them get colours of their own, up to twelve.
+        shown: Those that are, in the order of the legend; all of them get colours of their own, up to ten.
     """
     if dimension is Dimension.PROVIDER:
         specs = registry.specs()

@@ -39,13 +39,16 @@ def metric_row(metrics: Sequence[Metric]) -> None:
     for column, metric in zip(st.columns(widths), metrics, strict=True):
         with column:
             # "0 %" would get an arrow upwards: only a number is recognised as no change.
-            unchanged = metric.change is not None and metric.change.startswith("0 ")
+            unit = (
+                metric.change.removeprefix("0") if metric.change and metric.change.startswith("0 ") else None
+            )
             st.metric(
                 metric.label,
                 metric.value,
-                0 if unchanged else metric.change,
+                metric.change if unit is None else 0,
                 delta_color=colors[metric.tone],
                 delta_description=metric.note,
+                format=None if unit is None else f"%d{unit.replace('%', '%%')}",
                 help=metric.help,
                 border=True,
                 height="stretch",

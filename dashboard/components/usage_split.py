@@ -48,7 +48,7 @@ def split_series(
     values = by_bucket(rest, buckets, value)
     if any(values):
         number = len([point for point in ranked if value(point.figures)]) - len(named)
-        series.append(Series(name=f"{number} others", color=palette.OTHER, values=values))
+        series.append(Series(name="1 other" if number == 1 else f"{number} others", color=palette.OTHER, values=values))
     return series
 
 

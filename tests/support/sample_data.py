@@ -32,25 +32,23 @@ class _Model:
     provider: str
     name: str
     seconds: float
-    output_tokens: int
     reasoning: bool = False
     base_url: str | None = None
 
 
 _MODELS = {
-    "mini": _Model(provider="OPENAI", name="gpt-5.4-mini", seconds=1.1, output_tokens=240),
-    "large": _Model(provider="OPENAI", name="gpt-5.4", seconds=3.6, output_tokens=520),
-    "fast": _Model(provider="OPENAI", name="gpt-4.1-nano", seconds=0.6, output_tokens=90),
-    "reasoning": _Model(provider="OPENAI", name="o4-mini", seconds=8.5, output_tokens=1500, reasoning=True),
+    "mini": _Model(provider="OPENAI", name="gpt-5.4-mini", seconds=1.1),
+    "large": _Model(provider="OPENAI", name="gpt-5.4", seconds=3.6),
+    "fast": _Model(provider="OPENAI", name="gpt-4.1-nano", seconds=0.6),
+    "reasoning": _Model(provider="OPENAI", name="o4-mini", seconds=8.5, reasoning=True),
     # A server of the operator's own: the catalogue has no price for it.
     "own": _Model(
         provider="OPENAI",
         name="llama-3.3-70b-instruct",
         seconds=2.2,
-        output_tokens=310,
         base_url="http://127.0.0.1:8080/v1",
     ),
-    "demo": _Model(provider="DEMO", name="demo-echo", seconds=0.02, output_tokens=60),
+    "demo": _Model(provider="DEMO", name="demo-echo", seconds=0.02),
 }
 
 _FAILURES = (
@@ -293,7 +291,8 @@ def _decided(
     model = draw.model
     seconds = model.seconds * chance.lognormvariate(0, 0.45)
     read = round(chance.lognormvariate(math.log(draw.sample.input_tokens if draw.sample else 300), 0.5))
-    written = max(8, round(model.output_tokens * chance.lognormvariate(0, 0.4)))
+    typical = draw.sample.output_tokens if draw.sample else 120
+    written = max(1, round(typical * chance.lognormvariate(0, 0.4)))
     cached = read // 1024 * 1024 if draw.sample and chance.random() < 0.4 else 0
     usage = TokenUsage(
         input_tokens=read,

@@ -14,7 +14,7 @@ class SampleAgent:
         versions: (system prompt, note), oldest first.
         exchanges: (prompt, answer).
         share: Of all runs.
-        input_tokens: In the middle.
+        input_tokens, output_tokens: In the middle.
     """
 
     name: str
@@ -25,6 +25,7 @@ class SampleAgent:
     exchanges: tuple[tuple[str, str], ...]
     share: float
     input_tokens: int
+    output_tokens: int
     trigger: Trigger
     max_tokens: int | None = None
 
@@ -55,6 +56,7 @@ AGENTS = (
         ),
         share=0.46,
         input_tokens=620,
+        output_tokens=14,
         trigger=Trigger.API,
         max_tokens=60,
     ),
@@ -85,6 +87,7 @@ AGENTS = (
         ),
         share=0.13,
         input_tokens=9_400,
+        output_tokens=520,
         trigger=Trigger.CLI,
         max_tokens=1_200,
     ),
@@ -108,6 +111,7 @@ AGENTS = (
         ),
         share=0.08,
         input_tokens=2_100,
+        output_tokens=1_500,
         trigger=Trigger.PYTHON,
     ),
     SampleAgent(
@@ -123,6 +127,7 @@ AGENTS = (
         ),
         share=0.2,
         input_tokens=140,
+        output_tokens=2,
         trigger=Trigger.API,
         max_tokens=4,
     ),
@@ -140,6 +145,7 @@ AGENTS = (
         ),
         share=0.06,
         input_tokens=480,
+        output_tokens=90,
         trigger=Trigger.PYTHON,
     ),
 )

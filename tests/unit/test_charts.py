@@ -112,11 +112,11 @@ def test_a_key_keeps_its_colour_whatever_else_is_shown_and_whatever_ranks_below_
     assert {key: newcomer[key] for key in ranked} == whole
 
 
-@pytest.mark.parametrize("number", [12, 40])
-def test_up_to_twelve_that_are_shown_have_colours_of_their_own(number: int) -> None:
+@pytest.mark.parametrize("number", [10, 40])
+def test_up_to_ten_that_are_shown_have_colours_of_their_own(number: int) -> None:
     ranked = [f"OPENAI/model-{index}" for index in range(number)]
-    shown = ranked[-12:]
-    assert len(set(palette.series_colors(Dimension.MODEL, ranked, shown).values())) == 12
+    shown = ranked[-10:]
+    assert len(set(palette.series_colors(Dimension.MODEL, ranked, shown).values())) == 10
 
 
 def test_bars_keep_their_height_when_the_legend_takes_several_lines(week: Buckets) -> None:
