@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.services.application import Application
 from core.services.principal import LOCAL, Principal
-from core.settings import load_settings
+from core.settings import check_bind_host, load_settings
 
 _lock = threading.Lock()
 _application: Application | None = None
@@ -24,11 +24,14 @@ def application() -> Application:
     """The process's application; opened here when the pages run under plain `streamlit run`.
 
     Raises:
-        SettingsError, StoreError: The text says what to do.
+        SettingsError: A setting cannot be used, or this server can be reached from other machines.
+        StoreError: The text says what to do.
     """
     global _application
     with _lock:
         if _application is None:
+            # Nobody asked the command's own check here, and Streamlit without an address listens on all of them.
+            check_bind_host(st.get_option("server.address") or "0.0.0.0")
             _application = Application.open(load_settings(), kind="dashboard")
             _application.housekeeping.start()
         return _application

@@ -50,11 +50,14 @@ RUNS_GROUP: Final = "group"
 RUNS_CURSOR: Final = "page"
 """Query parameter: where the page of the list begins."""
 
+RUNS_LAST: Final = "runs-last"
+"""The filters as they were when the list was last seen."""
+
 RUNS_SHOWN: Final = "runs-shown"
 """What the list shows: kept as it is while rows are selected."""
 
 RUNS_EXPORT: Final = "runs-export"
-"""The id of the export that this session has begun."""
+"""The export that this session has begun: the filters as text, and its id."""
 
 # One run
 

@@ -27,7 +27,7 @@ from core.storage.records import RunFilter
 log = get_logger("agent_launcher.export")
 
 KEEP_SECONDS: Final = 3_600.0
-"""Files are removed an hour after they were begun, by whoever starts the next export."""
+"""Files are removed an hour after they were begun, or at the next start."""
 
 
 class ExportState(StrEnum):
@@ -80,6 +80,7 @@ class ExportService:
         self._folder = folder
         self._jobs: dict[UUID, ExportJob] = {}
         self._lock = threading.Lock()
+        self._remove_old()
 
     def start(self, principal: Principal, run_filter: RunFilter, *, form: ExportFormat) -> ExportJob:
         """Begins an export and returns at once; what goes wrong is in the job."""
@@ -143,6 +144,11 @@ class ExportService:
             job.error, job.state = "A fault of this program; the log says more.", ExportState.FAILED
         if job.state is not ExportState.READY:
             _remove(job.path)
+            return
+        # Whether or not there is ever another export: the file holds prompts and answers.
+        removal = threading.Timer(KEEP_SECONDS + 1, self._remove_old)
+        removal.daemon = True
+        removal.start()
 
     def _write(self, job: ExportJob, principal: Principal, run_filter: RunFilter) -> None:
         def note(written: int) -> None:

@@ -9,7 +9,14 @@ from dashboard import queries, routes, state
 from dashboard.backend import application, principal
 from dashboard.components.header import page_header
 from dashboard.components.run_export import export_dialog
-from dashboard.components.run_filters import choose_range, first_page, is_filtered, run_filters
+from dashboard.components.run_filters import (
+    choose_range,
+    come_back,
+    first_page,
+    is_filtered,
+    remember,
+    run_filters,
+)
 from dashboard.components.run_list import list_bar, nothing_found, paging
 from dashboard.components.run_table import TableChoice, run_table
 
@@ -75,14 +82,19 @@ def follow(choice: TableChoice, *, compare: bool) -> None:
         )
 
 
+come_back()
 zone = queries.zone()
 with page_header("Runs", "Every run with its request, answer, time and cost; newest first."):
     chosen_range = choose_range(zone)
     export = st.button("Export", icon=":material/download:", key="runs-export")
 run_filter = run_filters(queries.run_filter_options(), chosen_range=chosen_range, zone=zone)
+remember()
 if export:
     export_dialog(
         runs=queries.run_count(run_filter),
+        filtered=repr(
+            sorted(item for item in st.query_params.to_dict().items() if item[0] != state.RUNS_CURSOR)
+        ),
         start=lambda form: application().exports.start(principal(), run_filter, form=form).id,
         find=lambda job_id: application().exports.get(principal(), job_id),
         stop=lambda job_id: application().exports.cancel(principal(), job_id),

@@ -85,6 +85,7 @@ def _size(size_bytes: int) -> str:
 def export_dialog(
     *,
     runs: int,
+    filtered: str,
     start: Callable[[ExportFormat], UUID],
     find: Callable[[UUID], ExportJob],
     stop: Callable[[UUID], None],
@@ -93,17 +94,18 @@ def export_dialog(
 
     Args:
         runs: How many pass the filters.
+        filtered: What the filters are: an export of other ones is not shown as if it were of these.
         start: Begins the export and returns its id.
         find: The export of an id; raises NotFound.
         stop: Stops it.
     """
-    job_id = st.session_state.get(state.RUNS_EXPORT)
-    if job_id is None:
+    begun, job_id = st.session_state.get(state.RUNS_EXPORT) or (None, None)
+    if job_id is None or begun != filtered:
         form = export_form(runs=runs)
         if form is None:
             return
         job_id = start(form)
-        st.session_state[state.RUNS_EXPORT] = job_id
+        st.session_state[state.RUNS_EXPORT] = (filtered, job_id)
         st.rerun(scope="fragment")
     try:
         job = find(job_id)

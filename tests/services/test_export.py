@@ -315,3 +315,31 @@ def test_closing_removes_the_files(local_application: Application) -> None:
     local_application.exports.close()
 
     assert not job.path.exists()
+
+
+def test_a_file_goes_after_its_hour_though_nobody_exports_again(
+    local_application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_jobs, "KEEP_SECONDS", 0.2)
+    job = finished(local_application.exports.start(LOCAL, EVERYTHING, form=ExportFormat.CSV))
+
+    deadline = time.monotonic() + 20
+    while job.path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not job.path.exists()
+
+
+def test_old_files_of_a_process_that_is_gone_go_at_the_next_start(
+    local_application: Application, tmp_path: Path
+) -> None:
+    folder = tmp_path / "exports-of-another"
+    folder.mkdir()
+    left_over = folder / f"{UUID(int=7)}.csv"
+    left_over.write_text("prompts and answers")
+    an_hour_ago = time.time() - export_jobs.KEEP_SECONDS - 1
+    os.utime(left_over, (an_hour_ago, an_hour_ago))
+
+    ExportService(local_application.runs, folder)
+
+    assert not left_over.exists()
