@@ -4,9 +4,10 @@ import time
 
 from harness import THREADS, arguments, measure_async, measure_threads
 from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 base_url, mode, calls = arguments()
-MESSAGES = [
+MESSAGES: list[ChatCompletionMessageParam] = [
     {"role": "system", "content": "You are brief."},
     {"role": "user", "content": "Tell me about foxes."},
 ]
@@ -20,9 +21,8 @@ def complete() -> None:
 
 def stream() -> float:
     started, first, text = time.perf_counter(), 0.0, []
-    options = {"include_usage": True}
     for chunk in client.chat.completions.create(
-        model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options=options
+        model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
     ):
         if chunk.choices and chunk.choices[0].delta.content:
             first = first or time.perf_counter() - started

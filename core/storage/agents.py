@@ -16,8 +16,7 @@ from core.storage.engine import Database
 from core.storage.records import AgentRecord, AgentVersionRecord
 from core.storage.tables import AgentRow, AgentVersionRow
 
-
-SelectOfAgent = Select[tuple[AgentRow, AgentVersionRow]]
+SelectOfAgent = Select[AgentRow, AgentVersionRow]
 
 
 class AgentRepository:

@@ -33,14 +33,17 @@ class Id(TypeDecorator[UUID]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type that the database has for it."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(POSTGRES_UUID(as_uuid=True))
         return dialect.type_descriptor(LargeBinary(16))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> UUID | bytes | None:
+        """What the driver is given."""
         return value if value is None or dialect.name == "postgresql" else value.bytes
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> UUID | None:
+        """The id of what the driver gave."""
         return (
             cast(UUID | None, value) if value is None or dialect.name == "postgresql" else UUID(bytes=value)
         )
@@ -53,7 +56,9 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """What the driver is given. Raises TypeError: the datetime has no zone."""
         return None if value is None else to_micros(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """The time of what the driver gave."""
         return None if value is None else from_micros(value)

@@ -76,8 +76,8 @@ def _of_driver(exc: BaseException | None) -> StoreError | None:
         return StoreNotWritable(_POSTGRES_READ_ONLY)
     if isinstance(exc, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)):
         return SchemaMismatch(
-            "The database lacks a table or column that this version of the program needs: run `agent-launcher migrate`, "
-            "and look for a DATABASE_URL that points to somebody else's database."
+            "The database lacks a table or column that this version of the program needs: run `agent-launcher "
+            "migrate`, and look for a DATABASE_URL that points to somebody else's database."
         )
     return None
 

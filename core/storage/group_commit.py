@@ -1,7 +1,7 @@
 """One commit for what several threads want to write at the same moment.
 
-On SQLite a commit copies every changed page to the log, whatever changed in it; runs that start together change the same
-pages. So while one thread commits, the others queue their work, and the next one of them does all of it in one
+On SQLite a commit copies every changed page to the log, whatever changed in it; runs that start together change the
+same pages. So while one thread commits, the others queue their work, and the next one of them does all of it in one
 transaction. Nobody waits for company: a lone thread commits at once, and each returns only when its work is committed.
 """
 

@@ -208,8 +208,9 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageFigures:
-    """Sums over runs and attempts of a slice. Runs are counted once, by their final attempt; money and tokens over
-    all attempts.
+    """Sums over runs and attempts of a slice.
+
+    Runs are counted once, by their final attempt; money and tokens over all attempts.
 
     Attributes:
         unpriced_runs: Runs of which some attempt used tokens without a known price; their unknown part is in no sum.

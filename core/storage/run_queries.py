@@ -117,8 +117,10 @@ class RunReader:
         batch: int = 500,
         with_texts: bool = True,
     ) -> Iterator[RunDetail]:
-        """All runs that the filter finds, newest first, however many: a batch is in memory at a time, and each batch is a
-        short transaction of its own, so a slow reader holds nothing up. Runs started meanwhile are not among them.
+        """All runs that the filter finds, newest first, however many.
+
+        A batch is in memory at a time, and each batch is a short transaction of its own, so a slow reader holds nothing
+        up. Runs started meanwhile are not among them.
 
         Args:
             with_texts: Without, `request` is empty and `response` is None, and it is several times faster.
@@ -151,7 +153,7 @@ class RunReader:
         with self._database.read() as connection:
             found = page_of_ids(connection, project_id, wanted, conditions, limit=limit)
             rows = connection.execute(select(*_SUMMARY, *_MORE).where(_run.id.in_(found))).all()
-            bodies = _read_texts(connection, rows) if with_texts else {}
+            bodies: Mapping[int, str] = _read_texts(connection, rows) if with_texts else {}
             attempts: dict[UUID, list[AttemptRecord]] = {run_id: [] for run_id in found}
             of_runs = select(_attempt).where(_attempt.c.run_id.in_(found))
             for row in connection.execute(of_runs.order_by(_attempt.c.run_id, _attempt.c.ordinal)):
