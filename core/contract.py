@@ -12,10 +12,11 @@ are part of `input_tokens`, reasoning tokens are part of `output_tokens`.
 import base64
 import binascii
 import json
+import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,10 +27,12 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
 from core.errors import ErrorCode, InvalidRequest, InvocationError, UnknownProvider
+from core.secret_shapes import is_secret_name
 
 CONTRACT_VERSION: Final = "1.0"
 
@@ -59,6 +62,11 @@ def _no_surrogates(text: str) -> str:
     return text
 
 
+_SECRET_PARAMETER: Final = re.compile(
+    r"(?:^|[-_.])(?:key|token|secret|password|passwd|pwd|sig|signature|credential|auth)$", re.IGNORECASE
+)
+
+
 def _is_endpoint(url: str) -> str:
     # It is stored, shown and logged, so it may hold no secret.
     try:
@@ -76,6 +84,9 @@ def _is_endpoint(url: str) -> str:
         raise ValueError("is not an address like https://host/v1")
     if parts.username is not None or parts.password is not None:
         raise ValueError("has a user name or password in it; give the key as api_key instead")
+    named = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"), keep_blank_values=True)
+    if any(is_secret_name(name) or _SECRET_PARAMETER.search(name) for name, _ in named):
+        raise ValueError("has a key or another secret in its query; give the key as api_key instead")
     return _no_surrogates(url)
 
 
@@ -159,6 +170,12 @@ class AgentRequest(_Model):
     reasoning_effort: ReasoningEffort | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] | None = None
     contract_version: Annotated[str, Field(pattern=r"^\d{1,3}\.\d{1,3}$")] | None = None
+
+    @field_validator("agent_name", "system_prompt", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        # The original document's callers send an empty text for what they do not set.
+        return None if value == "" else value
 
     @model_validator(mode="after")
     def _has_something_to_answer(self) -> Self:
@@ -254,12 +271,18 @@ class Metadata(_Model):
     fell_back_from: str | None = None
 
 
+_OUTCOME_OPEN: Final = frozenset({408, 502, 504, 520, 522, 524})
+"""Statuses of a time-out or of a gateway between us and the vendor's model."""
+
+
 class ErrorBody(_Model):
     """An error as data: generic and safe to show; the detail is in the log.
 
     Attributes:
-        may_be_billed: False when it is certain that the vendor generated nothing: it was not sent, or was
-            refused.
+        may_be_billed: False when the vendor billed nothing: it was not sent, or it was answered with an HTTP
+            error. Vendors bill no request that they answer so, be it a refusal (4xx) or a failure of theirs
+            (500, 503, 529). A time-out or a gateway's status (`_OUTCOME_OPEN`) says only that no answer came
+            through: behind it the model may have generated, and billed, to the end.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
@@ -282,7 +305,12 @@ class ErrorBody(_Model):
             provider_status=error.provider_status,
             retry_after_seconds=error.retry_after_seconds,
             request_id=error.request_id,
-            may_be_billed=error.sent and (error.provider_status is None or error.provider_status < 400),
+            may_be_billed=error.sent
+            and (
+                error.provider_status is None
+                or error.provider_status < 400
+                or error.provider_status in _OUTCOME_OPEN
+            ),
         )
 
 
@@ -310,10 +338,13 @@ class AgentResponse(_Model):
     error: ErrorBody | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """The JSON object of the contract, without unset fields; times in UTC as `2024-01-01T00:00:00Z`."""
-        wire = self.model_dump(mode="json", exclude_none=True)
-        if self.error is None:
-            wire.setdefault("token_usage", None)
+        """The JSON object of the contract, without unset fields; times in UTC as `2024-01-01T00:00:00Z`.
+
+        `response` and `token_usage` are always there, null if unset: callers of the original document read
+        both without looking at `error` first.
+        """
+        wire = {"response": self.response, **self.model_dump(mode="json", exclude_none=True)}
+        wire.setdefault("token_usage", None)
         return wire
 
 

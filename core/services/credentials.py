@@ -201,7 +201,7 @@ class CredentialService:
             return self._open(_named(config, stored))
         own = [record for record in stored if record.provider == config.provider]
         serving = [r for r in own if _address(r.base_url) == _address(config.base_url)]
-        serving = serving or [r for r in own if _may_serve(r, config.base_url)]
+        serving = serving or [r for r in own if _may_serve_unnamed(r, config.base_url)]
         if len(serving) > 1:
             names = ", ".join(sorted(record.name for record in serving))
             raise MissingApiKey(
@@ -242,7 +242,13 @@ def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> Credentia
 
 
 def _may_serve(record: CredentialRecord, base_url: str | None) -> bool:
+    """Whether its key may be sent there. Named by an agent without a base URL, it brings its own."""
     return base_url is None or _address(record.base_url) == _address(base_url) or is_this_machine(base_url)
+
+
+def _may_serve_unnamed(record: CredentialRecord, base_url: str | None) -> bool:
+    # Nobody chose it: an agent without a base URL is asked at the vendor, not at some credential's server.
+    return record.base_url is None if base_url is None else _may_serve(record, base_url)
 
 
 def _address(base_url: str | None) -> str | None:
@@ -275,7 +281,7 @@ def _clean_base_url(provider: str, base_url: str | None) -> str | None:
         return parse_request(wire, providers=registry.specs()).base_url
     except InvalidRequest:
         raise InvalidInput(
-            "The base URL is not an address like https://host/v1, without a user name or password in it."
+            "The base URL is not an address like https://host/v1, without a user name, password or key in it."
         ) from None
 
 

@@ -111,6 +111,7 @@ def test_a_name_is_one_line(credentials: CredentialService, name: str) -> None:
         "host/v1",
         "https://",
         "https://user:secret-word@host/v1",
+        "https://host/v1?api-key=secret-word",
         "https://host/v1 x",
         "https://:1",
     ],
@@ -189,8 +190,17 @@ def test_the_vendors_own_key_goes_before_that_of_another_server(credentials: Cre
 
 
 def test_a_key_that_is_for_a_server_brings_its_address(credentials: CredentialService) -> None:
+    added = credentials.add(
+        LOCAL, name="Proxy", provider="OPENAI", secret=KEY, base_url="https://proxy.example/v1"
+    )
+    assert resolve(credentials, credential_id=added.id).base_url == "https://proxy.example/v1"
+
+
+def test_an_agent_that_names_no_server_is_not_sent_to_a_credentials_server(
+    credentials: CredentialService,
+) -> None:
     credentials.add(LOCAL, name="Proxy", provider="OPENAI", secret=KEY, base_url="https://proxy.example/v1")
-    assert resolve(credentials).base_url == "https://proxy.example/v1"
+    assert resolve(credentials) == ResolvedKey()
 
 
 def test_a_key_is_not_sent_to_a_server_that_an_agent_names(credentials: CredentialService) -> None:
@@ -227,7 +237,7 @@ def test_a_run_notes_that_its_key_was_used(application: Application, vendor: Ven
     added = application.credentials.add(
         LOCAL, name="Production", provider="OPENAI", secret=KEY, base_url=base_url
     )
-    outcome = application.runs.run(LOCAL, RunSpec(config=config(), prompt="Hello"))
+    outcome = application.runs.run(LOCAL, RunSpec(config=config(credential_id=added.id), prompt="Hello"))
     assert outcome.response.error is None
     assert dialect.seen(vendor.last).key == KEY
     (used,) = application.credentials.list(LOCAL)

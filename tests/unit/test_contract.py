@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 
 from core import contract
-from core.contract import AgentRequest, AgentResponse, Attachment, ErrorBody, parse_request
-from core.errors import InvalidRequest, RateLimited, UnknownProvider
+from core.contract import (
+    AgentRequest,
+    AgentResponse,
+    Attachment,
+    ErrorBody,
+    error_response,
+    parse_request,
+)
+from core.errors import InvalidRequest, ProviderUnavailable, RateLimited, UnknownProvider
 
 PROVIDERS = {"DEMO", "OPENAI", "ANTHROPIC", "GEMINI", "OLLAMA", "BEDROCK"}
 
@@ -71,6 +78,36 @@ def test_an_old_caller_may_send_null_for_what_it_does_not_set():
     assert request.to_wire() == minimal(agent_type="one-shot")
 
 
+def test_a_query_without_a_secret_may_stand_in_a_base_url():
+    url = "https://host/openai?api-version=2026-01-01&max_tokens=3&keyboard=de"
+    assert parse_request(minimal(base_url=url), providers=PROVIDERS).base_url == url
+
+
+def test_the_original_documents_callers_may_send_an_empty_text_for_what_they_do_not_set():
+    request = parse_request(minimal(agent_name="", system_prompt=""), providers=PROVIDERS)
+    assert request.to_wire() == minimal(agent_type="one-shot")
+
+
+def test_a_failure_has_every_key_that_the_original_documents_callers_read():
+    wire = error_response(RateLimited("Slow down."), provider="DEMO", model="demo-echo").to_wire()
+    assert (wire["response"], wire["token_usage"]) == (None, None)
+    assert wire["error"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.parametrize(
+    ("status", "may_be_billed"),
+    [
+        *((status, False) for status in (400, 401, 404, 413, 429, 500, 503, 529)),
+        *((status, True) for status in (None, 200, 408, 502, 504, 520, 522, 524)),
+    ],
+)
+def test_a_gateways_status_does_not_say_that_nothing_was_billed(status: int | None, may_be_billed: bool):
+    error = ProviderUnavailable("Away.", provider_status=status)
+    assert ErrorBody.of(error).may_be_billed is may_be_billed
+    unsent = ProviderUnavailable("Away.", provider_status=status, sent=False)
+    assert ErrorBody.of(unsent).may_be_billed is False
+
+
 def test_unknown_provider_names_the_known_ones():
     with pytest.raises(UnknownProvider) as caught:
         parse_request(minimal(provider="openai"), providers={"OPENAI", "DEMO"})
@@ -127,6 +164,13 @@ def test_only_an_object_is_a_request(payload: object):
         ({"base_url": "host/v1"}, "base_url"),
         ({"base_url": "https://user:secret@host/v1"}, "user name or password"),
         ({"base_url": "https://host/\nv1"}, "base_url"),
+        *(
+            ({"base_url": f"https://host/v1?{query}"}, "in its query")
+            for query in (
+                *("api-key=x", "key=x", "token=x", "client_secret=x", "PASSWORD=x", "sig=x", "a=1&sig=x"),
+                *("a;key=x", "api%2Dkey=x", "X-Amz-Signature=x", "subscription-key=x"),
+            )
+        ),
         ({"api_key_ref": "MY_KEY"}, "api_key_ref"),
         ({"timeout_seconds": 0}, "timeout_seconds"),
         ({"timeout_seconds": 901}, "timeout_seconds"),

@@ -37,7 +37,7 @@ messages = st.lists(
 )
 options: dict[str, st.SearchStrategy[Any]] = {
     "api_key": st.text(st.characters(codec="ascii"), max_size=40),
-    "system_prompt": texts,
+    "system_prompt": texts.filter(bool),  # an empty one is unset, and not sent on
     "agent_name": names,
     "max_tokens": st.integers(1, 10_000_000),
     "temperature": st.floats(0, 2),
