@@ -76,9 +76,26 @@ def stacked_bars(
                 else f"%{{customdata}}<extra>{part.name}</extra>",
             }
         )
+    if len(series) > 1:
+        figure["data"].append(_hovered_total(totals, buckets, unit))
     if average is not None:
         _add_average(figure, average)
     return figure
+
+
+def _hovered_total(totals: Sequence[float], buckets: Buckets, unit: Unit) -> dict[str, Any]:
+    """A trace that nobody sees: it gives the hover box of stacked bars a line with their sum."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "Total",
+        "x": buckets.names,
+        "y": totals,
+        "marker": {"opacity": 0},
+        "showlegend": False,
+        "customdata": [figure_text(unit, total) for total in totals],
+        "hovertemplate": "%{customdata}",
+    }
 
 
 def legend_height(*charts: Sequence[Series]) -> int:

@@ -60,7 +60,7 @@ def test_a_week_has_a_bucket_for_each_day_of_the_zone() -> None:
     now = datetime(2026, 10, 28, 12, tzinfo=UTC)
     buckets = buckets_of(span_of(Period.DAYS_7, zone=PARIS, now=now))
     assert buckets.labels == tuple(f"2026-10-{day}" for day in range(22, 29))
-    assert [text for _, text in buckets.ticks][-1] == "Wed 28"
+    assert buckets.ticks[-1:] == (("Wed 28 Oct 2026", "Wed 28"),)
     # The day on which the clock was set back has 25 hours.
     lengths = {high - low for low, high in pairwise(buckets.starts)}
     assert lengths == {timedelta(hours=24), timedelta(hours=25)}
@@ -70,7 +70,7 @@ def test_a_week_has_a_bucket_for_each_day_of_the_zone() -> None:
 def test_a_long_range_names_seven_days_at_most_and_always_the_last(period: Period) -> None:
     buckets = buckets_of(span_of(period, zone=PARIS, now=datetime(2026, 11, 22, 14, tzinfo=UTC)))
     assert len(buckets.ticks) <= 7
-    assert buckets.ticks[-1] == ("Sun 22 Nov 2026", "22 Nov")
+    assert buckets.ticks[-1:] == (("Sun 22 Nov 2026", "22 Nov"),)
     assert len(set(buckets.names)) == len(buckets.starts)
 
 

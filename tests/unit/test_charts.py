@@ -33,7 +33,8 @@ def test_stacked_bars_are_a_valid_figure_with_a_legend_for_several_series(week: 
     ]
     figure = charts.stacked_bars(series, week, Unit.COUNT, average=2.0)
     go.Figure(figure)
-    assert [trace["name"] for trace in figure["data"]] == ["a", "b"]
+    assert [trace["name"] for trace in figure["data"]] == ["a", "b", "Total"]
+    assert figure["data"][2]["y"] == [1, 0, 0, 6, 0, 0, 4]
     assert figure["data"][1]["y"] == [0, 0, 0, 4, 0, 0, 1]
     assert figure["data"][0]["customdata"] == ["1", "", "", "2", "", "", "3"]
     assert figure["layout"]["showlegend"] is True
