@@ -1,9 +1,17 @@
 """The few places in which the two dialects have different words for the same thing."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+
+def clock(connection: Connection) -> datetime:
+    """Now (UTC), by the clock that all processes of a database share: Postgres' own, or the one machine's."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    return connection.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
 
 
 def insert(connection: Connection, table: Table) -> Any:

@@ -1,6 +1,6 @@
 """One process at a time: who may do a job, decided inside the transaction that does it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +29,15 @@ def take(connection: Connection, name: str, *, holder: UUID, now: datetime) -> b
     new = insert(connection, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
     connection.execute(new.on_conflict_do_nothing())
     return connection.execute(select(_lease.c.holder).where(_lease.c.name == name)).scalar_one() == holder
+
+
+def keep_out(connection: Connection, name: str) -> None:
+    """Keeps all out of the job until the transaction ends, waiting for who is in; the lease stays whose it is."""
+    nobody, long_ago = UUID(int=0), datetime.fromtimestamp(0, UTC)
+    new = insert(connection, _lease).values(name=name, holder=nobody, expires_at=long_ago)
+    connection.execute(
+        new.on_conflict_do_update(index_elements=[_lease.c.name], set_={"holder": _lease.c.holder})
+    )
 
 
 def take_over(connection: Connection, name: str, *, holder: UUID, now: datetime) -> None:

@@ -196,6 +196,47 @@ class Folder:
         )
 
 
+def forget(connection: Connection, attempt_id: UUID) -> None:
+    """Takes out of the figures what an attempt added, folded or not, in the transaction that deletes the attempt.
+
+    For an attempt of a run without a latency (`facts`): what is in a histogram is not taken out again.
+    """
+    leases.keep_out(connection, LEASE)
+    if connection.execute(delete(_tail).where(_tail.c.attempt_id == attempt_id)).rowcount:
+        return
+    added = _collect(connection, facts().where(_attempt.c.id == attempt_id))
+    assert not added.latencies, "an attempt with a latency cannot be forgotten"
+    batch = _Batch(
+        figures={key: [-value for value in values] for key, values in added.figures.items()},
+        errors={key: -runs for key, runs in added.errors.items()},
+        latencies={},
+    )
+    state = connection.execute(select(_state)).one()
+    generations = [state.generation]
+    run_id = connection.execute(select(_attempt.c.run_id).where(_attempt.c.id == attempt_id)).scalar_one()
+    if state.building is not None and run_id <= (state.built_to or UUID(int=0)):
+        generations.append(state.building)
+    for generation in generations:
+        _add(connection, generation, batch)
+        for project_id, quarter, *_ in batch.figures:
+            _remove_empty(connection, generation, project_id, quarter)
+
+
+def _remove_empty(connection: Connection, generation: int, project_id: str, quarter: int) -> None:
+    for level, start in _levels(quarter):
+        for table in (*ROLLUPS, _errors):
+            counted = table.c.runs if table is _errors else table.c.attempts
+            connection.execute(
+                delete(table).where(
+                    table.c.generation == generation,
+                    table.c.project_id == project_id,
+                    table.c.level == level,
+                    table.c.start == start,
+                    counted == 0,
+                )
+            )
+
+
 def _collect(connection: Connection, attempts: Select[Any]) -> _Batch:
     """Sums up what `attempts`, a selection of rows like the tail's, adds."""
     source = attempts.subquery()

@@ -15,8 +15,9 @@ from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, s
 
 from core import ids
 from core.errors import ErrorCode, NotFound
-from core.storage import texts
+from core.storage import rollups, texts
 from core.storage.columns import to_micros
+from core.storage.dialects import clock
 from core.storage.engine import Database
 from core.storage.facts import COLUMNS, facts
 from core.storage.records import AttemptRecord, Backend, NewRun, RunStatus
@@ -151,7 +152,8 @@ class RunWriter:
                 kept as it is). If no new one is final, the store adds one that carries the run's status and error.
 
         Returns:
-            False, and nothing changes, if the run is not RUNNING any more: it was reaped, or finished before.
+            False, and nothing changes, if the run has ended before. An end that the reaper wrote is not one: it
+            knew nothing of the run, so what its own process says takes that end's place, in the figures too.
 
         Raises:
             NotFound: There is no such run.
@@ -182,8 +184,10 @@ class RunWriter:
                 return True
         run = self._lock(connection, ending.run_id)
         if run.status != RunStatus.RUNNING:
-            connection.execute(delete(_content).where(_content.c.id == number))
-            return False
+            if run.error_message != _REAPED or ending.message == _REAPED:
+                connection.execute(delete(_content).where(_content.c.id == number))
+                return False
+            self._take_back_reaping(connection, ending.run_id)
         stored = stored_attempts(connection, ending.run_id)
         ordinals = {attempt.ordinal for attempt in stored}
         new = [attempt for attempt in given if attempt.ordinal not in ordinals]
@@ -193,19 +197,48 @@ class RunWriter:
         self._insert_attempts(connection, new)
         return True
 
+    def _take_back_reaping(self, connection: Connection, run_id: UUID) -> None:
+        """Makes a run that the reaper ended RUNNING again: without the attempt that stood for the unknown end."""
+        chosen = (_attempt.c.run_id == run_id, _attempt.c.final, _attempt.c.error_message == _REAPED)
+        attempt_id = connection.execute(select(_attempt.c.id).where(*chosen)).scalar_one()
+        rollups.forget(connection, attempt_id)
+        connection.execute(delete(_attempt).where(_attempt.c.id == attempt_id))
+        connection.execute(
+            update(_run)
+            .where(_run.c.id == run_id)
+            .values(status=RunStatus.RUNNING, attempts=_run.c.attempts - 1)
+        )
+
     def _add_text(self, connection: Connection, packed: tuple[int, bytes]) -> int:
         cursor = self._insert_content.run(connection, {"encoding": packed[0], "body": packed[1]})
         return cursor.lastrowid if self._numbers_rows else cursor.fetchone()[0]
 
-    def reap(self, *, now: datetime, stale_after_seconds: float = 15.0) -> int:
+    def reap(
+        self,
+        *,
+        now: datetime | None = None,
+        stale_after_seconds: float = 15.0,
+        except_worker: UUID | None = None,
+    ) -> int:
         """Ends the RUNNING runs of processes whose heart-beat stopped as OUTCOME_UNKNOWN; returns how many.
 
-        Idempotent, and safe beside other reapers and the run's own process: a run ends once.
+        Idempotent, and safe beside other reapers and the run's own process: a run ends once, and what its own
+        process says in the end goes before what was said here.
+
+        Args:
+            now: None is the clock that heart-beats are told by, on Postgres the database's.
+            stale_after_seconds: How long after its last beat a process is taken for dead.
+            except_worker: The process that asks: whatever the store knows of it, it lives.
         """
+        if now is None:
+            with self._database.read() as connection:
+                now = clock(connection)
         alive = select(_worker.c.id).where(_worker.c.beat_at >= now - timedelta(seconds=stale_after_seconds))
         orphans = select(_run.c.id, _run.c.created_at).where(
             _run.c.status == RunStatus.RUNNING.value, _run.c.worker_id.not_in(alive)
         )
+        if except_worker is not None:
+            orphans = orphans.where(_run.c.worker_id != except_worker)
         with self._database.read() as connection:
             found = [
                 row
@@ -226,8 +259,10 @@ class RunWriter:
         return reaped
 
     def _lock(self, connection: Connection, run_id: UUID) -> Row[Any]:
-        """The run's status, backend and beginning, which nobody else changes before the transaction ends."""
-        wanted = select(_run.c.status, _run.c.backend, _run.c.created_at).where(_run.c.id == run_id)
+        """The run's state, which nobody else changes before the transaction ends."""
+        wanted = select(_run.c.status, _run.c.backend, _run.c.created_at, _run.c.error_message).where(
+            _run.c.id == run_id
+        )
         found = connection.execute(wanted.with_for_update()).one_or_none()
         if found is None:
             raise NotFound(f"There is no run {run_id}.")

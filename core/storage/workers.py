@@ -1,10 +1,11 @@
 """Processes that work on runs, and their heart-beats."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import col, delete
 
+from core.storage.dialects import clock
 from core.storage.engine import Database
 from core.storage.tables import WorkerRow
 
@@ -16,10 +17,27 @@ class WorkerRepository:
         self._database = database
 
     def beat(
-        self, worker_id: UUID, *, kind: str, host: str, pid: int, started_at: datetime, now: datetime
+        self,
+        worker_id: UUID,
+        *,
+        kind: str,
+        host: str,
+        pid: int,
+        started_at: datetime,
+        now: datetime | None = None,
     ) -> None:
-        """Says that the process lives; the first time registers it."""
+        """Says that the process lives; the first time registers it.
+
+        Args:
+            worker_id: Its own, from this start on.
+            kind: What it is ("dashboard", "cli", "python").
+            host: The machine it is on.
+            pid: Its number there.
+            started_at: By its own clock.
+            now: None is the clock that the reaper tells the time by, on Postgres the database's.
+        """
         with self._database.writing() as session:
+            now = now or clock(session.connection())
             row = session.get(WorkerRow, worker_id)
             if row is None:
                 row = WorkerRow(
@@ -27,6 +45,12 @@ class WorkerRepository:
                 )
             row.beat_at = now
             session.add(row)
+
+    def forget_dead(self, *, silent_for: timedelta, now: datetime | None = None) -> int:
+        """Removes those that gave no sign of life for so long; returns how many. The reaper has no need of them."""
+        with self._database.writing() as session:
+            before = (now or clock(session.connection())) - silent_for
+            return session.exec(delete(WorkerRow).where(col(WorkerRow.beat_at) < before)).rowcount
 
     def retire(self, worker_id: UUID) -> None:
         """Removes it; runs that it left RUNNING are orphans from now on. Again is free."""

@@ -10,7 +10,7 @@ from core import ids
 from core.errors import NotFound
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
 from core.storage.store import Store
-from tests.store.samples import PROJECT, WORKER, finish, new_attempt, new_run, now, stored_run
+from tests.store.samples import PROJECT, WORKER, figures_of, finish, new_attempt, new_run, now, stored_run
 
 
 def test_a_run_is_there_before_it_ends(store: Store) -> None:
@@ -31,7 +31,12 @@ def test_a_run_is_there_before_it_ends(store: Store) -> None:
     for name in ("agent_id", "agent_version_id", "agent_name", "group_id", "replay_of"):
         assert getattr(summary, name) == getattr(run, name)
     assert summary.status is RunStatus.RUNNING
-    assert (summary.attempts, summary.cost_nanousd, summary.finished_at, summary.latency_us) == (0, None, None, None)
+    assert (summary.attempts, summary.cost_nanousd, summary.finished_at, summary.latency_us) == (
+        0,
+        None,
+        None,
+        None,
+    )
     assert summary.prompt_preview == "Say hello."
     assert detail.request == run.request
     assert (detail.response, detail.attempts, detail.error_message) == (None, (), None)
@@ -103,7 +108,9 @@ def test_one_attempt_without_a_price_makes_the_runs_cost_unknown(store: Store) -
 def test_a_run_ends_once(store: Store) -> None:
     run = stored_run(store)
     before = store.runs.get(PROJECT, run.id)
-    assert not finish(store, run, status=RunStatus.FAILED, response="Something else.", error_code="INTERNAL_ERROR")
+    assert not finish(
+        store, run, status=RunStatus.FAILED, response="Something else.", error_code="INTERNAL_ERROR"
+    )
     assert not store.runs.add_attempt(new_attempt(run, ordinal=2, final=False))
     assert store.runs.get(PROJECT, run.id) == before
     assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).attempts == 1
@@ -140,7 +147,10 @@ def test_a_run_stopped_between_two_attempts_keeps_the_first(store: Store) -> Non
     assert finish(store, run, again, status=RunStatus.CANCELLED, error_code="CANCELLED")
     detail = store.runs.get(PROJECT, run.id)
     assert detail.attempts[0] == first
-    assert [(a.ordinal, a.final, a.tokens_cost_nanousd) for a in detail.attempts] == [(1, False, 1_234), (2, True, 0)]
+    assert [(a.ordinal, a.final, a.tokens_cost_nanousd) for a in detail.attempts] == [
+        (1, False, 1_234),
+        (2, True, 0),
+    ]
     assert detail.summary.cost_nanousd == 1_234
 
 
@@ -228,7 +238,10 @@ def test_runs_of_a_dead_process_are_reaped_and_of_a_living_one_not(store: Store)
     _beat(store, retired, at)
     store.workers.retire(retired)
     store.workers.retire(retired)
-    runs = {worker: new_run(worker_id=worker, project_id=f"of {n}") for n, worker in enumerate((living, stale, retired))}
+    runs = {
+        worker: new_run(worker_id=worker, project_id=f"of {n}")
+        for n, worker in enumerate((living, stale, retired))
+    }
     for run in runs.values():
         store.runs.start(run)
     store.runs.add_attempt(new_attempt(runs[stale], final=False, status=RunStatus.FAILED))
@@ -248,9 +261,112 @@ def test_runs_of_a_dead_process_are_reaped_and_of_a_living_one_not(store: Store)
     assert [attempt.final for attempt in continued.attempts] == [False, True]
     totals = store.usage.totals("of 1", at - timedelta(hours=1), at + timedelta(hours=1))
     assert (totals.runs, totals.outcome_unknown, totals.attempts, totals.unpriced_runs) == (1, 1, 2, 1)
-    # Too late: it was not dead after all, and what it says changes nothing.
-    assert not finish(store, runs[stale], new_attempt(runs[stale], ordinal=2))
+    # It was not dead after all: what it says goes before what was guessed.
+    assert finish(store, runs[stale], new_attempt(runs[stale], ordinal=2))
+    assert not finish(store, runs[stale], new_attempt(runs[stale], ordinal=3))
+    corrected = store.runs.get("of 1", runs[stale].id)
+    assert corrected.summary.status is RunStatus.SUCCEEDED
+    assert [attempt.ordinal for attempt in corrected.attempts] == [1, 2]
     _beat(store, stale, at)
+
+
+@pytest.mark.parametrize("folded", ["nothing", "all", "half of a rebuild", "a rebuild begun"])
+def test_what_a_reaped_runs_own_process_says_takes_the_place_of_the_unknown_end(
+    store: Store, folded: str
+) -> None:
+    at = now().replace(minute=7)
+    beside = stored_run(store, at=at)
+    run = new_run(at=at)
+    store.runs.start(run)
+    retried = new_attempt(
+        run, ordinal=1, final=False, status=RunStatus.FAILED, finished_at=at, tokens_cost_nanousd=7
+    )
+    store.runs.add_attempt(retried)
+    assert store.runs.reap(now=at + timedelta(minutes=20)) == 1
+    assert not store.runs.add_attempt(new_attempt(run, ordinal=2, final=False))
+    if folded != "nothing":
+        assert store.usage.fold() == 3
+    if folded in {"half of a rebuild", "a rebuild begun"}:
+        batch = {"half of a rebuild": 2, "a rebuild begun": 1}[folded]
+
+        def interrupt(done: int, total: int) -> None:
+            raise RuntimeError(f"{done} of {total}")
+
+        with pytest.raises(RuntimeError):
+            store.usage.rebuild(interrupt, batch=batch)
+    final = new_attempt(
+        run, ordinal=2, finished_at=at + timedelta(minutes=40), tokens_cost_nanousd=1_000_000_001
+    )
+    assert store.runs.finish(
+        run.id,
+        status=RunStatus.SUCCEEDED,
+        finished_at=final.finished_at,
+        attempts=[retried, final],
+        response="Paid for.",
+    )
+    detail = store.runs.get(PROJECT, run.id)
+    assert (detail.response, detail.error_message) == ("Paid for.", None)
+    assert (detail.summary.status, detail.summary.error_code) == (RunStatus.SUCCEEDED, None)
+    assert (detail.summary.attempts, detail.summary.cost_nanousd) == (2, 1_000_000_008)
+    assert detail.summary.latency_us == timedelta(minutes=40) // timedelta(microseconds=1)
+    assert detail.attempts == (retried, final)
+    other = store.runs.get(PROJECT, beside.id).attempts[0]
+    ended = RunStatus.SUCCEEDED
+    recount = figures_of(
+        [(beside, ended, other, False), (run, ended, retried, False), (run, ended, final, False)]
+    )
+    span = (at - timedelta(hours=1), at + timedelta(hours=2))
+    for step in ("at once", "folded", "rebuilt"):
+        if step == "folded":
+            while store.usage.fold():
+                pass
+        elif step == "rebuilt":
+            store.usage.rebuild()
+        totals = store.usage.totals(PROJECT, *span)
+        assert {name: getattr(totals, name) for name in recount} == recount, step
+        points = store.usage.series(PROJECT, *span, grain=timedelta(minutes=15))
+        assert sum(point.figures.runs for point in points) == 2, step
+        assert len(points) == len({a.finished_at.replace(second=0) for a in (other, final)}), step
+        assert store.usage.errors(PROJECT, *span) == [], step
+
+
+def test_a_reaper_neither_takes_its_own_process_for_dead_nor_another_reapers_word_for_an_end(
+    store: Store,
+) -> None:
+    store.runs.start(own := new_run(worker_id=ids.uuid7()))
+    store.runs.start(run := new_run(worker_id=ids.uuid7()))
+    later = now() + timedelta(minutes=1)
+    assert store.runs.reap(now=later, except_worker=own.worker_id) == 1
+    assert store.runs.summary(PROJECT, own.id).status is RunStatus.RUNNING
+    before = store.runs.get(PROJECT, run.id)
+    said = before.error_message
+    # Two reapers find the same orphan: the second one comes too late.
+    assert not store.runs.finish(
+        run.id,
+        status=RunStatus.OUTCOME_UNKNOWN,
+        finished_at=later,
+        attempts=[],
+        response=None,
+        error_message=said,
+    )
+    assert store.runs.get(PROJECT, run.id) == before
+
+
+def test_beats_and_the_reaper_tell_the_time_by_one_clock(store: Store) -> None:
+    worker = ids.uuid7()
+    store.workers.beat(worker, kind="cli", host="here", pid=1, started_at=now())
+    store.runs.start(run := new_run(worker_id=worker))
+    assert store.runs.reap() == 0
+    assert store.runs.reap(stale_after_seconds=-60) == 1
+    assert store.runs.summary(PROJECT, run.id).status is RunStatus.OUTCOME_UNKNOWN
+
+
+def test_processes_that_are_silent_for_long_are_forgotten(store: Store) -> None:
+    at = now()
+    for days in (3, 2, 0):
+        _beat(store, ids.uuid7(), at - timedelta(days=days))
+    assert store.workers.forget_dead(silent_for=timedelta(days=1)) == 2
+    assert store.workers.forget_dead(silent_for=timedelta(days=1)) == 0
 
 
 def test_a_beat_keeps_a_process_alive(store: Store) -> None:
