@@ -84,4 +84,8 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
         key: Unlike any other on the page.
         alt: What a screen reader says.
     """
+    if not figure["data"]:
+        # Plotly fails over a figure without traces: in this range no run may have a known price.
+        st.caption("Nothing that is known to draw in this range.")
+        return
     st.plotly_chart(figure, config=CONFIG, key=key, alt=alt, height=figure["layout"]["height"])

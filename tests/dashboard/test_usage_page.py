@@ -97,3 +97,12 @@ def test_a_database_that_is_gone_is_a_clear_text_and_no_trace(
     assert [error.value for error in app.error] == [
         "The database file cannot be opened. Check the disk, then reload."
     ]
+
+
+def test_a_range_in_which_nothing_has_a_price_is_shown_as_unknown(
+    application: Application, open_app: OpenApp
+) -> None:
+    store_run(application, at=utc_now(), model="own-model", cost_nanousd=None)
+    app = open_app(routes.USAGE)
+    assert not app.exception
+    assert any("Nothing that is known to draw" in element.value for element in app.caption)
