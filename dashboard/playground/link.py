@@ -142,6 +142,8 @@ def _open_agent(agent_id: str, number: str | None) -> str | None:
     _forget_results()
     draft.clear_prompt()
     _fill(slot, agent, int(number) if number and number.isdecimal() else None)
+    if draft.field(slot, "agent_type") == CHAT:
+        st.session_state[state.PLAYGROUND_MODE] = CHAT
     return None
 
 

@@ -1,0 +1,247 @@
+"""The playground in a real browser: from the first visit to a stored, priced run; columns, reloads, chat, files."""
+
+import json
+import re
+import sqlite3
+from base64 import b64decode
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.app_server import AppServer
+from tests.support.browser import VIEWPORT_1920
+
+# A picture of one dot.
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[AppServer]:
+    with AppServer(tmp_path_factory.mktemp("playground")) as server:
+        yield server
+
+
+@pytest.fixture
+def opened(server: AppServer, open_page: Callable[..., Page]) -> Callable[..., Page]:
+    """Opens the playground in a session of its own."""
+
+    def make(address: str = "/playground", **options: Any) -> Page:
+        page = open_page(**options)
+        page.goto(server.url + address)
+        expect(prompt_of(page) if "chat" not in address else page.get_by_placeholder("Ask ")).to_be_visible()
+        return page
+
+    return make
+
+
+def prompt_of(page: Page) -> Locator:
+    return page.get_by_label("Prompt", exact=True)
+
+
+def run_button(page: Page) -> Locator:
+    return page.get_by_role("button", name=re.compile("^Run"))
+
+
+def stop_button(page: Page) -> Locator:
+    """The one of the page; a column has its own."""
+    return page.get_by_role("button", name="Stop", exact=True).first
+
+
+def run_ids(page: Page) -> list[str]:
+    found = re.search(r"runs=([^&]+)", page.url)
+    return re.split("%2C|,", found[1]) if found else []
+
+
+def statuses(server: AppServer, ids: list[str]) -> list[str]:
+    """What the database says, oldest first."""
+    with closing(sqlite3.connect(server.data_dir / "agent-launcher.db")) as database:
+        rows = database.execute("SELECT id, status FROM run ORDER BY id").fetchall()
+    known = {_text(row[0]): row[1] for row in rows}
+    return [known[found] for found in ids]
+
+
+def _text(value: Any) -> str:
+    raw = value.hex() if isinstance(value, bytes) else str(value).replace("-", "")
+    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+
+
+def run_count(server: AppServer) -> int:
+    with closing(sqlite3.connect(server.data_dir / "agent-launcher.db")) as database:
+        return database.execute("SELECT count(*) FROM run").fetchone()[0]
+
+
+def test_a_first_visit_takes_one_click_to_a_stored_priced_run(
+    server: AppServer, opened: Callable[..., Page]
+) -> None:
+    page = opened()
+    expect(page.get_by_text("free (offline demo)")).to_be_visible()
+    run_button(page).click()
+    expect(page.get_by_text("You asked:")).to_be_visible()
+    for fact in ("Latency", "First token", "Tokens in", "Tokens out", "Cost", "Finish"):
+        expect(page.get_by_text(fact, exact=True)).to_be_visible()
+    expect(page.get_by_text("$0.00", exact=True)).to_be_visible()
+    (run_id,) = run_ids(page)
+    assert statuses(server, [run_id]) == ["SUCCEEDED"]
+    page.get_by_role("link", name="Open run").click()
+    expect(page).to_have_url(re.compile(rf"/run\?id={run_id}"))
+
+
+def test_the_keyboard_runs_what_was_just_typed(opened: Callable[..., Page]) -> None:
+    page = opened()
+    prompt_of(page).fill("Tell me about {{animal}}")
+    page.keyboard.press("Tab")
+    field = page.get_by_label("animal", exact=True)
+    field.fill("foxes")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text('You asked: "Tell me about foxes"')).to_be_visible()
+    expect(run_button(page)).to_be_visible()
+
+
+def test_three_columns_run_at_once_and_are_compared(server: AppServer, opened: Callable[..., Page]) -> None:
+    page = opened(viewport=VIEWPORT_1920)
+    prompt_of(page).fill("[[delay=1]] Hello")
+    for count in (2, 3):
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_test_id("stPopover")).to_have_count(count)
+    page.get_by_role("button", name="demo-echo").nth(2).click()
+    panel = page.get_by_test_id("stPopoverBody")
+    panel.get_by_label("Model", exact=True).fill("demo-slow")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="demo-slow")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    run_button(page).click()
+    expect(page.get_by_text("0 of 3 done")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(4)
+    expect(page.get_by_text("2 of 3 done")).to_be_visible()
+    expect(page.get_by_text("3 of 3 done")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"fastest [ABC], "))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^(bolt)?\s*Fastest$"))).to_be_visible()
+    expect(page.get_by_role("link", name="Open run")).to_have_count(3)
+    assert statuses(server, run_ids(page)) == ["SUCCEEDED"] * 3
+
+
+def test_a_reload_and_a_second_tab_find_the_run_under_way(
+    server: AppServer, opened: Callable[..., Page]
+) -> None:
+    page = opened()
+    prompt_of(page).fill("[[delay=1]] Count {{what}} [[chunk_delay=0.3]] [[words=2000]]")
+    page.keyboard.press("Tab")
+    page.get_by_label("what", exact=True).fill("sheep")
+    page.keyboard.press("Tab")
+    before = run_count(server)
+    run_button(page).click()
+    expect(page.get_by_text("Waiting for the first token").or_(page.get_by_text("You asked"))).to_be_visible()
+    expect(page.get_by_text("first token after")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text('You asked: "Count sheep')).to_be_visible()
+    expect(prompt_of(page)).to_have_value("[[delay=1]] Count {{what}} [[chunk_delay=0.3]] [[words=2000]]")
+    expect(page.get_by_label("what", exact=True)).to_have_value("sheep")
+    second = opened(page.url.removeprefix(server.url))
+    expect(second.get_by_text('You asked: "Count sheep')).to_be_visible()
+    assert statuses(server, run_ids(second)) == ["RUNNING"]
+    stop_button(second).click()
+    for tab in (page, second):
+        expect(tab.get_by_text("What was received until then is kept.")).to_be_visible()
+        expect(run_button(tab)).to_be_visible()
+    assert statuses(server, run_ids(page)) == ["CANCELLED"]
+    assert run_count(server) == before + 1
+
+
+def test_nothing_typed_is_lost_on_the_way_to_another_page_and_back(opened: Callable[..., Page]) -> None:
+    page = opened()
+    prompt_of(page).fill("Precious {{thing}}")
+    page.keyboard.press("Tab")
+    page.get_by_label("thing", exact=True).fill("words")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text('You asked: "Precious words"')).to_be_visible()
+    page.get_by_text("Parameters").click()
+    page.get_by_role("spinbutton", name="Seed").fill("7")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Parameters · 2 set")).to_be_visible()
+    page.get_by_role("link", name="Agents").click()
+    expect(page.get_by_role("heading", name="Agents")).to_be_visible()
+    page.get_by_role("link", name="Playground").click()
+    expect(prompt_of(page)).to_have_value("Precious {{thing}}")
+    expect(page.get_by_label("thing", exact=True)).to_have_value("words")
+    expect(page.get_by_text("Parameters · 2 set")).to_be_visible()
+    expect(page.get_by_text('You asked: "Precious words"')).to_be_visible()
+    assert len(run_ids(page)) == 1
+
+
+def test_a_failure_keeps_what_was_received_and_says_what_to_do(opened: Callable[..., Page]) -> None:
+    page = opened()
+    prompt_of(page).fill("[[fail_after=5]] Hello")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("The answer was not an answer")).to_be_visible()
+    expect(page.get_by_text("BAD_PROVIDER_RESPONSE")).to_be_visible()
+    expect(page.get_by_text('You asked: "Hello" This text')).to_be_visible()
+    prompt_of(page).fill("[[fail=RATE_LIMITED]] Hello")
+    page.keyboard.press("Control+Enter")
+    expect(
+        page.get_by_text("attempt 2, after RATE_LIMITED").or_(page.get_by_text("attempt 3"))
+    ).to_be_visible()
+    expect(page.get_by_text("3 attempts, RATE_LIMITED")).to_be_visible()
+    expect(prompt_of(page)).to_have_value("[[fail=RATE_LIMITED]] Hello")
+
+
+def test_a_picture_goes_along(server: AppServer, opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.get_by_text("Context and files").click()
+    page.locator('input[type="file"]').set_input_files(
+        {"name": "dot.png", "mimeType": "image/png", "buffer": b64decode(DOT)}
+    )
+    expect(page.get_by_text("Context and files · 1 file")).to_be_visible()
+    run_button(page).click()
+    expect(page.get_by_text("With 1 attachment")).to_be_visible()
+    assert statuses(server, run_ids(page)) == ["SUCCEEDED"]
+
+
+def test_a_chat_remembers_and_opens_again(server: AppServer, opened: Callable[..., Page]) -> None:
+    page = opened("/playground?mode=chat")
+    question = page.get_by_placeholder("Ask ")
+    for number, text in enumerate(("First question", "Second question"), start=1):
+        question.fill(text)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(f'You asked: "{text}"')).to_be_visible()
+        expect(page.get_by_role("link", name="Run", exact=True)).to_have_count(number)
+    assert statuses(server, run_ids(page)) == ["SUCCEEDED"] * 2
+    page.reload()
+    expect(page.get_by_text('You asked: "First question"')).to_be_visible()
+    expect(page.get_by_text('You asked: "Second question"')).to_be_visible()
+    page.get_by_role("button", name="New chat").click()
+    expect(page.get_by_text("Ask something below")).to_be_visible()
+    assert run_ids(page) == []
+
+
+def test_the_code_is_copied_from_a_columns_menu(opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.get_by_test_id("stMenuButton").get_by_role("button").click()
+    page.get_by_text("Copy as code").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("tab", name="Command line").click()
+    expect(dialog.get_by_text("agent-launcher run --agent")).to_be_visible()
+    dialog.get_by_role("tab", name="Python").click()
+    expect(dialog.get_by_text("lambda_agent_service.invoke_agent(")).to_be_visible()
+
+
+def test_a_version_is_saved_from_the_playground(server: AppServer, opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.get_by_label("System prompt").fill("Answer for {{product}} in one sentence.")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Differs from version 1")).to_be_visible()
+    page.get_by_test_id("stMenuButton").get_by_role("button").click()
+    page.get_by_text("Save as new version").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("in one sentence")).to_be_visible()
+    dialog.get_by_label("Note").fill("One sentence")
+    dialog.get_by_role("button", name="Save version").click()
+    expect(page.get_by_text("Saved as version 2")).to_be_visible()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_text("Differs from version")).to_be_hidden()
+    with closing(sqlite3.connect(server.data_dir / "agent-launcher.db")) as database:
+        notes = [row[0] for row in database.execute("SELECT note FROM agent_version ORDER BY number")]
+    assert "One sentence" in json.dumps(notes)
