@@ -80,7 +80,7 @@ def invoke(
     return AgentResponse(
         response=completion.text if completion is not None else progress.text,
         provider=request.provider,
-        model=completion.model if completion is not None else request.model_name,
+        model=request.model_name if completion is None else _harmless(completion.model, request),
         metadata=Metadata(
             agent_type=request.agent_type,
             agent_name=request.agent_name,
@@ -93,9 +93,9 @@ def invoke(
         token_usage=completion.usage if completion is not None else None,
         finish_reason=completion.finish_reason if completion is not None else None,
         time_to_first_token_seconds=progress.seconds_to_first_token(started),
-        provider_request_id=_request_id(completion, error),
+        provider_request_id=_request_id(completion, error, request),
         contract_version=CONTRACT_VERSION,
-        error=None if error is None else ErrorBody.of(error),
+        error=None if error is None else _error_body(error, request),
     )
 
 
@@ -137,10 +137,29 @@ class _Progress:
         return None if self._first_at is None else round(self._first_at - started, 6)
 
 
-def _request_id(completion: Completion | None, error: InvocationError | None) -> str | None:
-    if completion is not None:
-        return completion.provider_request_id
-    return error.request_id if error is not None else None
+def _request_id(
+    completion: Completion | None, error: InvocationError | None, request: AgentRequest
+) -> str | None:
+    found = completion.provider_request_id if completion is not None else error.request_id if error else None
+    return None if found is None else _harmless(found, request)
+
+
+def _error_body(error: InvocationError, request: AgentRequest) -> ErrorBody:
+    body = ErrorBody.of(error)
+    if body.request_id is None:
+        return body
+    return body.model_copy(update={"request_id": _harmless(body.request_id, request)})
+
+
+def _harmless(text: str, request: AgentRequest) -> str:
+    """A name or an id of the vendor's, which is stored and shown, without the key if a server echoes it there."""
+    if text == request.model_name:
+        return text
+    from core import redaction
+
+    for secret in _secrets(request):
+        text = text.replace(secret, redaction.MASK)
+    return redaction.redact(text)
 
 
 def _log_error(request: AgentRequest, error: InvocationError) -> None:
