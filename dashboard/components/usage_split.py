@@ -48,7 +48,9 @@ def split_series(
     values = by_bucket(rest, buckets, value)
     if any(values):
         number = len([point for point in ranked if value(point.figures)]) - len(named)
-        series.append(Series(name="1 other" if number == 1 else f"{number} others", color=palette.OTHER, values=values))
+        series.append(
+            Series(name="1 other" if number == 1 else f"{number} others", color=palette.OTHER, values=values)
+        )
     return series
 
 
@@ -85,16 +87,14 @@ def _row(
     report: UsageReport, point: UsagePoint, latency: LatencyPoint | None, whole: int
 ) -> tuple[object, ...]:
     figures = point.figures
-    # What has no price at all is unknown, not free.
-    cost = None if figures.unpriced_runs and not figures.cost_nanousd else figures.cost_nanousd
-    decided = figures.runs - figures.cancelled
+    cost = figures.known_cost_nanousd
     return (
         _unique_label(report, point),
         cost,
         None if cost is None or not whole else cost / whole,
         figures.unpriced_runs,
         figures.runs,
-        figures.succeeded / decided if decided else None,
+        figures.succeeded / figures.decided if figures.decided else None,
         figures.input_tokens,
         figures.cached_input_tokens,
         figures.output_tokens,
