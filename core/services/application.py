@@ -84,7 +84,7 @@ class Application:
             preferences=PreferenceService(store),
             health=HealthService(settings, store, vault, credentials, prices),
             installation=InstallationService(settings, store, vault, credentials),
-            housekeeping=Housekeeping(store, settle=runs.settle),
+            housekeeping=Housekeeping(store, settle=runs.settle, presence=presence),
         )
 
     def close(self) -> None:

@@ -5,16 +5,20 @@ It stores what could not be stored before, settles orphaned runs, and folds fini
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
-from core.contract import utc_now
 from core.errors import StoreError
 from core.loggers import get_logger
-from core.services.presence import STALE_AFTER_SECONDS
+from core.services.presence import STALE_AFTER_SECONDS, Presence
 from core.storage.store import Store
 
 log = get_logger("agent_launcher.housekeeping")
 
 PERIOD_SECONDS = 5.0
+LONG_TAIL = 2000
+"""So many unfolded attempts make a short command fold: reading them takes each query a few milliseconds."""
+
+_FORGOTTEN_AFTER = timedelta(days=1)
 
 
 class Housekeeping:
@@ -25,14 +29,21 @@ class Housekeeping:
     Args:
         store: What is kept in order.
         settle: Stores outcomes that the store refused before, and returns how many still wait.
+        presence: This process's sign of life: what it works on itself is never reaped.
         period_seconds: From the end of a round to the next.
     """
 
     def __init__(
-        self, store: Store, *, settle: Callable[[], int], period_seconds: float = PERIOD_SECONDS
+        self,
+        store: Store,
+        *,
+        settle: Callable[[], int],
+        presence: Presence,
+        period_seconds: float = PERIOD_SECONDS,
     ) -> None:
         self._store = store
         self._settle = settle
+        self._presence = presence
         self._period_seconds = period_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
@@ -49,12 +60,42 @@ class Housekeeping:
             self._thread.join(timeout=10)
 
     def round(self) -> None:
-        """One round. Raises StoreError."""
-        # Before the reaping: what waits here is the end of a run that the store still shows as RUNNING.
-        self._settle()
-        reaped = self._store.runs.reap(now=utc_now(), stale_after_seconds=STALE_AFTER_SECONDS)
+        """One round. Each of its parts is tried, whatever the ones before it met with.
+
+        Raises:
+            StoreError: The first thing that went wrong, as anything else that did.
+        """
+        errors: list[Exception] = []
+        # The beat before the reaping: after a full disk or a suspended laptop it may be long ago. Settling too: what
+        # waits there is the end of a run that the store still shows as RUNNING.
+        for part in (self._presence.beat, self._settle, self.reap, self._fold):
+            try:
+                part()
+            except Exception as exc:
+                errors.append(exc)
+        if errors:
+            raise errors[0]
+
+    def once(self, *, long_tail: int = LONG_TAIL) -> None:
+        """What a short process does for others: reaps, and folds if much waits. Errors are only logged."""
+        try:
+            self.reap()
+            if self._store.usage.waits_to_be_folded(long_tail):
+                self._fold()
+        except Exception as exc:
+            trace = None if isinstance(exc, StoreError) else exc
+            log.warning("housekeeping left to the next process: %s", exc, exc_info=trace)
+
+    def reap(self) -> None:
+        """Settles the runs of other processes that are dead, and forgets those that died long ago."""
+        reaped = self._store.runs.reap(
+            stale_after_seconds=STALE_AFTER_SECONDS, except_worker=self._presence.worker_id
+        )
         if reaped:
             log.warning("%d orphaned run(s) marked OUTCOME_UNKNOWN", reaped)
+        self._store.workers.forget_dead(silent_for=_FORGOTTEN_AFTER)
+
+    def _fold(self) -> None:
         while self._store.usage.fold() and not self._stop.is_set():
             pass
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from core.contract import AgentResponse
@@ -105,6 +105,13 @@ class LiveRun:
         with self._changed:
             self._finished = time.monotonic()
             self.outcome = outcome
+            self._changed.notify_all()
+
+    def note_stored(self, store_error: str | None = None) -> None:
+        """Says that the store has the outcome after all, or why it never will."""
+        with self._changed:
+            if self.outcome is not None:
+                self.outcome = replace(self.outcome, stored=store_error is None, store_error=store_error)
             self._changed.notify_all()
 
     def wait(self, timeout_seconds: float | None = None) -> RunOutcome | None:

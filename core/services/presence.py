@@ -23,10 +23,11 @@ STALE_AFTER_SECONDS = 15.0
 class Presence:
     """The heart-beat: starts with the first run, ends with `leave`."""
 
-    def __init__(self, store: Store, *, kind: str) -> None:
+    def __init__(self, store: Store, *, kind: str, period_seconds: float = BEAT_SECONDS) -> None:
         self.worker_id = ids.uuid7()
         self._store = store
         self._kind = kind
+        self._period_seconds = period_seconds
         self._started_at = utc_now()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -58,6 +59,11 @@ class Presence:
         except StoreError as exc:
             log.warning("could not sign off: %s", exc)
 
+    def beat(self) -> None:
+        """One more sign of life, if the process has appeared. Raises StoreError."""
+        if self._thread is not None and not self._stop.is_set():
+            self._beat()
+
     def _beat(self) -> None:
         self._store.workers.beat(
             self.worker_id,
@@ -65,12 +71,17 @@ class Presence:
             host=socket.gethostname(),
             pid=os.getpid(),
             started_at=self._started_at,
-            now=utc_now(),
         )
 
     def _keep_beating(self) -> None:
-        while not self._stop.wait(BEAT_SECONDS):
+        failing = False
+        while not self._stop.wait(self._period_seconds):
             try:
                 self._beat()
-            except StoreError as exc:
-                log.warning("heart-beat not stored: %s", exc)
+                failing = False
+            except Exception as exc:
+                # Whatever it is, the heart must not stop for good: others would take the runs for lost.
+                if not failing:
+                    trace = None if isinstance(exc, StoreError) else exc
+                    log.warning("heart-beat not stored: %s", exc, exc_info=trace)
+                failing = True

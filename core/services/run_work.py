@@ -26,6 +26,7 @@ from core.storage.store import Store
 
 log = get_logger("agent_launcher.runs")
 
+_OTHER_END = "The store has another end of this run already; this answer was not stored."
 _CREDENTIAL_USE_GRAIN_SECONDS = 60.0
 """How exact a credential's "last used" is: finer would be one more write for each run."""
 
@@ -50,6 +51,20 @@ class Job:
     records: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
 
 
+@dataclass(slots=True)
+class _Unstored:
+    """An outcome that the store refused.
+
+    Attributes:
+        outcome: What `finish` gets.
+        told: Whether the log has said that a fault of ours keeps it out.
+    """
+
+    live: LiveRun
+    outcome: dict[str, Any]
+    told: bool = False
+
+
 class RunWorker:
     """Works jobs; shared by threads."""
 
@@ -68,7 +83,7 @@ class RunWorker:
         self._prices = prices
         self._retry_policy = retry_policy
         self._lock = threading.Lock()
-        self._unstored: dict[UUID, dict[str, Any]] = {}
+        self._unstored: dict[UUID, _Unstored] = {}
         self._credential_uses: dict[UUID, float] = {}
 
     def work(self, job: Job, on_delta: Callable[[str], None] | None) -> RunOutcome:
@@ -107,18 +122,40 @@ class RunWorker:
     def settle(self) -> int:
         """Stores what the store refused before (a full disk, say); returns how many outcomes still wait."""
         with self._lock:
-            waiting = list(self._unstored.items())
-        for run_id, outcome in waiting:
+            # Without an outcome it is only about to be announced: the announcement must not come after "stored now".
+            waiting = [(key, it) for key, it in self._unstored.items() if it.live.outcome is not None]
+        for run_id, unstored in waiting:
             try:
-                self._store.runs.finish(run_id, **outcome)
+                error = (
+                    None if self._store.runs.finish(run_id, **unstored.outcome) else self._other_end(unstored)
+                )
             except StoreError as exc:
                 log.debug("run %s still cannot be stored: %s", run_id, exc)
                 continue
-            log.info("run %s is stored now", run_id)
+            except NotFound:
+                error = "The run is not in the store any more (a backup was restored?); its answer was not stored."
+            except Exception:
+                # A fault of ours in one run must not keep the others waiting, nor what is done after settling.
+                if not unstored.told:
+                    log.exception("run %s still cannot be stored", run_id)
+                unstored.told = True
+                continue
+            if error is None:
+                log.info("run %s is stored now", run_id)
+            else:
+                log.error("run %s: %s", run_id, error)
+            unstored.live.note_stored(error)
             with self._lock:
                 self._unstored.pop(run_id, None)
         with self._lock:
             return len(self._unstored)
+
+    def _other_end(self, unstored: "_Unstored") -> str | None:
+        live, outcome = unstored.live, unstored.outcome
+        stored = self._store.runs.summary(live.project_id, live.run_id)
+        if (stored.status, stored.finished_at) == (outcome["status"], outcome["finished_at"]):
+            return None  # stored at the first time, by a commit of which only the answer was lost
+        return _OTHER_END
 
     def _keep_retried(self, job: Job, attempt: Attempt) -> None:
         record = self._record(job, attempt, final=False)
@@ -179,14 +216,14 @@ class RunWorker:
         except StoreError as exc:
             log.error("run %s finished but could not be stored: %s", run_id, exc)
             with self._lock:
-                self._unstored[run_id] = outcome
+                self._unstored[run_id] = _Unstored(job.live, outcome)
             return str(exc)
         except Exception:
             # A fault of ours must not keep whoever follows the run waiting for ever.
             log.exception("run %s finished but could not be stored", run_id)
             return "An internal error kept it out of the store; the log has the detail under the run's id."
-        log.warning("run %s finished after it had been taken for lost", run_id)
-        return "The run had been taken for lost before it ended (OUTCOME_UNKNOWN); its answer was not stored."
+        log.error("run %s: %s", run_id, _OTHER_END)
+        return _OTHER_END
 
     def _note_credential(self, job: Job) -> None:
         credential_id, now = job.credential_id, time.monotonic()

@@ -3,18 +3,24 @@
 import threading
 from collections.abc import Generator
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from core import ids
 from core.contract import utc_now
-from core.errors import ErrorCode, StoreUnavailable
+from core.errors import ErrorCode, NotFound, StoreUnavailable
+from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.housekeeping import PERIOD_SECONDS, Housekeeping
-from core.services.presence import BEAT_SECONDS, STALE_AFTER_SECONDS
+from core.services.presence import BEAT_SECONDS, STALE_AFTER_SECONDS, Presence
 from core.services.principal import LOCAL
+from core.services.run_spec import RunSpec
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
 from tests.support.stored_runs import opened_application, store_run
+
+SLOW = AgentConfig(provider="DEMO", model_name="demo-slow")
 
 
 @pytest.fixture
@@ -90,7 +96,9 @@ def test_it_begins_at_once_and_ends_when_asked(application: Application) -> None
         rounds.release()
         return 0
 
-    housekeeping = Housekeeping(application.store, settle=settle, period_seconds=0.01)
+    housekeeping = Housekeeping(
+        application.store, settle=settle, presence=application.presence, period_seconds=0.01
+    )
     housekeeping.start()
     housekeeping.start()
     for _ in range(3):
@@ -103,7 +111,74 @@ def test_it_begins_at_once_and_ends_when_asked(application: Application) -> None
 
 
 def test_stopping_what_never_started_is_free(application: Application) -> None:
-    Housekeeping(application.store, settle=lambda: 0).stop()
+    Housekeeping(application.store, settle=lambda: 0, presence=application.presence).stop()
+
+
+def test_after_a_long_silence_a_process_does_not_take_itself_for_dead(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = application.runs.start(LOCAL, RunSpec(config=SLOW, prompt="[[words=5000]] Hello"))
+    worker_id, long_ago = application.presence.worker_id, utc_now() - timedelta(minutes=5)
+
+    def forget_beats() -> None:
+        application.store.workers.beat(
+            worker_id, kind="test", host="here", pid=1, started_at=long_ago, now=long_ago
+        )
+
+    forget_beats()
+    application.housekeeping.round()
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.RUNNING
+    # The round has beaten, so other processes' reapers leave it alone too.
+    assert application.store.runs.reap(stale_after_seconds=STALE_AFTER_SECONDS) == 0
+    # Even when nothing can beat, it knows better than the store.
+    monkeypatch.setattr(application.presence, "beat", forget_beats)
+    application.housekeeping.round()
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.RUNNING
+
+
+def test_whatever_a_part_meets_the_parts_after_it_are_done(application: Application) -> None:
+    run = start_run(application, worker_beat_seconds_ago=None)
+    store_run(application, at=utc_now())
+
+    def settle() -> int:
+        raise NotFound("There is no run.")
+
+    housekeeping = Housekeeping(application.store, settle=settle, presence=application.presence)
+    with pytest.raises(NotFound):
+        housekeeping.round()
+    assert status(application, run) is RunStatus.OUTCOME_UNKNOWN
+    assert application.store.describe()["not_folded"] == 0
+
+
+def test_processes_that_died_days_ago_are_forgotten(application: Application) -> None:
+    start_run(application, worker_beat_seconds_ago=2 * 24 * 3600)
+    start_run(application, worker_beat_seconds_ago=60)
+    application.housekeeping.round()
+    assert application.store.workers.forget_dead(silent_for=timedelta(0)) == 1
+
+
+def test_the_heart_beats_on_after_any_trouble(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    beat, beats, recovered = application.store.workers.beat, 0, threading.Event()
+
+    def troubled(worker_id: UUID, **values: Any) -> None:
+        nonlocal beats
+        beats += 1
+        if 1 < beats <= 4:
+            raise RuntimeError("a fault of ours")
+        beat(worker_id, **values)
+        if beats > 4:
+            recovered.set()
+
+    monkeypatch.setattr(application.store.workers, "beat", troubled)
+    presence = Presence(application.store, kind="test", period_seconds=0.01)
+    presence.appear()
+    assert recovered.wait(timeout=10)
+    presence.leave()
+    told = [record for record in caplog.records if "heart-beat not stored" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].exc_text or told[0].exc_info
 
 
 @pytest.mark.parametrize(
@@ -125,7 +200,9 @@ def test_trouble_is_said_once_and_the_next_rounds_go_on(
             settled.set()
         return 0
 
-    housekeeping = Housekeeping(application.store, settle=settle, period_seconds=0.01)
+    housekeeping = Housekeeping(
+        application.store, settle=settle, presence=application.presence, period_seconds=0.01
+    )
     housekeeping.start()
     assert settled.wait(timeout=10)
     housekeeping.stop()

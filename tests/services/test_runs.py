@@ -14,7 +14,15 @@ import pytest
 
 from core import ids
 from core.contract import Attachment, Message, utc_now
-from core.errors import Conflict, InvalidRequest, MissingApiKey, NotFound, StoreError, UnknownProvider
+from core.errors import (
+    Conflict,
+    InvalidRequest,
+    MissingApiKey,
+    NotFound,
+    StoreError,
+    StoreUnavailable,
+    UnknownProvider,
+)
 from core.execution.base import Attempt
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
@@ -368,14 +376,106 @@ def test_ctrl_c_ends_the_run_as_cancelled(application: Application) -> None:
     service.close()
 
 
-def test_a_run_that_was_taken_for_lost_stays_lost_in_the_store(application: Application) -> None:
+def test_the_answer_of_a_run_that_was_taken_for_lost_is_kept(application: Application) -> None:
     live = application.runs.start(LOCAL, demo("[[delay=0.5]] Hello"))
     assert application.store.runs.reap(now=utc_now() + timedelta(minutes=5)) == 1
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.OUTCOME_UNKNOWN
+    outcome = ended(live)
+    assert (outcome.status, outcome.stored, outcome.store_error) == (RunStatus.SUCCEEDED, True, None)
+    detail = application.runs.get(LOCAL, live.run_id)
+    assert (detail.summary.status, detail.response) == (RunStatus.SUCCEEDED, outcome.response.response)
+    assert detail.summary.cost_nanousd == outcome.cost_nanousd
+
+
+def refused_at_first(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> tuple[LiveRun, dict[str, Callable[..., bool]]]:
+    """A run that ended, of which the store took nothing; what it does from now on is what is put into "finish"."""
+    finish, now = application.store.runs.finish, {}
+
+    def refuse(*_: Any, **__: Any) -> bool:
+        raise StoreUnavailable("The database is away.")
+
+    now["finish"] = refuse
+    monkeypatch.setattr(application.store.runs, "finish", lambda *a, **k: now["finish"](*a, **k))
+    live = application.runs.start(LOCAL, demo())
+    outcome = ended(live)
+    assert (outcome.stored, outcome.store_error) == (False, "The database is away.")
+    assert view_of_live(live).store_error == "The database is away."
+    assert application.runs.settle() == 1
+    now["finish"] = finish
+    return live, now
+
+
+def test_what_is_stored_later_is_not_called_unstored_any_more(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, _ = refused_at_first(application, monkeypatch)
+    assert application.runs.settle() == 0
+    outcome = ended(live)
+    assert (outcome.stored, outcome.store_error) == (True, None)
+    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.SUCCEEDED
+
+
+def test_a_commit_of_which_only_the_answer_was_lost_counts_as_stored(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = application.store.runs.finish
+
+    def lose_the_answer(*args: Any, **values: Any) -> bool:
+        finish(*args, **values)
+        raise StoreUnavailable("The connection was lost.")
+
+    monkeypatch.setattr(application.store.runs, "finish", lose_the_answer)
+    live = application.runs.start(LOCAL, demo())
+    assert not ended(live).stored
+    monkeypatch.setattr(application.store.runs, "finish", finish)
+    assert application.runs.settle() == 0
+    assert ended(live).stored
+
+
+def test_an_answer_that_the_store_will_never_take_says_so_and_is_not_tried_for_ever(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live, _ = refused_at_first(application, monkeypatch)
+    application.store.runs.finish(
+        live.run_id, status=RunStatus.CANCELLED, finished_at=utc_now(), attempts=[], response=None
+    )
+    assert application.runs.settle() == 0
     outcome = ended(live)
     assert not outcome.stored
-    assert "OUTCOME_UNKNOWN" in (outcome.store_error or "")
-    assert outcome.response.response is not None
-    assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.OUTCOME_UNKNOWN
+    assert "another end" in (outcome.store_error or "")
+    assert "is stored now" not in caplog.text
+
+
+def test_a_run_that_a_restored_backup_does_not_know_keeps_nothing_from_being_settled(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, now = refused_at_first(application, monkeypatch)
+
+    def no_such_run(*_: Any, **__: Any) -> bool:
+        raise NotFound("There is no run.")
+
+    now["finish"] = no_such_run
+    assert application.runs.settle() == 0
+    assert "backup" in (ended(live).store_error or "")
+
+
+def test_a_fault_of_ours_in_settling_is_logged_once_and_tried_again(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live, now = refused_at_first(application, monkeypatch)
+    finish = now["finish"]
+
+    def fault(*_: Any, **__: Any) -> bool:
+        raise RuntimeError("a bug")
+
+    now["finish"] = fault
+    assert [application.runs.settle() for _ in range(3)] == [1, 1, 1]
+    assert caplog.text.count("RuntimeError: a bug") == 1
+    now["finish"] = finish
+    assert application.runs.settle() == 0
+    assert ended(live).stored
 
 
 def test_closing_stops_what_is_under_way_and_stores_it() -> None:
