@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.storage.records import LatencyPoint
-from dashboard import palette
+from dashboard import formatting, palette
 from dashboard.chart_axes import Buckets, Unit, figure_text, spread, ticks
 
 Figure = dict[str, Any]
@@ -77,13 +77,16 @@ def stacked_bars(
             }
         )
     if len(series) > 1:
-        figure["data"].append(_hovered_total(totals, buckets, unit))
+        unknown = [all(part.values[index] is None for part in series) for index in range(len(totals))]
+        figure["data"].append(_hovered_total(totals, unknown, buckets, unit))
     if average is not None:
         _add_average(figure, average)
     return figure
 
 
-def _hovered_total(totals: Sequence[float], buckets: Buckets, unit: Unit) -> dict[str, Any]:
+def _hovered_total(
+    totals: Sequence[float], unknown: Sequence[bool], buckets: Buckets, unit: Unit
+) -> dict[str, Any]:
     """A trace that nobody sees: it gives the hover box of stacked bars a line with their sum."""
     return {
         "type": "scatter",
@@ -93,7 +96,10 @@ def _hovered_total(totals: Sequence[float], buckets: Buckets, unit: Unit) -> dic
         "y": totals,
         "marker": {"opacity": 0},
         "showlegend": False,
-        "customdata": [figure_text(unit, total) for total in totals],
+        "customdata": [
+            formatting.UNKNOWN if missing else figure_text(unit, total)
+            for total, missing in zip(totals, unknown, strict=True)
+        ],
         "hovertemplate": "%{customdata}",
     }
 

@@ -2,16 +2,14 @@
 
 import csv
 import io
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, assert_never
 
-from pydantic import JsonValue
-
 from core import redaction
 from core.services.attempt_records import sum_if_known
-from core.services.money import usd_text
+from core.services.money import exact_json, usd
 from core.services.principal import Principal
 from core.services.runs import RunService
 from core.storage.records import AttemptRecord, RunDetail, RunFilter
@@ -53,7 +51,8 @@ COLUMNS: Final = (
     "response",
 )
 """A value that is unknown is an empty cell (CSV) or null (JSON lines), never 0. Times are ISO 8601 in UTC,
-money is exact decimal text. JSON lines have `request` and the `attempts` in full besides.
+money has exactly its decimal digits: a number in JSON lines, never a rounded float. JSON lines have `request`
+and the `attempts` in full besides.
 """
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -94,7 +93,7 @@ def export_runs(
                 row = _row(detail)
                 writer.writerow([_cell(row[name]) for name in COLUMNS])
             case ExportFormat.JSONL:
-                buffer.write(json.dumps(document_of(detail), ensure_ascii=False) + "\n")
+                buffer.write(exact_json(document_of(detail)) + "\n")
             case _:
                 assert_never(form)
         written += 1
@@ -147,12 +146,16 @@ def _row(detail: RunDetail) -> dict[str, Any]:
 
 
 def document_of(detail: RunDetail) -> dict[str, Any]:
-    """A run as one line of the JSON lines form: what looks like a key is masked."""
+    """A run as one line of the JSON lines form, for `exact_json`; masked as the log is."""
     row = _row(detail)
     # They stand in the request.
     del row["prompt"], row["system_prompt"]
-    whole = {**row, "request": dict(detail.request), "attempts": [_attempt(a) for a in detail.attempts]}
-    return {name: _redacted(value) for name, value in whole.items()}
+    whole: dict[str, Any] = {
+        **row,
+        "request": dict(detail.request),
+        "attempts": [_redacted(_attempt(a)) for a in detail.attempts],
+    }
+    return _redacted(whole)
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
@@ -188,8 +191,8 @@ def _milliseconds(microseconds: int | None) -> float | None:
     return None if microseconds is None else microseconds / 1_000
 
 
-def _usd(nanousd: int | None) -> str | None:
-    return None if nanousd is None else usd_text(nanousd)
+def _usd(nanousd: int | None) -> Decimal | None:
+    return None if nanousd is None else usd(nanousd)
 
 
 def _text(value: object) -> str | None:
@@ -204,6 +207,8 @@ def _sum(values: Iterable[int | None]) -> int | None:
 def _cell(value: object) -> object:
     if value is None:
         return ""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if not isinstance(value, str):
         return value
     value = redaction.redact(value)
@@ -212,13 +217,9 @@ def _cell(value: object) -> object:
     return "'" + value if value.startswith(_FORMULA_STARTS) else value
 
 
-def _redacted(value: JsonValue) -> JsonValue:
-    match value:
-        case str():
-            return redaction.redact(value)
-        case dict():
-            return {key: _redacted(part) for key, part in value.items()}
-        case list():
-            return [_redacted(part) for part in value]
-        case _:
-            return value
+def _redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log would mask, too: fields named like a secret wholly, wherever in the request they stand."""
+    return {
+        name: value if name == "attempts" or isinstance(value, Decimal) else redaction.redact_data(value)
+        for name, value in fields.items()
+    }

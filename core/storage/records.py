@@ -239,6 +239,16 @@ class UsageFigures:
         """Tokens and Lambda together; what has no known price is not in it (`unpriced_runs`)."""
         return self.tokens_cost_nanousd + self.lambda_compute_nanousd + self.lambda_request_nanousd
 
+    @property
+    def known_cost_nanousd(self) -> int | None:
+        """The cost; None when nothing in it has a price, since unknown is not free."""
+        return None if self.unpriced_runs and not self.cost_nanousd else self.cost_nanousd
+
+    @property
+    def decided(self) -> int:
+        """The runs that nobody stopped: what a share of success is a share of, everywhere."""
+        return self.runs - self.cancelled
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsagePoint:

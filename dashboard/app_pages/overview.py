@@ -46,7 +46,8 @@ def _figures(data: Overview) -> None:
     st.caption(f"Change against {days}, until the same time of day.")
     left, right = st.columns(2)
     with left, card("Spend", _spend_caption(data, len(buckets.starts))):
-        average = data.figures.cost_nanousd / len(buckets.starts) if span.grain == "day" else None
+        known = data.figures.known_cost_nanousd
+        average = None if known is None or span.grain != "day" else known / len(buckets.starts)
         figure = charts.stacked_bars(
             cost_part_series(data.series, buckets), buckets, Unit.MONEY, average=average
         )
@@ -71,8 +72,9 @@ def _figures(data: Overview) -> None:
 def _spend_caption(data: Overview, days: int) -> str:
     figures = data.figures
     parts = [f"{_grain(data).capitalize()}"]
-    if data.span.grain == "day":
-        parts.append(f"dashed: {formatting.money(round(figures.cost_nanousd / days))} a day")
+    known = figures.known_cost_nanousd
+    if known is not None and data.span.grain == "day":
+        parts.append(f"dashed: {formatting.money(round(known / days))} a day")
     if figures.unpriced_runs:
         parts.append(f"unpriced: {formatting.count(figures.unpriced_runs)}")
     return ", ".join(parts)

@@ -107,7 +107,7 @@ def _latency(report: UsageReport, buckets: Buckets) -> None:
 
 def _outcomes(report: UsageReport, buckets: Buckets) -> None:
     figures = report.figures
-    success = formatting.percent(figures.succeeded, figures.runs - figures.cancelled)
+    success = formatting.percent(figures.succeeded, figures.decided)
     left, right = st.columns(2)
     with left, card("Outcomes", f"{_grain(report)}; {success} of the runs that nobody stopped succeeded"):
         series = outcome_series(report.series, buckets)

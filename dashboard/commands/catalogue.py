@@ -91,7 +91,7 @@ def usage(
         points = application.usage.breakdown(LOCAL, span_of(Period(period), zone=zone), by=by)
     points = sorted(points, key=lambda point: point.figures.cost_nanousd, reverse=True)
     if as_json:
-        from core.services.money import usd_text
+        from core.services.money import usd
 
         print_json(
             [
@@ -105,7 +105,7 @@ def usage(
                     "outcome_unknown": p.figures.outcome_unknown,
                     "input_tokens": p.figures.input_tokens,
                     "output_tokens": p.figures.output_tokens,
-                    "cost_usd": float(usd_text(p.figures.cost_nanousd)),
+                    "cost_usd": None if (cost := p.figures.known_cost_nanousd) is None else usd(cost),
                     "unpriced_runs": p.figures.unpriced_runs,
                 }
                 for p in points
@@ -116,7 +116,7 @@ def usage(
         (
             p.label or p.key or formatting.NO_VALUE,
             formatting.count(p.figures.runs),
-            formatting.percent(p.figures.succeeded, p.figures.runs),
+            formatting.percent(p.figures.succeeded, p.figures.decided),
             formatting.count(p.figures.input_tokens),
             formatting.count(p.figures.output_tokens),
             formatting.money_known(p.figures.cost_nanousd, p.figures.unpriced_runs),
@@ -130,7 +130,8 @@ def usage(
         cost = sum(p.figures.cost_nanousd for p in points)
         unpriced = sum(p.figures.unpriced_runs for p in points)
         note = f", and {unpriced:,} run(s) without a known price" if unpriced else ""
-        remark(f"{sum(p.figures.runs for p in points):,} runs, {formatting.money(cost)}{note}")
+        together = "cost unknown" if unpriced and not cost else formatting.money(cost)
+        remark(f"{sum(p.figures.runs for p in points):,} runs, {together}{note}")
 
 
 def _price(usd_per_mtok: Decimal | None) -> str:

@@ -219,9 +219,9 @@ class _Stopper:
 
 
 def _print_outcome(outcome: "RunOutcome") -> None:
-    from core.services.money import usd_text
+    from core.services.money import usd
 
-    cost = None if outcome.cost_nanousd is None else float(usd_text(outcome.cost_nanousd))
+    cost = None if outcome.cost_nanousd is None else usd(outcome.cost_nanousd)
     print_json({**outcome.response.to_wire(), "run_id": str(outcome.run_id), "cost_usd": cost})
     _say_if_not_stored(outcome)
 

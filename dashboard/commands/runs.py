@@ -209,7 +209,7 @@ def _texts(request: Any, response: str | None) -> list[tuple[str, str]]:
 
 
 def _as_json(run: RunSummary) -> dict[str, Any]:
-    from core.services.money import usd_text
+    from core.services.money import usd
 
     return {
         "id": str(run.id),
@@ -225,6 +225,6 @@ def _as_json(run: RunSummary) -> dict[str, Any]:
         "latency_ms": None if run.latency_us is None else run.latency_us / 1_000,
         "input_tokens": run.input_tokens,
         "output_tokens": run.output_tokens,
-        "cost_usd": None if run.cost_nanousd is None else float(usd_text(run.cost_nanousd)),
+        "cost_usd": None if run.cost_nanousd is None else usd(run.cost_nanousd),
         "error_code": run.error_code,
     }

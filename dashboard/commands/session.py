@@ -1,6 +1,5 @@
 """What the commands share: an open core, what they read, and the ways in which they print."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -85,8 +84,10 @@ def remark(text: str, *, dim: bool = False) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """One JSON document on stdout; a Decimal is a number with exactly its digits."""
+    from core.services.money import exact_json
+
+    typer.echo(exact_json(value, indent=2))
 
 
 def print_table(

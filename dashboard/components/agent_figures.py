@@ -30,7 +30,11 @@ def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
             delta_arrow="off",
         )
         st.metric(
-            "Succeeded", formatting.percent(figures.succeeded, figures.runs), border=True, height="stretch"
+            "Succeeded",
+            formatting.percent(figures.succeeded, figures.decided),
+            border=True,
+            height="stretch",
+            help="Of the runs that nobody stopped.",
         )
         tokens = (
             formatting.count(figures.input_tokens + figures.output_tokens)

@@ -44,7 +44,8 @@ def summary_line(comparison: Comparison, runs: Sequence[RunView], letters: dict[
     parts = [f"{comparison.finished} of {len(runs)} done"]
     if comparison.finished:
         unpriced = f", unpriced: {comparison.unpriced}" if comparison.unpriced else ""
-        parts.append(f"{formatting.money(comparison.cost_nanousd)} together{unpriced}")
+        together = formatting.money_known(comparison.cost_nanousd, comparison.unpriced)
+        parts.append(f"{together} together{unpriced}")
     if (run_id := comparison.fastest) is not None:
         parts.append(f"fastest {letters[run_id]}, {formatting.duration(by_id[run_id].elapsed_us)}")
     if (run_id := comparison.cheapest) is not None:

@@ -42,6 +42,21 @@ def by_bucket(
     return values
 
 
+def spend_by_bucket(
+    points: Sequence[UsagePoint],
+    buckets: Buckets,
+    value: Callable[[UsageFigures], float] = lambda figures: figures.cost_nanousd,
+) -> list[float | None]:
+    """As `by_bucket`, with None for the buckets in which runs were and none of them has a price."""
+    values = by_bucket(points, buckets, value)
+    costs = by_bucket(points, buckets, lambda figures: figures.cost_nanousd)
+    unpriced = by_bucket(points, buckets, lambda figures: figures.unpriced_runs)
+    return [
+        None if missing and not cost else part
+        for part, cost, missing in zip(values, costs, unpriced, strict=True)
+    ]
+
+
 def outcome_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
     """Runs by how they ended; success and failure always, the rest if it happened."""
     parts = (
@@ -60,7 +75,7 @@ def outcome_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Serie
 
 
 def cost_part_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
-    """Spend by what it was for, in the same colours everywhere."""
+    """Spend by what it was for, in the same colours everywhere; None where no run has a price."""
     parts = (
         ("Input tokens", palette.INPUT, lambda figures: figures.input_cost_nanousd),
         ("Output tokens", palette.OUTPUT, lambda figures: figures.output_cost_nanousd),
@@ -72,7 +87,7 @@ def cost_part_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Ser
         ),
     )
     series = [
-        Series(name=name, color=color, values=by_bucket(points, buckets, value))
+        Series(name=name, color=color, values=spend_by_bucket(points, buckets, value))
         for name, color, value in parts
     ]
     return [part for index, part in enumerate(series) if index < 2 or any(part.values)]
@@ -90,10 +105,17 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
         Metric(
             label="Spend",
             value=formatting.money_known(now.cost_nanousd, now.unpriced_runs),
-            change=formatting.change(now.cost_nanousd, before.cost_nanousd),
+            # A total that leaves something out grows and shrinks with what it leaves out.
+            change=None
+            if now.unpriced_runs or before.unpriced_runs
+            else formatting.change(now.cost_nanousd, before.cost_nanousd),
             tone=None,
             note=unpriced_note(now),
-            course=course(data.series, buckets, data.span.until, lambda figures: figures.cost_nanousd / 1e9),
+            course=[
+                nanousd / 1e9
+                for nanousd in spend_by_bucket(data.series, buckets)[: buckets.index(data.span.until) + 1]
+                if nanousd is not None
+            ],
             help=f"Tokens and Lambda, over all attempts. {UNPRICED_HELP}",
         ),
         Metric(
@@ -107,14 +129,14 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
         ),
         Metric(
             label="Success",
-            value=formatting.percent(now.succeeded, _decided(now)),
-            change=formatting.points((now.succeeded, _decided(now)), (before.succeeded, _decided(before))),
+            value=formatting.percent(now.succeeded, now.decided),
+            change=formatting.points((now.succeeded, now.decided), (before.succeeded, before.decided)),
             tone=_tone(better=success - success_before, notable=0.01),
             note=None,
             course=[
-                100 * point.figures.succeeded / _decided(point.figures)
+                100 * point.figures.succeeded / point.figures.decided
                 for point in data.series
-                if _decided(point.figures)
+                if point.figures.decided
             ],
             help="Of the runs that nobody stopped.",
         ),
@@ -134,7 +156,6 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
 
 def usage_metrics(figures: UsageFigures) -> list[Metric]:
     """The row of figures on top of the usage page."""
-    decided = _decided(figures)
     cached = formatting.percent(figures.cached_input_tokens, figures.input_tokens)
     reasoning = formatting.percent(figures.reasoning_tokens, figures.output_tokens)
     return [
@@ -146,7 +167,7 @@ def usage_metrics(figures: UsageFigures) -> list[Metric]:
         _plain("Input tokens", formatting.count(figures.input_tokens), f"{cached} cached"),
         _plain("Output tokens", formatting.count(figures.output_tokens), f"{reasoning} reasoning"),
         _plain("Runs", formatting.count(figures.runs), f"{formatting.count(figures.attempts)} attempts"),
-        _plain("Success", formatting.percent(figures.succeeded, decided), f"{figures.failed} failed"),
+        _plain("Success", formatting.percent(figures.succeeded, figures.decided), f"{figures.failed} failed"),
     ]
 
 
@@ -171,8 +192,7 @@ def _latency_metric(
 
 
 def _success(figures: UsageFigures) -> float:
-    decided = _decided(figures)
-    return figures.succeeded / decided if decided else 1.0
+    return figures.succeeded / figures.decided if figures.decided else 1.0
 
 
 def _tone(*, better: float, notable: float) -> Literal["good", "bad"] | None:
@@ -180,7 +200,3 @@ def _tone(*, better: float, notable: float) -> Literal["good", "bad"] | None:
     if abs(better) < notable:
         return None
     return "good" if better > 0 else "bad"
-
-
-def _decided(figures: UsageFigures) -> int:
-    return figures.runs - figures.cancelled

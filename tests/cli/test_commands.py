@@ -15,6 +15,7 @@ from core.services.export import ExportFormat
 from core.services.principal import LOCAL
 from core.services.seeding import seed_demo_agents
 from core.services.usage import Period
+from core.storage.records import RunStatus
 from dashboard.commands import catalogue, runs
 from tests.cli.conftest import Cli
 from tests.contract.dialects.openai import OpenAIDialect
@@ -102,7 +103,7 @@ def test_models_are_listed_with_their_prices(cli: Cli) -> None:
     only = json.loads(cli("models", "--provider", "OPENAI", "--json").stdout)
     assert {model["provider"] for model in only} == {"OPENAI"}
     (one,) = (model for model in only if model["model"] == "gpt-4o-mini")
-    assert (one["input_usd_per_mtok"], one["output_usd_per_mtok"]) == ("0.15", "0.6")
+    assert (one["input_usd_per_mtok"], one["output_usd_per_mtok"]) == (0.15, 0.6)
     assert "Invalid provider: 'openai'" in cli("models", "--provider", "openai", code=1).stderr
 
 
@@ -112,7 +113,7 @@ def test_an_override_shows_among_the_models(cli: Cli, application: Application) 
     )
     models = json.loads(cli("models", "--provider", "OPENAI", "--json").stdout)
     (own,) = (model for model in models if model["model"] == "own-1")
-    assert (own["input_usd_per_mtok"], own["output_usd_per_mtok"]) == ("3", "4")
+    assert (own["input_usd_per_mtok"], own["output_usd_per_mtok"]) == (3, 4)
 
 
 def test_the_vendors_own_list_is_asked_with_the_key_that_would_serve(
@@ -121,7 +122,9 @@ def test_the_vendors_own_list_is_asked_with_the_key_that_would_serve(
     base_url = DIALECT.connection(vendor.url)["base_url"]
     application.credentials.add(LOCAL, name="Here", provider="OPENAI", secret=KEY, base_url=base_url)
     vendor.will(DIALECT.models(["gpt-4o", "own-1"]))
-    found = json.loads(cli("models", "--provider", "OPENAI", "--live", "--json").stdout)
+    found = json.loads(
+        cli("models", "--provider", "OPENAI", "--live", "--base-url", base_url, "--json").stdout
+    )
     assert [model["model"] for model in found] == ["gpt-4o", "own-1"]
     assert vendor.last.headers["authorization"] == f"Bearer {KEY}"
     assert "needs --provider" in cli("models", "--live", code=2).stderr
@@ -143,6 +146,38 @@ def test_usage_is_split_and_says_what_has_no_price(cli: Cli, application: Applic
     by_provider = json.loads(cli("usage", "--by", "provider", "--period", "90d", "--json").stdout)
     assert [(part["key"], part["runs"], part["unpriced_runs"]) for part in by_provider] == [("OPENAI", 4, 1)]
     assert by_provider[0]["cost_usd"] == pytest.approx(3.501)
+
+
+def test_a_sum_without_any_price_is_unknown_and_a_stopped_run_is_no_failure(
+    cli: Cli, application: Application
+) -> None:
+    now = utc_now()
+    store_run(application, at=now, model="a", cost_nanousd=None)
+    store_run(application, at=now, model="b", cost_nanousd=None)
+    store_run(application, at=now, model="a", cost_nanousd=None, status=RunStatus.CANCELLED)
+    done = cli("usage")
+    assert "3 runs, cost unknown, and 3 run(s) without a known price" in done.stderr
+    assert [line.split()[2:4] for line in done.stdout.splitlines()[1:]] == [["100", "%"], ["100", "%"]]
+    assert [part["cost_usd"] for part in json.loads(cli("usage", "--json").stdout)] == [None, None]
+
+
+def test_money_in_json_is_a_number_with_exactly_its_digits(cli: Cli, application: Application) -> None:
+    # A binary float has no room for the last digit of the one, and is written 3.1e-05 for the other.
+    large = store_run(application, at=utc_now(), model="a", cost_nanousd=12_345_678_123_456_789)
+    small = store_run(application, at=utc_now(), model="b", cost_nanousd=31_000)
+    outputs = {
+        command: cli(*command.split()).stdout
+        for command in (
+            "runs list --json",
+            "usage --json",
+            f"runs show --json {large}",
+            f"runs show --json {small}",
+            "runs export --format jsonl",
+        )
+    }
+    for command, output in outputs.items():
+        assert str(small) in command or '"cost_usd": 12345678.123456789' in output
+        assert str(large) in command or '"cost_usd": 0.000031' in output
 
 
 def test_the_choices_on_the_command_line_are_the_services_own() -> None:

@@ -95,7 +95,7 @@ def test_json_lines_have_the_whole_request_and_every_attempt(application: Applic
     assert document["request"]["attachments"][0]["name"] == "x.png"
     assert [attempt["status"] for attempt in document["attempts"]] == ["FAILED", "SUCCEEDED"]
     assert [attempt["error_code"] for attempt in document["attempts"]] == ["RATE_LIMITED", None]
-    assert (document["cost_usd"], document["attempts"][1]["price_source"]) == ("0", "offline demo")
+    assert (document["cost_usd"], document["attempts"][1]["price_source"]) == (0, "offline demo")
     assert document["reasoning_tokens"] is None
 
 
@@ -138,6 +138,20 @@ def test_texts_come_back_as_they_were(local_application: Application) -> None:
 
     assert rows(exported(local_application, ExportFormat.CSV))[0]["prompt"] == prompt
     assert documents(exported(local_application, ExportFormat.JSONL))[0]["request"]["prompt"] == prompt
+
+
+def test_a_field_named_like_a_secret_is_masked_as_in_the_log(local_application: Application) -> None:
+    spec = RunSpec(
+        config=AgentConfig(provider="DEMO", model_name="demo-echo", max_tokens=40),
+        prompt="Hello",
+        context={"customer": {"password": "open sesame", "tier": "gold"}},
+    )
+    local_application.runs.run(LOCAL, spec)
+
+    (document,) = documents(exported(local_application, ExportFormat.JSONL))
+
+    assert document["request"]["context"] == {"customer": {"password": "[redacted]", "tier": "gold"}}
+    assert document["request"]["max_tokens"] == 40
 
 
 @pytest.mark.parametrize("form", list(ExportFormat))
