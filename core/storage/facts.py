@@ -36,7 +36,6 @@ KEYS: Final = (
     "agent_id",
     "backend",
     "principal_id",
-    "trigger",
     "error_code",
     "latency_us",
 )
@@ -77,7 +76,6 @@ def facts() -> Select[Any]:
         "agent_id": func.coalesce(run.agent_id, literal(NO_ID, Id())),
         "backend": attempt.backend,
         "principal_id": run.principal_id,
-        "trigger": run.trigger,
         "error_code": case((final, run.error_code)),
         "latency_us": case((and_(final, _ended(RunStatus.SUCCEEDED, RunStatus.FAILED)), run.latency_us)),
         "runs": _one_if(final),

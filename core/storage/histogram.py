@@ -8,7 +8,7 @@ Stored as the filled buckets only, in order: pairs of a 16-bit bucket and a 32-b
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ _LOG_GAMMA: Final = float(np.log(GAMMA))
 
 Counts = NDArray[np.int64]
 """A count for each of `BUCKETS`."""
+
+Key = TypeVar("Key")
 
 
 def buckets_of(latencies_us: Sequence[int]) -> NDArray[np.int64]:
@@ -42,7 +44,7 @@ def add(stored: bytes, buckets: Sequence[int]) -> bytes:
     return result.tobytes()
 
 
-def sums(stored: Mapping[Any, Sequence[bytes]]) -> dict[Any, Counts]:
+def sums(stored: Mapping[Key, Sequence[bytes]]) -> dict[Key, Counts]:
     """For each key the sum of its stored histograms: thousands of them in one pass."""
     blobs = [blob for group in stored.values() for blob in group]
     if not blobs:
@@ -60,5 +62,6 @@ def percentiles(counts: Counts, shares: Sequence[float]) -> list[float]:
     """The latencies below which the shares (0.95 ...) of the values lie, in microseconds. Counts must not be all 0."""
     cumulated = np.cumsum(counts)
     ranks = np.ceil(np.asarray(shares) * cumulated[-1])
-    found = np.searchsorted(cumulated, np.maximum(ranks, 1), side="left")
-    return [float(value) for value in GAMMA ** (found + 0.5)]
+    found = cumulated.searchsorted(np.maximum(ranks, 1), side="left")
+    middles: NDArray[np.float64] = np.power(GAMMA, found + 0.5)
+    return middles.tolist()

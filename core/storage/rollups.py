@@ -58,7 +58,7 @@ from core.storage.timeline import LEVELS
 
 LEASE: Final = "fold"
 
-SLICE_KEYS: Final = ("provider", "model", "agent_id", "backend", "principal_id", "trigger")
+SLICE_KEYS: Final = ("provider", "model", "agent_id", "backend", "principal_id")
 ROLLUPS: Final[Mapping[Table, tuple[str, ...]]] = {
     table_of(UsageByModelRow): ("provider", "model"),
     table_of(UsageByAgentRow): ("agent_id",),

@@ -8,13 +8,13 @@ each. Lanes are read from the edge of the page, each no further than a page, and
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Final
+from itertools import islice, product
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, String, column, exists, func, select, union_all, values
 
-from core.storage.records import RunFilter, RunStatus
+from core.storage.records import Backend, RunFilter, RunStatus, Trigger
 from core.storage.tables import RunRow, table_of
 
 Lane = Sequence[ColumnElement[bool]]
@@ -52,31 +52,46 @@ def page_of_ids(
 
 
 def models_seen(connection: Connection, project_id: str) -> list[tuple[str, str]]:
-    """The (provider, model) of the project's runs, sorted: a look into the index for each."""
+    """The (provider, model) of the project's runs, sorted."""
     of_project = _run.project_id == project_id
-    return [(row[0], row[1]) for row in _distinct(connection, of_project, _run.provider, _run.model)]
-
-
-def projects_seen(connection: Connection) -> list[str]:
-    """The projects that have runs."""
-    return [row[0] for row in _distinct(connection, true(), _run.project_id)]
+    return [
+        (provider, model)
+        for provider in _distinct(connection, _run.provider, of_project)
+        for model in _distinct(connection, _run.model, of_project, _run.provider == provider)
+    ]
 
 
 def error_codes_seen(connection: Connection, project_id: str) -> list[str]:
-    """The error codes of the project's runs, sorted: a look into the index for each."""
-    of_project = (_run.project_id == project_id) & _run.error_code.is_not(None)
-    return [row[0] for row in _distinct(connection, of_project, _run.error_code)]
+    """The error codes of the project's runs, sorted."""
+    return _distinct(connection, _run.error_code, _run.project_id == project_id, _run.error_code.is_not(None))
+
+
+def projects_seen(connection: Connection) -> list[str]:
+    """The projects that have runs, sorted."""
+    return _distinct(connection, _run.project_id)
 
 
 def _distinct(
-    connection: Connection, condition: ColumnElement[bool], *columns: ColumnElement[Any]
-) -> Iterator[Sequence[Any]]:
-    # SELECT DISTINCT would read every entry of the index; this jumps from value to value.
-    step: Select[Any] = select(*columns).where(condition).order_by(*columns).limit(1)
-    row = connection.execute(step).first()
-    while row is not None:
-        yield row
-        row = connection.execute(step.where(tuple_(*columns) > tuple_(*row))).first()
+    connection: Connection, column: ColumnElement[str], *conditions: ColumnElement[bool]
+) -> list[str]:
+    # SELECT DISTINCT would read every entry of the index; this jumps from each value to the next.
+    first = select(func.min(column).label("value")).where(*conditions).cte("seen", recursive=True)
+    following = select(func.min(column)).where(*conditions, column > first.c.value).correlate(first)
+    seen = first.union_all(select(following.scalar_subquery()).where(first.c.value.is_not(None)))
+    return sorted(connection.execute(select(seen.c.value).where(seen.c.value.is_not(None))).scalars())
+
+
+def _states_seen(connection: Connection, of_project: ColumnElement[bool]) -> list[tuple[str, str, str]]:
+    """Which of all combinations of status, backend and trigger occur: a look into the index for each."""
+    combinations = values(
+        column("status", String()), column("backend", String()), column("trigger", String()), name="state"
+    )
+    state = combinations.data(list(product(RunStatus, Backend, Trigger))).cte("state").c
+    occurs = exists().where(
+        of_project, _run.status == state.status, _run.backend == state.backend, _run.trigger == state.trigger
+    )
+    rows = connection.execute(select(state.status, state.backend, state.trigger).where(occurs))
+    return [(row.status, row.backend, row.trigger) for row in rows]
 
 
 def _lanes(connection: Connection, project_id: str, wanted: RunFilter) -> Iterable[Lane]:
@@ -100,9 +115,7 @@ def _lanes(connection: Connection, project_id: str, wanted: RunFilter) -> Iterab
         ]
     return [
         (of_project, _run.status == status, _run.backend == backend, _run.trigger == trigger)
-        for status, backend, trigger in _distinct(
-            connection, of_project, _run.status, _run.backend, _run.trigger
-        )
+        for status, backend, trigger in _states_seen(connection, of_project)
         if (not wanted.statuses or status in wanted.statuses)
         and (not wanted.backends or backend in wanted.backends)
         and (not wanted.triggers or trigger in wanted.triggers)

@@ -74,16 +74,14 @@ class RunWriter:
             ),
             dialect,
         )
+        changes: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _ENDING}
+        changes["latency_us"] = bindparam("ended_us", type_=BigInteger()) - type_coerce(
+            _run.c.created_at, BigInteger()
+        )
         end = (
             update(_run)
             .where(_run.c.id == bindparam("of_run"), _run.c.status == RunStatus.RUNNING.value)
-            .values(
-                {name: bindparam(f"new_{name}") for name in _ENDING}
-                | {
-                    "latency_us": bindparam("ended_us", type_=BigInteger())
-                    - type_coerce(_run.c.created_at, BigInteger())
-                }
-            )
+            .values(changes)
         )
         self._end_run = Statement(end.where(_run.c.attempts == 0), dialect)
         self._end_continued_run = Statement(end, dialect)
@@ -148,8 +146,8 @@ class RunWriter:
         """Ends a run: its attempts, totals and answer.
 
         Args:
-            attempts: All of the run's attempts, or those that `add_attempt` has not stored (an ordinal that is stored is
-                kept as it is). If no new one is final, the store adds one that carries the run's status and error.
+            attempts: All of the run's attempts, or those that `add_attempt` has not stored (an ordinal that is stored
+                is kept as it is). If no new one is final, the store adds one that carries the run's status and error.
 
         Returns:
             False, and nothing changes, if the run has ended before. An end that the reaper wrote is not one: it
@@ -211,7 +209,7 @@ class RunWriter:
 
     def _add_text(self, connection: Connection, packed: tuple[int, bytes]) -> int:
         cursor = self._insert_content.run(connection, {"encoding": packed[0], "body": packed[1]})
-        return cursor.lastrowid if self._numbers_rows else cursor.fetchone()[0]
+        return cursor.lastrowid if self._numbers_rows else int(cursor.fetchall()[0][0])
 
     def reap(
         self,
@@ -258,7 +256,7 @@ class RunWriter:
             )
         return reaped
 
-    def _lock(self, connection: Connection, run_id: UUID) -> Row[Any]:
+    def _lock(self, connection: Connection, run_id: UUID) -> Row[*tuple[Any, ...]]:
         """The run's state, which nobody else changes before the transaction ends."""
         wanted = select(_run.c.status, _run.c.backend, _run.c.created_at, _run.c.error_message).where(
             _run.c.id == run_id
@@ -282,10 +280,12 @@ def stored_attempts(connection: Connection, run_id: UUID) -> list[AttemptRecord]
     return [attempt_record(row) for row in rows]
 
 
-def attempt_record(row: Row[Any]) -> AttemptRecord:
+def attempt_record(row: Row[*tuple[Any, ...]]) -> AttemptRecord:
     """The record of a row with all columns of `attempt`."""
     values: dict[str, Any] = {name: getattr(row, name) for name in _ATTEMPT_FIELDS}
-    return AttemptRecord(**values | {"backend": Backend(row.backend), "status": RunStatus(row.status)})
+    values["backend"] = Backend(row.backend)
+    values["status"] = RunStatus(row.status)
+    return AttemptRecord(**values)
 
 
 _ENDING: Final = (

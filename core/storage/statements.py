@@ -29,7 +29,7 @@ class Statement:
     def __init__(
         self, construct: Executable, dialect: Dialect, *, names: Sequence[str] | None = None
     ) -> None:
-        compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)  # pyright: ignore
+        compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its `**kw` has no type
         assert isinstance(compiled, SQLCompiler)
         self._sql = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params
@@ -51,7 +51,7 @@ class Statement:
             value = values[name] if name in values else fixed[name]
             convert = converters.get(value.__class__)
             parameters.append(value if convert is None else convert(value))
-        cursor = connection.connection.driver_connection.cursor()
+        cursor: DBAPICursor = connection.connection.cursor()
         cursor.execute(
             self._sql, parameters if self._positions else dict(zip(names, parameters, strict=True))
         )

@@ -195,7 +195,7 @@ class RunRow(_Row, table=True):
             "ix_run_unpriced",
             "project_id",
             "id",
-            sqlite_where=text("unpriced"),
+            sqlite_where=text("unpriced = 1"),
             postgresql_where=text("unpriced"),
         ),
         _CLUSTERED,
@@ -328,7 +328,6 @@ class UsageTailRow(_Figures, table=True):
     agent_id: UUID = Field(sa_type=Id)
     backend: str
     principal_id: str
-    trigger: str
     error_code: str | None = None
     latency_us: int | None = Field(default=None, sa_type=BigInteger)
 
@@ -396,7 +395,6 @@ class UsageBySliceRow(_Rollup, table=True):
     agent_id: UUID = Field(sa_type=Id, primary_key=True)
     backend: str = Field(primary_key=True)
     principal_id: str = Field(primary_key=True)
-    trigger: str = Field(primary_key=True)
 
 
 class UsageByErrorRow(_Row, table=True):

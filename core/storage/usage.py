@@ -150,7 +150,9 @@ class UsageRepository(Folder):
         keys = (both.c.bucket, both.c.error_code)
         with self._database.read() as connection:
             rows = connection.execute(select(*keys, func.sum(both.c.runs)).group_by(*keys)).all()
-        points = [ErrorPoint(timeline.starts[row[0]].astimezone(UTC), row[1], int(row[2])) for row in rows]
+        points = [
+            ErrorPoint(timeline.starts[int(row[0])].astimezone(UTC), row[1], int(row[2])) for row in rows
+        ]
         return sorted(points)
 
     def _sums(self, question: Question, timeline: Timeline) -> list[UsagePoint]:
@@ -178,7 +180,7 @@ class UsageRepository(Folder):
             labels = _labels(connection, question.by, [_key(row, len(keys)) for row in rows])
         points = [
             UsagePoint(
-                start=timeline.starts[row[0]].astimezone(UTC),
+                start=timeline.starts[int(row[0])].astimezone(UTC),
                 key=_text(_key(row, len(keys))),
                 label=labels[_key(row, len(keys))],
                 figures=UsageFigures(
@@ -220,7 +222,7 @@ def _stored_counts(
     return found
 
 
-def _key(row: Row[Any], length: int) -> Key:
+def _key(row: Row[*tuple[Any, ...]], length: int) -> Key:
     return tuple(row[1:length])
 
 

@@ -34,7 +34,7 @@ _SMALLEST_FIRST: Final = (
     (table_of(UsageByAgentRow), frozenset({"agent_id"})),
     (
         table_of(UsageBySliceRow),
-        frozenset({"provider", "model", "agent_id", "backend", "principal_id", "trigger"}),
+        frozenset({"provider", "model", "agent_id", "backend", "principal_id"}),
     ),
 )
 
@@ -74,7 +74,6 @@ class Question:
             "model": list(self.wanted.models),
             "agent_id": list(self.wanted.agent_ids),
             "backend": [backend.value for backend in self.wanted.backends],
-            "trigger": [trigger.value for trigger in self.wanted.triggers],
         }
         return {name: wanted for name, wanted in filters.items() if wanted}
 
@@ -89,7 +88,6 @@ class Question:
             models=(),
             agent_ids=(),
             backends=(),
-            triggers=(),
         )
 
     @property

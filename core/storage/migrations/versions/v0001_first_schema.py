@@ -71,8 +71,12 @@ def _rollup(name: str, *columns: tuple[str, Any]) -> None:
     _table(name, *key, *_figures(), key=tuple(column.name for column in key), clustered=True)
 
 
-def _partial_index(name: str, columns: list[str], where: str) -> None:
-    op.create_index(name, "run", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+def _partial_index(name: str, columns: list[str], *, sqlite: str, postgresql: str) -> None:
+    op.create_index(name, "run", columns, sqlite_where=sa.text(sqlite), postgresql_where=sa.text(postgresql))
+
+
+def _same(where: str) -> dict[str, str]:
+    return {"sqlite": where, "postgresql": where}
 
 
 def upgrade() -> None:
@@ -206,9 +210,9 @@ def _runs() -> None:
     op.create_index("ix_run_state", "run", ["project_id", "status", "backend", "trigger", "id"])
     op.create_index("ix_run_model", "run", ["project_id", "provider", "model", "id"])
     op.create_index("ix_run_agent", "run", ["project_id", "agent_id", "id"])
-    _partial_index("ix_run_group", ["project_id", "group_id", "id"], "group_id IS NOT NULL")
-    _partial_index("ix_run_error", ["project_id", "error_code", "id"], "error_code IS NOT NULL")
-    _partial_index("ix_run_unpriced", ["project_id", "id"], "unpriced")
+    _partial_index("ix_run_group", ["project_id", "group_id", "id"], **_same("group_id IS NOT NULL"))
+    _partial_index("ix_run_error", ["project_id", "error_code", "id"], **_same("error_code IS NOT NULL"))
+    _partial_index("ix_run_unpriced", ["project_id", "id"], sqlite="unpriced = 1", postgresql="unpriced")
     _table(
         "run_content",
         sa.Column(
@@ -266,7 +270,6 @@ def _rollups() -> None:
         _must("agent_id", _ID),
         _must("backend"),
         _must("principal_id"),
-        _must("trigger"),
         _may("error_code"),
         _may("latency_us", sa.BigInteger()),
         *_figures(),
@@ -285,7 +288,6 @@ def _rollups() -> None:
         ("agent_id", _ID),
         ("backend", text),
         ("principal_id", text),
-        ("trigger", text),
     )
     _table(
         "usage_by_error",
