@@ -18,23 +18,34 @@ _MOST_AT_ONCE: Final = 64
 
 
 class _Job:
-    __slots__ = ("error", "finished", "leads", "result", "wake", "work")
+    """A thread's work.
+
+    Attributes:
+        wake: Held until somebody wakes this thread; an Event is several times dearer.
+        followers: Whose work this thread does with its own, while it leads.
+    """
+
+    __slots__ = ("error", "finished", "followers", "leads", "result", "wake", "work")
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.wake = (
-            threading.Lock()
-        )  # held until somebody wakes this thread; an Event is several times dearer
+        self.wake = threading.Lock()
         self.leads = self.finished = False
+        self.followers: list[_Job] = []
         self.result: Any = None
         self.error: BaseException | None = None
 
     def settle(self, transaction: Transaction) -> None:
         try:
-            self.result = transaction(self.work)
+            self.result, self.error = transaction(self.work), None
         except BaseException as exc:
             self.error = exc
         self.finished = True
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the thread that did it was interrupted (Ctrl+C), which says nothing about the work."""
+        return self.error is not None and not isinstance(self.error, Exception)
 
 
 class GroupCommit:
@@ -54,40 +65,55 @@ class GroupCommit:
         """Returns what the work returned, once it is committed; raises what it raised, with nothing of it stored.
 
         The work may be called twice (if other work in the same transaction fails, each is done again by itself), so it
-        changes nothing but the database.
+        changes nothing but the database. Interrupted (KeyboardInterrupt), it may be stored or not.
         """
         job = _Job(work)
-        with self._guard:
-            if self._led:
-                job.wake.acquire()
-                self._waiting.append(job)
-            else:
-                self._led = job.leads = True
-        if not job.leads:
-            job.wake.acquire()
-        if job.leads:
-            self._lead(job)
+        try:
+            while not job.finished:
+                with self._guard:
+                    if self._led:
+                        job.wake.acquire(blocking=False)
+                        self._waiting.append(job)
+                    else:
+                        self._led = job.leads = True
+                if not job.leads:
+                    job.wake.acquire()
+                if job.leads:
+                    self._lead(job)
+        except BaseException:
+            # Whoever goes without leaving the queue becomes an heir that never leads, and all others wait for ever.
+            self._leave(job)
+            raise
         if job.error is not None:
             raise job.error
         return job.result
 
     def _lead(self, own: _Job) -> None:
-        with self._guard:
-            batch = [own, *self._waiting[: _MOST_AT_ONCE - 1]]
-            del self._waiting[: _MOST_AT_ONCE - 1]
         try:
-            self._settle(batch)
-        finally:
             with self._guard:
+                own.followers = self._waiting[: _MOST_AT_ONCE - 1]
+                del self._waiting[: _MOST_AT_ONCE - 1]
+            self._settle(own)
+        finally:
+            self._leave(own)
+
+    def _leave(self, job: _Job) -> None:
+        with self._guard:
+            if job in self._waiting:
+                self._waiting.remove(job)
+            if job.leads:
+                job.leads = False
                 heir = self._waiting.pop(0) if self._waiting else None
                 self._led = heir is not None
-            if heir is not None:
-                heir.leads = True
-                heir.wake.release()
-            for job in batch[1:]:
-                job.wake.release()
+                if heir is not None:
+                    heir.leads = True
+                    heir.wake.release()
+            while job.followers:
+                job.followers.pop().wake.release()
 
-    def _settle(self, batch: list[_Job]) -> None:
+    def _settle(self, own: _Job) -> None:
+        batch = [own, *own.followers]
+        interruption: BaseException | None = None
         if len(batch) > 1:
             together = _Job(lambda connection: [job.work(connection) for job in batch])
             together.settle(self._transaction)
@@ -95,5 +121,13 @@ class GroupCommit:
                 for job, result in zip(batch, together.result, strict=True):
                     job.result, job.finished = result, True
                 return
+            if together.interrupted:
+                interruption = together.error
         for job in batch:
             job.settle(self._transaction)
+            if job.interrupted and job is not own:
+                # It was this thread that was to stop, not the one whose work it did.
+                interruption = job.error
+                job.settle(self._transaction)
+        if interruption is not None:
+            raise interruption
