@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -124,8 +125,8 @@ def provider_at(base_url: str) -> str | None:
 
 @cache
 def _providers() -> "dict[str, types.Provider]":
-    from genai_prices.data import providers
-
+    # Imported by its name: a type checker would read all of the list, which takes it most of a minute.
+    providers = cast("list[types.Provider]", import_module("genai_prices.data").providers)
     return {provider.id: provider for provider in providers}
 
 

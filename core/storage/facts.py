@@ -1,5 +1,7 @@
-"""What an attempt adds to the roll-ups. The one definition: the tail is filled with it, a rebuild and a query that no
-roll-up can answer read it from the attempts.
+"""What an attempt adds to the roll-ups.
+
+The one definition: the tail is filled with it, a rebuild and a query that no roll-up can answer read it from the
+attempts.
 """
 
 from typing import Any, Final
@@ -59,10 +61,11 @@ def _known(name: str) -> ColumnElement[int]:
     return func.coalesce(attempt[name], _ZERO)
 
 
-def facts() -> Select[Any]:
-    """A row for each attempt, with the names of `COLUMNS`: a run is counted by its final attempt, money and tokens by
-    every one. Latency is the run's, of those that succeeded or failed: how long it took until somebody pressed "stop"
-    or a process died is nobody's latency.
+def facts() -> Select[*tuple[Any, ...]]:
+    """A row for each attempt, with the names of `COLUMNS`.
+
+    A run is counted by its final attempt, money and tokens by every one. Latency is the run's, of those that succeeded
+    or failed: how long it took until somebody pressed "stop" or a process died is nobody's latency.
     """
     final: ColumnElement[Any] = attempt.final
     columns: dict[str, ColumnElement[Any]] = {

@@ -61,7 +61,7 @@ def sums(stored: Mapping[Key, Sequence[bytes]]) -> dict[Key, Counts]:
 def percentiles(counts: Counts, shares: Sequence[float]) -> list[float]:
     """The latencies below which the shares (0.95 ...) of the values lie, in microseconds. Counts must not be all 0."""
     cumulated = np.cumsum(counts)
-    ranks = np.ceil(np.asarray(shares) * cumulated[-1])
+    ranks: NDArray[np.float64] = np.ceil(np.asarray(shares, dtype=np.float64) * cumulated[-1])
     found = cumulated.searchsorted(np.maximum(ranks, 1), side="left")
     middles: NDArray[np.float64] = np.power(GAMMA, found + 0.5)
     return middles.tolist()

@@ -146,7 +146,9 @@ class Folder:
     def waits_to_be_folded(self, least: int) -> bool:
         """Whether at least so many attempts are not folded yet; reads no more of them than that."""
         with self._database.read() as connection:
-            return connection.execute(select(_tail.c.attempt_id).limit(1).offset(least - 1)).first() is not None
+            return (
+                connection.execute(select(_tail.c.attempt_id).limit(1).offset(least - 1)).first() is not None
+            )
 
     def _nothing_to_do(self) -> bool:
         with self._database.read() as connection:

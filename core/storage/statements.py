@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -27,9 +27,9 @@ class Statement:
     """A compiled statement. Its parameters are the bind names of the Core construct, given as Python values."""
 
     def __init__(
-        self, construct: Executable, dialect: Dialect, *, names: Sequence[str] | None = None
+        self, construct: ClauseElement, dialect: Dialect, *, names: Sequence[str] | None = None
     ) -> None:
-        compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its `**kw` has no type
+        compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)
         assert isinstance(compiled, SQLCompiler)
         self._sql = str(compiled)
         self._fixed: Mapping[str, Any] = compiled.params

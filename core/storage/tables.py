@@ -8,7 +8,7 @@ that all of them share. What a run says of its agent was checked when it was pre
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -54,6 +54,9 @@ _CLUSTERED: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
 
 class _Row(SQLModel, registry=_tables):
     """Base of all tables."""
+
+    # SQLModel declares a function of this name too, beside which a type checker takes each table's text for an error.
+    __tablename__: ClassVar[str]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def table_of(row: type[SQLModel]) -> Table:
@@ -166,8 +169,10 @@ class LeaseRow(_Row, table=True):
 
 
 class RunRow(_Row, table=True):
-    """What was asked. Few indexes, as each is written twice per run: a filter that is not the first column of one is
-    answered by merging the ranges of the values before it (`run_queries`).
+    """What was asked.
+
+    Few indexes, as each is written twice per run: a filter that is not the first column of one is answered by merging
+    the ranges of the values before it (`run_queries`).
     """
 
     __tablename__ = "run"

@@ -92,6 +92,7 @@ class Question:
 
     @property
     def needs_runs(self) -> bool:
+        """Whether a condition asks for what no roll-up knows."""
         return self.others != RunFilter()
 
     def conditions(self, source: FromClause) -> list[ColumnElement[bool]]:
@@ -124,7 +125,9 @@ def segments_table(segments: Sequence[Segment]) -> CTE | None:
     return table.data([(s.first, s.step, s.level, s.low, s.high) for s in segments]).cte("segment")
 
 
-def folded(segments: CTE, rollup: Table, project_id: str, *columns: ColumnElement[Any]) -> Select[Any]:
+def folded(
+    segments: CTE, rollup: Table, project_id: str, *columns: ColumnElement[Any]
+) -> Select[*tuple[Any, ...]]:
     """The rows of a roll-up in the segments: bucket, then the columns."""
     c, s = rollup.c, segments.c
     return select(_bucket(segments, c.start), *columns).select_from(
@@ -139,7 +142,9 @@ def folded(segments: CTE, rollup: Table, project_id: str, *columns: ColumnElemen
     )
 
 
-def unfolded(segments: CTE, recent: FromClause, project_id: str, *columns: ColumnElement[Any]) -> Select[Any]:
+def unfolded(
+    segments: CTE, recent: FromClause, project_id: str, *columns: ColumnElement[Any]
+) -> Select[*tuple[Any, ...]]:
     """The rows of the tail, or of what stands in its place, in the segments: bucket, then the columns."""
     c, s = recent.c, segments.c
     return select(_bucket(segments, c.quarter), *columns).select_from(
@@ -150,7 +155,7 @@ def unfolded(segments: CTE, recent: FromClause, project_id: str, *columns: Colum
     )
 
 
-def stored_histograms(question: Question, segments: CTE) -> Select[Any]:
+def stored_histograms(question: Question, segments: CTE) -> Select[*tuple[Any, ...]]:
     """Bucket, key and counts. All runs together are the sum over backends, a provider's over its models."""
     match question.by:
         case None:
