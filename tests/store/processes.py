@@ -24,7 +24,6 @@ from core.storage.records import RunStatus
 from core.storage.store import Store
 from tests.store.samples import PROJECT, new_attempt, new_run, now
 
-
 _LEAST_KILLS = 8
 
 
@@ -66,7 +65,11 @@ def _two_attempts(store: Store, worker_id: Any, say: Callable[[str], None]) -> N
     first = new_attempt(run, final=False, status=RunStatus.FAILED, tokens_cost_nanousd=7)
     second = new_attempt(run, ordinal=2, tokens_cost_nanousd=1_000, output_tokens=run.id.int % 997)
     done = store.runs.finish(
-        run.id, status=RunStatus.SUCCEEDED, finished_at=now(), attempts=[first, second], response=f"Answer {run.id}"
+        run.id,
+        status=RunStatus.SUCCEEDED,
+        finished_at=now(),
+        attempts=[first, second],
+        response=f"Answer {run.id}",
     )
     say(f"finished {run.id}" if done else f"refused {run.id}")
 
@@ -106,9 +109,8 @@ def void(_: object) -> None:
     """Takes a value and gives none."""
 
 
-def pressure(url: str, processes: str, threads: str, runs: str) -> dict[str, Any]:
-    """Writes from many threads of several processes while folders are killed at any moment."""
-    rng = random.Random(12)
+def _writing_from_threads(url: str, *, threads: int, runs: int) -> Callable[[int], None]:
+    """What a process does that stores so many runs in each of so many threads, and says what went wrong."""
 
     def write(writing: int) -> None:
         store = Store.open(url)
@@ -117,12 +119,12 @@ def pressure(url: str, processes: str, threads: str, runs: str) -> dict[str, Any
 
         def loop() -> None:
             try:
-                for _ in range(int(runs)):
+                for _ in range(runs):
                     _two_attempts(store, worker, void)
             except Exception as exc:
                 errors.append(f"{type(exc).__name__}: {exc}")
 
-        crowd = [threading.Thread(target=loop) for _ in range(int(threads))]
+        crowd = [threading.Thread(target=loop) for _ in range(threads)]
         for thread in crowd:
             thread.start()
         for thread in crowd:
@@ -131,6 +133,12 @@ def pressure(url: str, processes: str, threads: str, runs: str) -> dict[str, Any
         for error in errors:
             os.write(writing, f"ERROR {error}\n".encode())
 
+    return write
+
+
+def pressure(url: str, processes: str, threads: str, runs: str) -> dict[str, Any]:
+    """Writes from many threads of several processes while folders are killed at any moment."""
+    rng = random.Random(12)
     spawned = itertools.count()
 
     def spawn() -> tuple[int, int]:
@@ -145,6 +153,7 @@ def pressure(url: str, processes: str, threads: str, runs: str) -> dict[str, Any
 
         return _fork(fold)
 
+    write = _writing_from_threads(url, threads=int(threads), runs=int(runs))
     writers = [_fork(write) for _ in range(int(processes))]
     folders = [spawn(), spawn()]
     killed: list[list[str]] = []

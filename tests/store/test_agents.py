@@ -13,7 +13,12 @@ from tests.store.samples import PROJECT
 
 def _agent(store: Store, name: str = "Greeter", project_id: str = PROJECT) -> AgentRecord:
     return store.agents.create(
-        project_id, name=name, description="Greets.", config={"b": 1, "a": [None, "ü"]}, note="First", by="local"
+        project_id,
+        name=name,
+        description="Greets.",
+        config={"b": 1, "a": [None, "ü"]},
+        note="First",
+        by="local",
     )
 
 
@@ -102,7 +107,9 @@ def test_a_credential_is_sealed_text_to_the_store(store: Store) -> None:
     assert store.credentials.get_by_name(PROJECT, "Main") == made
     with pytest.raises(Conflict, match="named 'Main' already"):
         store.credentials.create(PROJECT, name="Main", provider="DEMO", sealed="x", last4="")
-    other = store.credentials.create(PROJECT, name="Other", provider="OPENAI", sealed="x", last4="", base_url="http://x")
+    other = store.credentials.create(
+        PROJECT, name="Other", provider="OPENAI", sealed="x", last4="", base_url="http://x"
+    )
     with pytest.raises(Conflict):
         store.credentials.rename(PROJECT, other.id, "Main")
     assert store.credentials.rename(PROJECT, other.id, "Another").name == "Another"
@@ -129,7 +136,9 @@ def test_secrets_are_replaced_all_or_none(store: Store) -> None:
         for project in (PROJECT, "another")
     ]
     with pytest.raises(Conflict, match="no secret was replaced"):
-        store.credentials.replace_all_sealed([(made[0].id, made[0].sealed, "new"), (made[1].id, "not it", "new")])
+        store.credentials.replace_all_sealed(
+            [(made[0].id, made[0].sealed, "new"), (made[1].id, "not it", "new")]
+        )
     assert {record.sealed for record in store.credentials.all()} == {"old default", "old another"}
     store.credentials.replace_all_sealed([(one.id, one.sealed, f"new {one.project_id}") for one in made])
     assert {record.sealed for record in store.credentials.all()} == {"new default", "new another"}

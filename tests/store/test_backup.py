@@ -19,12 +19,13 @@ from core.storage.records import Dimension
 from core.storage.store import Store
 from tests.store.samples import PROJECT, finish, new_attempt, new_run, now, stored_run
 
-
 SINCE = now() - timedelta(days=1)
 
 
 def _fill(store: Store) -> None:
-    store.agents.create(PROJECT, name="Greeter", description="ü", config={"a": [1, None]}, note="", by="local")
+    store.agents.create(
+        PROJECT, name="Greeter", description="ü", config={"a": [1, None]}, note="", by="local"
+    )
     store.credentials.create(PROJECT, name="Main", provider="OPENAI", sealed="gAAA", last4="1234")
     store.preferences.put(PROJECT, {"time_zone": "Europe/Berlin"})
     for number in range(30):
@@ -62,7 +63,9 @@ def test_a_backup_restores_everything(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.glob("*backup*")) == ["backup.db", "backup.db.sha256"]
 
-    url = f"sqlite:///{tmp_path / 'target.db'}" if into == "sqlite" else request.getfixturevalue("postgres_url")
+    url = (
+        f"sqlite:///{tmp_path / 'target.db'}" if into == "sqlite" else request.getfixturevalue("postgres_url")
+    )
     before = Store.open(url, migrate=True)
     stored_run(before, prompt="This will be gone.")
     before.close()
@@ -122,11 +125,13 @@ def test_a_backup_never_overwrites(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="exists already"):
         store.backup(file)
     assert file.read_text() == "something"
-    with pytest.raises(InvalidInput, match="folder .* does not exist"):
+    with pytest.raises(InvalidInput, match=r"folder .* does not exist"):
         store.backup(tmp_path / "nowhere" / "backup.db")
 
 
-def test_what_is_no_backup_is_refused_and_nothing_changes(store: Store, database_url: str, tmp_path: Path) -> None:
+def test_what_is_no_backup_is_refused_and_nothing_changes(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
     _fill(store)
     before = _content(store)
     good = tmp_path / "good.db"

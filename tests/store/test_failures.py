@@ -52,7 +52,7 @@ def test_a_full_disk_is_said_and_earlier_runs_stay(sqlite_store: Store) -> None:
     pages = sqlite_store.describe()["size_bytes"] // engine.PAGE_SIZE
     _allow_pages(sqlite_store, pages)
     big = "x".join(str(number) for number in range(60_000))
-    with pytest.raises(StoreNotWritable, match="disk.*is full.*Free some space"):
+    with pytest.raises(StoreNotWritable, match=r"disk.*is full.*Free some space"):
         sqlite_store.runs.start(new_run(prompt=big))
     with pytest.raises(StoreNotWritable, match="full"):
         finish(sqlite_store, started, response=big)
@@ -130,7 +130,9 @@ def test_a_read_only_database_can_be_read(readable_folder: Path, open_elsewhere:
     store.close()
 
 
-def test_a_read_only_file_with_an_older_schema_says_so(sqlite_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_file_with_an_older_schema_says_so(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Store.open(f"sqlite:///{sqlite_path}").close()
     with closing(sqlite3.connect(sqlite_path)) as connection, connection:
         connection.execute("DROP TABLE alembic_version")
@@ -166,25 +168,28 @@ def test_a_thread_that_writes_for_too_long_is_not_waited_for(
 
 def test_a_file_that_is_no_database(sqlite_path: Path) -> None:
     sqlite_path.write_bytes(b"This is a letter, not a database. " * 1_000)
-    with pytest.raises(StoreUnavailable, match="not a SQLite database.*agent-launcher restore"):
+    with pytest.raises(StoreUnavailable, match=r"not a SQLite database.*agent-launcher restore"):
         Store.open(f"sqlite:///{sqlite_path}")
     assert sqlite_path.read_bytes().startswith(b"This is a letter")
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match="folder .* cannot be made"):
+    with pytest.raises(StoreUnavailable, match=r"folder .* cannot be made"):
         Store.open(f"sqlite:///{tmp_path / 'file' / 'store.db'}")
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="Postgres cannot be reached.*DATABASE_URL"):
+    with pytest.raises(StoreUnavailable, match=r"Postgres cannot be reached.*DATABASE_URL"):
         Store.open(f"postgresql://user:secret@/nothing?host={tmp_path}")
 
 
 def test_a_connection_that_the_server_closes(postgres_store: Store, postgres_url: str) -> None:
     run = stored_run(postgres_store)
-    terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    terminate = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     with psycopg.connect(unquote(postgres_url), autocommit=True) as admin:
         admin.execute(terminate)
         # Noticed before it is used.

@@ -14,6 +14,7 @@ from core.storage.store import Store
 from tests.store.programs import result_of, start_program
 from tests.store.samples import PROJECT, now
 
+
 def _recount(url: str) -> dict[str, int]:
     """What the attempts say, in SQL of its own that shares nothing with the program's."""
     query = """
@@ -41,7 +42,9 @@ def _totals(store: Store) -> UsageFigures:
     return store.usage.totals(PROJECT, now() - timedelta(hours=2), now() + timedelta(hours=1))
 
 
-def test_nothing_acknowledged_is_lost_when_a_process_is_killed_fifty_times(store: Store, database_url: str) -> None:
+def test_nothing_acknowledged_is_lost_when_a_process_is_killed_fifty_times(
+    store: Store, database_url: str
+) -> None:
     said = result_of(start_program("crash", database_url, 50))["said"]
     started = {line.split()[1] for line in said if line.startswith("started ")}
     finished = {line.split()[1] for line in said if line.startswith("finished ")}
@@ -103,7 +106,9 @@ def test_eight_processes_lose_no_update_and_none_is_locked_out(store: Store, dat
     agent = store.agents.get_by_name(PROJECT, "Counter")
     assert agent.version.config == {"n": 80}
     assert (agent.revision, agent.version.number) == (81, 81)
-    assert [version.config["n"] for version in store.agents.versions(PROJECT, agent.id)] == list(range(80, -1, -1))
+    assert [version.config["n"] for version in store.agents.versions(PROJECT, agent.id)] == list(
+        range(80, -1, -1)
+    )
     assert store.runs.count(PROJECT, RunFilter(statuses=(RunStatus.SUCCEEDED,))) == 80
     _check(_totals(store), _recount(database_url))
 

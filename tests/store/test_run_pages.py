@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.storage import run_lanes
-from core.storage.records import Backend, NewRun, RunFilter, RunStatus, RunSummary, Trigger
+from core.storage.records import Backend, NewRun, RunDetail, RunFilter, RunStatus, RunSummary, Trigger
 from core.storage.store import Store
 from tests.store.samples import PROJECT, finish, new_attempt, new_run, stored_run
 
@@ -67,13 +67,18 @@ FILTERS: list[tuple[RunFilter, Callable[[RunSummary], bool]]] = [
     (RunFilter(backends=(Backend.LAMBDA,)), lambda run: run.backend is Backend.LAMBDA),
     (
         RunFilter(backends=(Backend.LOCAL,), triggers=(Trigger.CLI, Trigger.API), agent_ids=(AGENTS[1],)),
-        lambda run: run.backend is Backend.LOCAL
-        and run.trigger in (Trigger.CLI, Trigger.API)
-        and run.agent_id == AGENTS[1],
+        lambda run: (
+            run.backend is Backend.LOCAL
+            and run.trigger in (Trigger.CLI, Trigger.API)
+            and run.agent_id == AGENTS[1]
+        ),
     ),
     (RunFilter(error_codes=("RATE_LIMITED",)), lambda run: run.error_code == "RATE_LIMITED"),
     (RunFilter(group_id=GROUP), lambda run: run.group_id == GROUP),
-    (RunFilter(unpriced_only=True), lambda run: run.cost_nanousd is None and run.status is not RunStatus.RUNNING),
+    (
+        RunFilter(unpriced_only=True),
+        lambda run: run.cost_nanousd is None and run.status is not RunStatus.RUNNING,
+    ),
     (RunFilter(cost_at_least_nanousd=2_000), lambda run: (run.cost_nanousd or 0) >= 2_000),
     (
         RunFilter(cost_at_least_nanousd=1, cost_at_most_nanousd=100),
@@ -94,12 +99,15 @@ def _walk(store: Store, run_filter: RunFilter, *, limit: int) -> Sequence[RunSum
     assert pages[0].previous_cursor is None
     for page, newer in zip(pages[:0:-1], pages[-2::-1], strict=True):
         assert page.previous_cursor is not None
-        assert store.runs.page(PROJECT, run_filter, limit=limit, cursor=page.previous_cursor).runs == newer.runs
+        assert (
+            store.runs.page(PROJECT, run_filter, limit=limit, cursor=page.previous_cursor).runs == newer.runs
+        )
     return [run for page in pages for run in page.runs]
 
 
 def test_each_filter_finds_what_a_look_at_every_run_finds(store: Store) -> None:
     everything = _fill(store)
+    exported: list[RunDetail] = []
     for run_filter, wanted in FILTERS:
         expected = [run for run in everything if wanted(run)]
         for limit in (1, 7, 50) if run_filter == RunFilter() else (7,):

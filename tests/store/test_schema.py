@@ -14,7 +14,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from core.errors import SchemaMismatch, SettingsError
-from core.storage import schema, store as store_module
+from core.storage import schema
+from core.storage import store as store_module
 from core.storage.engine import Database
 from core.storage.store import Store
 from core.storage.tables import HEAD_REVISION, metadata
@@ -35,7 +36,11 @@ def _run_sql(url: str, *statements: str) -> None:
 @pytest.fixture
 def empty_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """A database without any table."""
-    return f"sqlite:///{tmp_path / 'store.db'}" if dialect == "sqlite" else request.getfixturevalue("postgres_url")
+    return (
+        f"sqlite:///{tmp_path / 'store.db'}"
+        if dialect == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
 
 
 @pytest.fixture
@@ -76,7 +81,9 @@ def test_the_first_migration_can_be_undone(empty_url: str) -> None:
     assert Store.migrate(empty_url) == [HEAD_REVISION]
 
 
-def test_an_embedded_file_gets_its_schema_by_itself_and_postgres_by_command(empty_url: str, dialect: str) -> None:
+def test_an_embedded_file_gets_its_schema_by_itself_and_postgres_by_command(
+    empty_url: str, dialect: str
+) -> None:
     if dialect == "postgresql":
         with pytest.raises(SchemaMismatch, match=r"no tables yet.*agent-launcher migrate"):
             Store.open(empty_url)
@@ -122,7 +129,9 @@ def test_an_older_schema_is_migrated_with_a_copy_beside_it_or_refused(
     monkeypatch.setattr(schema, "HEAD_REVISION", "9000")
     monkeypatch.setattr(store_module, "HEAD_REVISION", "9000")
     if dialect == "postgresql":
-        with pytest.raises(SchemaMismatch, match=rf"schema {HEAD_REVISION}.*needs 9000.*agent-launcher migrate"):
+        with pytest.raises(
+            SchemaMismatch, match=rf"schema {HEAD_REVISION}.*needs 9000.*agent-launcher migrate"
+        ):
             Store.open(older_url)
         assert Store.migrate(older_url) == ["9000"]
     store = Store.open(older_url)
@@ -132,7 +141,9 @@ def test_an_older_schema_is_migrated_with_a_copy_beside_it_or_refused(
     if dialect == "sqlite":
         (copy,) = tmp_path.glob("store.before-9000.db")
         with closing(sqlite3.connect(copy)) as connection:
-            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD_REVISION,)
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (
+                HEAD_REVISION,
+            )
             assert connection.execute("SELECT count(*) FROM run").fetchone() == (1,)
 
 
@@ -173,7 +184,14 @@ def test_the_file_is_set_up_for_many_readers_and_one_writer(tmp_path: Path) -> N
     with database.write() as connection:
         values = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "page_size", "synchronous", "foreign_keys", "busy_timeout", "query_only")
+            for name in (
+                "journal_mode",
+                "page_size",
+                "synchronous",
+                "foreign_keys",
+                "busy_timeout",
+                "query_only",
+            )
         }
     assert values == {
         "journal_mode": "wal",

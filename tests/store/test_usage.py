@@ -59,7 +59,9 @@ def _fill(store: Store, *, runs: int, agents: Sequence[UUID], seed: int) -> list
         code = None if status is RunStatus.SUCCEEDED else rng.choice(["RATE_LIMITED", "OUTCOME_UNKNOWN"])
         count = rng.choice([1, 1, 1, 2, 3])
         ends = at + timedelta(microseconds=int(rng.lognormvariate(14, 1.5)))
-        attempts = [_attempt(rng, run, ordinal, ordinal == count, status, ends) for ordinal in range(1, count + 1)]
+        attempts = [
+            _attempt(rng, run, ordinal, ordinal == count, status, ends) for ordinal in range(1, count + 1)
+        ]
         for early in attempts[: rng.randint(0, count - 1)]:
             store.runs.add_attempt(early)
         assert finish(store, run, *attempts, status=status, at=ends, error_code=code)
@@ -129,25 +131,35 @@ def facts(store: Store, agents: list[UUID], request: pytest.FixtureRequest) -> l
     return [fact for fact in found if fact.run.project_id == PROJECT]
 
 
-def test_every_split_in_every_zone_equals_a_recount(store: Store, facts: list[Fact], agents: list[UUID]) -> None:
+def test_every_split_in_every_zone_equals_a_recount(
+    store: Store, facts: list[Fact], agents: list[UUID]
+) -> None:
     everything = _recount(facts, KEYS[None])[""]
     assert store.usage.totals(PROJECT, SINCE, UNTIL + timedelta(days=2)) == everything
     for by, key_of in KEYS.items():
         if by is not None:
-            found = {p.key: p.figures for p in store.usage.breakdown(PROJECT, SINCE, UNTIL + timedelta(days=2), by)}
+            found = {
+                p.key: p.figures for p in store.usage.breakdown(PROJECT, SINCE, UNTIL + timedelta(days=2), by)
+            }
             assert found == _recount(facts, key_of), by
         for name in ZONES:
             zone = ZoneInfo(name)
 
-            def day(fact: Fact, key_of: Callable[[Fact], str] = key_of, zone: ZoneInfo = zone) -> tuple[Any, str]:
+            def day(
+                fact: Fact, key_of: Callable[[Fact], str] = key_of, zone: ZoneInfo = zone
+            ) -> tuple[Any, str]:
                 return fact.attempt.finished_at.astimezone(zone).date(), key_of(fact)
 
-            points = store.usage.series(PROJECT, SINCE - timedelta(days=1), UNTIL + timedelta(days=2), grain="day", zone=zone, by=by)
+            points = store.usage.series(
+                PROJECT, SINCE - timedelta(days=1), UNTIL + timedelta(days=2), grain="day", zone=zone, by=by
+            )
             starts = [point.start.astimezone(zone) for point in points]
             assert all((start.hour, start.minute) == (0, 0) for start in starts)
             found = {(start.date(), p.key): p.figures for start, p in zip(starts, points, strict=True)}
             assert found == _recount(facts, day), (by, name)
-    names = {p.label for p in store.usage.breakdown(PROJECT, SINCE, UNTIL + timedelta(days=2), Dimension.AGENT)}
+    names = {
+        p.label for p in store.usage.breakdown(PROJECT, SINCE, UNTIL + timedelta(days=2), Dimension.AGENT)
+    }
     assert names == {"First", "Second", "(no agent)"}
 
 
@@ -165,10 +177,17 @@ def test_filters_equal_a_recount(store: Store, facts: list[Fact], agents: list[U
         (RunFilter(models=("openai-a/x",)), lambda f: f.run.model == "openai-a/x"),
         (RunFilter(agent_ids=(agents[0],)), lambda f: f.run.agent_id == agents[0]),
         (RunFilter(backends=(Backend.LAMBDA,)), lambda f: f.attempt.backend is Backend.LAMBDA),
-        (RunFilter(triggers=(Trigger.CLI, Trigger.API)), lambda f: f.run.trigger in (Trigger.CLI, Trigger.API)),
+        (
+            RunFilter(triggers=(Trigger.CLI, Trigger.API)),
+            lambda f: f.run.trigger in (Trigger.CLI, Trigger.API),
+        ),
         (
             RunFilter(providers=("OPENAI",), agent_ids=(agents[1],), backends=(Backend.LOCAL,)),
-            lambda f: f.run.provider == "OPENAI" and f.run.agent_id == agents[1] and f.attempt.backend is Backend.LOCAL,
+            lambda f: (
+                f.run.provider == "OPENAI"
+                and f.run.agent_id == agents[1]
+                and f.attempt.backend is Backend.LOCAL
+            ),
         ),
         (RunFilter(statuses=(RunStatus.FAILED,)), lambda f: f.status is RunStatus.FAILED),
         (
@@ -183,7 +202,9 @@ def test_filters_equal_a_recount(store: Store, facts: list[Fact], agents: list[U
         for by, key_of in KEYS.items():
             found = {
                 point.key: point.figures
-                for point in store.usage.series(PROJECT, SINCE, until, grain=timedelta(days=30), by=by, filter=run_filter)
+                for point in store.usage.series(
+                    PROJECT, SINCE, until, grain=timedelta(days=30), by=by, filter=run_filter
+                )
             }
             assert found == _recount(chosen, key_of), (run_filter, by)
         assert store.usage.totals(PROJECT, SINCE, until, run_filter) == _recount(chosen, KEYS[None])[""]
@@ -201,7 +222,9 @@ def test_percentiles_are_within_one_per_cent(store: Store, facts: list[Fact]) ->
         for fact in counted:
             exact[key_of(fact)].append(fact.latency_us)
         points = store.usage.latency(PROJECT, SINCE, until, by=by)
-        assert {point.key: point.runs for point in points} == {key: len(values) for key, values in exact.items()}
+        assert {point.key: point.runs for point in points} == {
+            key: len(values) for key, values in exact.items()
+        }
         for point in points:
             expected = np.percentile(exact[point.key], [50, 95, 99], method="inverted_cdf")
             assert [point.p50_us, point.p95_us, point.p99_us] == pytest.approx(expected, rel=0.01)
@@ -227,7 +250,11 @@ def test_a_rebuild_gives_the_same_figures(store: Store, facts: list[Fact]) -> No
     def everything() -> list[Any]:
         until = UNTIL + timedelta(days=2)
         series = [store.usage.series(PROJECT, SINCE, until, grain="day", by=by) for by in KEYS]
-        return [*series, store.usage.errors(PROJECT, SINCE, until), store.usage.latency(PROJECT, SINCE, until, grain="day")]
+        return [
+            *series,
+            store.usage.errors(PROJECT, SINCE, until),
+            store.usage.latency(PROJECT, SINCE, until, grain="day"),
+        ]
 
     before, progress = everything(), []
     store.usage.rebuild(lambda done, total: progress.append((done, total)), batch=40)
