@@ -337,6 +337,11 @@ class AgentResponse(_Model):
     contract_version: str | None = None
     error: ErrorBody | None = None
 
+    @property
+    def billed_nothing(self) -> bool:
+        """Whether it is certain that no token was used: the vendor got nothing, or refused it."""
+        return self.token_usage is None and self.error is not None and self.error.may_be_billed is False
+
     def to_wire(self) -> dict[str, Any]:
         """The JSON object of the contract, without unset fields; times in UTC as `2024-01-01T00:00:00Z`.
 

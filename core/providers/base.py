@@ -266,7 +266,7 @@ def resolve_api_key(
     The vendor's own variable holds a key of the vendor (or of the endpoint that the environment names), so it
     is sent there or to this machine, but to no other server that a request names: whoever may edit an agent
     could otherwise read the key by pointing `base_url` at a server of theirs. A request with a `base_url` and
-    no key is sent without.
+    no key is sent without; one that names such a variable in `api_key_ref` is refused.
 
     Raises:
         MissingApiKey: The provider needs one and there is none.
@@ -276,15 +276,12 @@ def resolve_api_key(
     if connection.api_key is not None and (key := connection.api_key.strip()):
         return _sendable(key)
     if connection.api_key_ref is not None:
-        return _sendable(_referenced(spec, connection.api_key_ref, variables))
+        return _sendable(_referenced(spec, connection, connection.api_key_ref, variables))
     if spec.api_key_variable is None:
         return None
     key = variables.get(spec.api_key_variable, "").strip()
     if connection.base_url is not None:
-        named = spec.base_url_variable is not None and connection.base_url == variables.get(
-            spec.base_url_variable
-        )
-        return _sendable(key) if key and (named or is_this_machine(connection.base_url)) else None
+        return _sendable(key) if key and _may_have_own_key(spec, connection.base_url, variables) else None
     if key:
         return _sendable(key)
     raise MissingApiKey(
@@ -293,10 +290,24 @@ def resolve_api_key(
     )
 
 
+def _may_have_own_key(spec: ProviderSpec, base_url: str, variables: Mapping[str, str]) -> bool:
+    named = spec.base_url_variable is not None and base_url == variables.get(spec.base_url_variable)
+    return named or is_this_machine(base_url)
+
+
 _NOT_A_PROVIDERS_KEY: Final = re.compile(r"AWS_.*|AGENT_LAUNCHER_.*|DATABASE_URL|PG[A-Z]+", re.IGNORECASE)
+_A_VENDORS_KEY: Final = frozenset(
+    {
+        *("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+        *("GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_API_KEY"),
+    }
+)
+"""The vendors' own variables, whether or not their provider is registered here."""
 
 
-def _referenced(spec: ProviderSpec, reference: str, variables: Mapping[str, str]) -> str:
+def _referenced(
+    spec: ProviderSpec, connection: Connection, reference: str, variables: Mapping[str, str]
+) -> str:
     name = reference.removeprefix("env:")
     if name == reference:
         raise InvalidRequest(
@@ -306,6 +317,17 @@ def _referenced(spec: ProviderSpec, reference: str, variables: Mapping[str, str]
         # Otherwise a request could have this installation's own secrets sent to any server.
         raise InvalidRequest(
             f"api_key_ref may not name {name}: that is no provider's key. Put the key in another variable."
+        )
+    base_url = connection.base_url
+    if name == spec.api_key_variable:
+        allowed = base_url is None or _may_have_own_key(spec, base_url, variables)
+    else:
+        # Another vendor's key goes neither to this one nor to a server that the request names.
+        allowed = name not in _A_VENDORS_KEY
+    if not allowed:
+        raise InvalidRequest(
+            f"api_key_ref names {name}, a vendor's own key, which is sent to no other server. Put the key that "
+            "is meant for this server in another variable."
         )
     if key := variables.get(name, "").strip():
         return key

@@ -18,7 +18,7 @@ ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
 
 DEMO: Final = ProviderSpec(
     name="DEMO",
-    label="Demo (offline)",
+    label="Offline demo",
     module="core.providers.demo",
     features=frozenset(Feature) - {Feature.BASE_URL},
     default_model="demo-echo",

@@ -23,7 +23,10 @@ def attempt_record(
         final: Whether it decides the run.
         cost: What its tokens cost; None is unknown.
     """
-    response, usage, error = attempt.response, attempt.response.token_usage, attempt.response.error
+    response, error = attempt.response, attempt.response.error
+    usage = response.token_usage
+    # Known to be none, not unknown: otherwise a retried refusal would make the whole run's tokens unknown.
+    unused = 0 if response.billed_nothing else None
     return AttemptRecord(
         id=ids.uuid7(),
         run_id=run_id,
@@ -36,11 +39,11 @@ def attempt_record(
         latency_us=attempt.latency_us,
         model_time_us=int(response.execution_time_seconds * 1_000_000),
         first_token_us=_microseconds(response.time_to_first_token_seconds),
-        input_tokens=usage.input_tokens if usage else None,
-        output_tokens=usage.output_tokens if usage else None,
-        cached_input_tokens=usage.cached_input_tokens if usage else None,
-        cache_write_input_tokens=usage.cache_write_input_tokens if usage else None,
-        reasoning_tokens=usage.reasoning_tokens if usage else None,
+        input_tokens=usage.input_tokens if usage else unused,
+        output_tokens=usage.output_tokens if usage else unused,
+        cached_input_tokens=usage.cached_input_tokens if usage else unused,
+        cache_write_input_tokens=usage.cache_write_input_tokens if usage else unused,
+        reasoning_tokens=usage.reasoning_tokens if usage else unused,
         tokens_cost_nanousd=cost.total_nanousd if cost else None,
         input_cost_nanousd=cost.all_input_nanousd if cost else None,
         output_cost_nanousd=cost.output_nanousd if cost else None,

@@ -1,5 +1,6 @@
 """Prices for runs, forms and settings: the catalogue, with the project's overrides above it."""
 
+import json
 import os
 import re
 import time
@@ -53,11 +54,7 @@ class PriceService:
         While the database cannot be read, the overrides last read hold; without any the price is unknown,
         since the catalogue's could be wrong for this project.
         """
-        if (
-            response.token_usage is None
-            and response.error is not None
-            and response.error.may_be_billed is False
-        ):
+        if response.billed_nothing:
             return nothing_billed()
         try:
             overrides = self._overrides(project_id)
@@ -214,7 +211,10 @@ def effective_base_url(provider: str, base_url: str | None) -> str | None:
 def texts_of(request: AgentRequest) -> list[str]:
     """Everything of a request that costs input tokens, for an estimate."""
     texts = [request.system_prompt or "", *(message.content for message in request.messages or ())]
-    return [*texts, user_text(request.prompt or "", request.context)]
+    schema = (
+        "" if request.response_schema is None else json.dumps(request.response_schema, ensure_ascii=False)
+    )
+    return [*texts, user_text(request.prompt or "", request.context), schema]
 
 
 def _override(record: PriceOverrideRecord) -> PriceOverride | None:

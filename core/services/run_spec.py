@@ -23,6 +23,7 @@ class RunSpec:
         rendered: The prompts are final text, and braces in them are just braces.
         context: Replaces the configuration's context when not None.
         api_key: For this run only; never stored.
+        api_key_ref: Where the backend finds the key, as in the contract; no stored key serves then.
         agent_id, agent_version_id, agent_name: Which stored agent this is, if it is one.
         group_id: The runs that stand side by side.
     """
@@ -36,6 +37,7 @@ class RunSpec:
     context: Mapping[str, Any] | None = None
     trigger: Trigger = Trigger.PYTHON
     api_key: str | None = field(default=None, repr=False)
+    api_key_ref: str | None = None
     agent_id: UUID | None = None
     agent_version_id: UUID | None = None
     agent_name: str | None = None
@@ -66,6 +68,7 @@ def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: floa
         "agent_type": "chat" if spec.messages else config.agent_type,
         "agent_name": spec.agent_name,
         "api_key": key.secret,
+        "api_key_ref": spec.api_key_ref,
         "prompt": prompt or None,
         "system_prompt": system_prompt or None,
         "context": config.context if spec.context is None else dict(spec.context) or None,
@@ -101,5 +104,6 @@ def spec_of_request(request: AgentRequest, *, trigger: Trigger) -> RunSpec:
         context=request.context,
         trigger=trigger,
         api_key=request.api_key.get_secret_value() if request.api_key else None,
+        api_key_ref=request.api_key_ref,
         agent_name=request.agent_name,
     )

@@ -1,8 +1,10 @@
 """A run as somebody who follows it sees it: the same facts while it is under way, and long after."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.services.attempt_records import sum_if_known
 from core.services.live_runs import LiveRun
 from core.storage.records import RunDetail, RunStatus
 
@@ -125,17 +127,22 @@ def view_of_detail(detail: RunDetail) -> RunView:
         attempt=max(1, summary.attempts),
         retry_reason=before.error_code if before else None,
         first_token_us=summary.first_token_us,
-        input_tokens=last.input_tokens if last else None,
-        output_tokens=last.output_tokens if last else None,
-        cached_input_tokens=last.cached_input_tokens if last else None,
-        cache_write_input_tokens=last.cache_write_input_tokens if last else None,
-        reasoning_tokens=last.reasoning_tokens if last else None,
+        input_tokens=summary.input_tokens,
+        output_tokens=summary.output_tokens,
+        cached_input_tokens=_sum(a.cached_input_tokens for a in detail.attempts),
+        cache_write_input_tokens=_sum(a.cache_write_input_tokens for a in detail.attempts),
+        reasoning_tokens=_sum(a.reasoning_tokens for a in detail.attempts),
         cost_nanousd=summary.cost_nanousd,
         finish_reason=last.finish_reason if last else None,
         error_code=summary.error_code,
         error_message=detail.error_message,
         elsewhere=summary.status is RunStatus.RUNNING,
     )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return sum_if_known(known) if known else None
 
 
 def _microseconds(seconds: float | None) -> int | None:

@@ -243,7 +243,10 @@ class RunService:
     # The work
 
     def _prepare(self, principal: Principal, spec: RunSpec, *, store: bool) -> Job:
-        key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
+        if spec.api_key_ref is not None and not spec.api_key:
+            key = ResolvedKey()
+        else:
+            key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
         request = request_of(spec, key=key, default_timeout_seconds=self._default_timeout_seconds)
         timeout_seconds = request.timeout_seconds or self._default_timeout_seconds
         run_id = ids.uuid7()

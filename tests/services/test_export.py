@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 
 from core import ids
-from core.contract import Attachment, utc_now
+from core.contract import Attachment, TokenUsage, utc_now
 from core.errors import ErrorCode, NotFound, StoreUnavailable
 from core.services import export_jobs
 from core.services.agent_config import AgentConfig
@@ -25,10 +25,14 @@ from core.services.export import COLUMNS, ExportFormat, export_runs
 from core.services.export_jobs import ExportJob, ExportService, ExportState
 from core.services.principal import LOCAL, Principal
 from core.services.run_spec import RunSpec
+from core.services.run_view import view_of_detail
 from core.services.runs import RunService
 from core.storage.records import RunDetail, RunFilter, RunStatus
 from core.storage.store import Store
+from tests.contract.dialects.base import Answer, Failure
+from tests.contract.dialects.openai import OpenAIDialect
 from tests.support.stored_runs import opened_application, store_run
+from tests.support.vendor_server import VendorServer
 
 EVERYTHING = RunFilter()
 OTHERS = Principal(id="someone", project_id="another-project")
@@ -96,7 +100,7 @@ def test_json_lines_have_the_whole_request_and_every_attempt(application: Applic
     assert [attempt["status"] for attempt in document["attempts"]] == ["FAILED", "SUCCEEDED"]
     assert [attempt["error_code"] for attempt in document["attempts"]] == ["RATE_LIMITED", None]
     assert (document["cost_usd"], document["attempts"][1]["price_source"]) == (0, "offline demo")
-    assert document["reasoning_tokens"] is None
+    assert document["reasoning_tokens"] == 0  # the refused try used none, and the demo says so of itself
 
 
 def test_an_export_holds_what_the_filter_finds_and_nothing_of_another_project(
@@ -138,6 +142,34 @@ def test_texts_come_back_as_they_were(local_application: Application) -> None:
 
     assert rows(exported(local_application, ExportFormat.CSV))[0]["prompt"] == prompt
     assert documents(exported(local_application, ExportFormat.JSONL))[0]["request"]["prompt"] == prompt
+
+
+def test_list_detail_and_export_agree_on_the_tokens_of_a_run_whose_first_try_was_refused(
+    local_application: Application, vendor: VendorServer
+) -> None:
+    dialect = OpenAIDialect()
+    usage = TokenUsage(
+        input_tokens=100, output_tokens=50, total_tokens=150, cached_input_tokens=40, reasoning_tokens=20
+    )
+    vendor.will(dialect.failure(Failure.RATE_LIMIT), dialect.whole(Answer(usage=usage)))
+    connection = dialect.connection(vendor.url)
+    spec = RunSpec(
+        config=AgentConfig(provider="OPENAI", model_name="gpt-4o", base_url=connection["base_url"]),
+        prompt="Hello",
+        api_key=connection.get("api_key", "sk-proj-abcdefghijklmnop4f2a"),
+    )
+    outcome = local_application.runs.run(LOCAL, spec)
+    assert (outcome.status, outcome.attempts) == (RunStatus.SUCCEEDED, 2)
+
+    (row,) = rows(exported(local_application, ExportFormat.CSV))
+    detail = local_application.runs.get(LOCAL, outcome.run_id)
+    view = view_of_detail(detail)
+
+    names = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+    assert [row[name] for name in names] == ["100", "50", "40", "20"]
+    assert [getattr(view, name) for name in names] == [100, 50, 40, 20]
+    assert (detail.summary.input_tokens, detail.summary.output_tokens) == (100, 50)
+    assert [getattr(detail.attempts[0], name) for name in names] == [0, 0, 0, 0]
 
 
 def test_a_field_named_like_a_secret_is_masked_as_in_the_log(local_application: Application) -> None:

@@ -108,8 +108,7 @@ def test_every_field_of_the_contract_that_a_caller_sets_arrives(
 
 
 def test_the_call_takes_every_field_of_the_contract() -> None:
-    # A key that the backend finds for itself comes with the backend that needs it.
-    left_out = {"api_key_ref", "contract_version"}
+    left_out = {"contract_version"}
     taken = set(LambdaAgentService.invoke_agent.__annotations__) - {"return", "store"}
     assert taken == set(AgentRequest.model_fields) - left_out
 
@@ -129,7 +128,36 @@ def test_a_failure_is_data(service: LambdaAgentService, fields: dict[str, Any], 
     answer = service.invoke_agent(**{"provider": "DEMO", "model_name": "demo-echo", "prompt": "x", **fields})
     assert answer["error"]["code"] == code
     assert says in answer["error"]["message"]
-    assert answer.get("response") is None
+    assert (answer["response"], answer["token_usage"]) == (None, None)
+
+
+def test_a_key_may_be_named_instead_of_given(
+    application: Application,
+    service: LambdaAgentService,
+    vendor: VendorServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OWN_KEY", KEY)
+    application.credentials.add(LOCAL, name="stored", provider="OPENAI", secret="sk-proj-another-key-0001")
+    vendor.otherwise(DIALECT.whole(Answer()))
+    fields = {
+        "provider": "OPENAI",
+        "model_name": "gpt-4o",
+        "prompt": "Hello",
+        **DIALECT.connection(vendor.url),
+    }
+    fields.pop("api_key", None)
+    answer = service.invoke_agent(**fields, api_key_ref="env:OWN_KEY")
+    assert answer["response"] == Answer().text
+    assert DIALECT.seen(vendor.last).key == KEY
+    (run,) = runs(application)
+    # Repeating the run finds the key where the run did.
+    assert application.runs.spec_of(LOCAL, run.id).api_key_ref == "env:OWN_KEY"
+    refused = service.invoke_agent(
+        **fields, api_key_ref="arn:aws:secretsmanager:eu-west-1:123456789012:secret:key"
+    )
+    assert refused["error"]["code"] == "INVALID_REQUEST"
+    assert "this backend does not read" in refused["error"]["message"]
 
 
 def test_a_credential_for_another_server_is_an_error_too(

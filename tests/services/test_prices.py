@@ -1,5 +1,6 @@
 """Prices as services ask for them: the project's own above the catalogue's, and never a fault of a run."""
 
+import json
 from collections.abc import Generator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -8,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from core.contract import AgentRequest, AgentResponse, Metadata, TokenUsage, utc_now
-from core.errors import InvalidInput, NotFound, StoreUnavailable, UnknownProvider
+from core.contract import AgentRequest, AgentResponse, Metadata, TokenUsage, error_response, utc_now
+from core.errors import InvalidInput, NotFound, ProviderUnavailable, StoreUnavailable, UnknownProvider
 from core.services.application import Application
-from core.services.prices import PriceService
+from core.services.prices import PriceService, texts_of
 from core.services.principal import LOCAL, Principal
 from core.storage.records import PriceOverrideRecord
 from core.storage.store import Store
@@ -27,6 +28,26 @@ def application() -> Generator[Application]:
 @pytest.fixture
 def prices(application: Application) -> PriceService:
     return application.prices
+
+
+def test_an_estimate_counts_the_schema() -> None:
+    schema = {"type": "object", "properties": {"übersicht": {"type": "string"}}}
+    plain = AgentRequest(provider="OPENAI", model_name="gpt-4o", prompt="Hello")
+    asked = AgentRequest(provider="OPENAI", model_name="gpt-4o", prompt="Hello", response_schema=schema)
+    assert [text for text in texts_of(asked) if text not in texts_of(plain)] == [
+        json.dumps(schema, ensure_ascii=False)
+    ]
+
+
+@pytest.mark.parametrize(("status", "cost"), [(429, 0), (503, 0), (504, None), (408, None)])
+def test_a_gateways_time_out_costs_unknown_and_a_refusal_nothing(
+    prices: PriceService, status: int, cost: int | None
+) -> None:
+    request = AgentRequest(provider="OPENAI", model_name="gpt-4o", prompt="Hello")
+    error = ProviderUnavailable("Away.", provider_status=status)
+    response = error_response(error, provider="OPENAI", model="gpt-4o")
+    found = prices.price_attempt(LOCAL.project_id, request, response, at=utc_now())
+    assert (found and found.total_nanousd) == cost
 
 
 def add(prices: PriceService, **fields: Any) -> PriceOverrideRecord:

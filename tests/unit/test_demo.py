@@ -30,7 +30,7 @@ def test_it_needs_neither_key_nor_network():
     spec = registry.get_spec("DEMO")
     assert spec.offline
     assert not spec.needs_api_key
-    assert "Demo (offline)" in spec.label
+    assert spec.label == "Offline demo"
 
 
 @pytest.mark.parametrize("model", [model.name for model in registry.DEMO.models])

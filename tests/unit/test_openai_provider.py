@@ -222,6 +222,22 @@ def test_the_environments_key_goes_to_no_server_that_a_request_names():
     assert key_for(environment, base_url="http://localhost.evil.example/v1") is None
 
 
+def test_a_reference_to_a_vendors_own_key_leads_it_to_no_other_server():
+    environment = {"OPENAI_API_KEY": "sk-env", "ANTHROPIC_API_KEY": "sk-ant", "MINE": "sk-mine"}
+    elsewhere = "https://evil.example/v1"
+    with pytest.raises(InvalidRequest, match="names OPENAI_API_KEY, a vendor's own key"):
+        key_for(environment, api_key_ref="env:OPENAI_API_KEY", base_url=elsewhere)
+    with pytest.raises(InvalidRequest, match="names ANTHROPIC_API_KEY, a vendor's own key"):
+        key_for(environment, api_key_ref="env:ANTHROPIC_API_KEY", base_url=elsewhere)
+    with pytest.raises(InvalidRequest, match="ANTHROPIC_API_KEY"):
+        key_for(environment, api_key_ref="env:ANTHROPIC_API_KEY")
+    assert key_for(environment, api_key_ref="env:OPENAI_API_KEY") == "sk-env"
+    assert (
+        key_for(environment, api_key_ref="env:OPENAI_API_KEY", base_url="http://localhost:1/v1") == "sk-env"
+    )
+    assert key_for(environment, api_key_ref="env:MINE", base_url=elsewhere) == "sk-mine"
+
+
 @pytest.mark.parametrize(
     "name", ["AWS_SECRET_ACCESS_KEY", "AGENT_LAUNCHER_SECRET_KEY", "DATABASE_URL", "PGPASSWORD"]
 )
