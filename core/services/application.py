@@ -89,9 +89,12 @@ class Application:
 
     def close(self) -> None:
         """Stops what is under way, signs off and closes the store."""
-        self.housekeeping.stop()
+        kept_house = self.housekeeping.stop()
         self.exports.close()
         self.runs.close()
+        if not kept_house:
+            # A user of commands alone has no process that stays: each does a little for those before it.
+            self.housekeeping.once()
         self.presence.leave()
         self.store.close()
 

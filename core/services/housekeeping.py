@@ -18,6 +18,7 @@ PERIOD_SECONDS = 5.0
 LONG_TAIL = 2000
 """So many unfolded attempts make a short command fold: reading them takes each query a few milliseconds."""
 
+_FOLDED_ONCE = 20_000
 _FORGOTTEN_AFTER = timedelta(days=1)
 
 
@@ -53,11 +54,13 @@ class Housekeeping:
         if not self._thread.is_alive():
             self._thread.start()
 
-    def stop(self) -> None:
-        """Ends after the round that is under way."""
+    def stop(self) -> bool:
+        """Ends after the round that is under way; returns whether it had been started."""
         self._stop.set()
-        if self._thread.is_alive():
+        started = self._thread.is_alive()
+        if started:
             self._thread.join(timeout=10)
+        return started
 
     def round(self) -> None:
         """One round. Each of its parts is tried, whatever the ones before it met with.
@@ -68,7 +71,7 @@ class Housekeeping:
         errors: list[Exception] = []
         # The beat before the reaping: after a full disk or a suspended laptop it may be long ago. Settling too: what
         # waits there is the end of a run that the store still shows as RUNNING.
-        for part in (self._presence.beat, self._settle, self.reap, self._fold):
+        for part in (self._presence.beat, self._settle, self._reap, self._fold):
             try:
                 part()
             except Exception as exc:
@@ -79,21 +82,23 @@ class Housekeeping:
     def once(self, *, long_tail: int = LONG_TAIL) -> None:
         """What a short process does for others: reaps, and folds if much waits. Errors are only logged."""
         try:
-            self.reap()
+            self._reap_runs()
             if self._store.usage.waits_to_be_folded(long_tail):
-                self._fold()
+                self._store.usage.fold(limit=_FOLDED_ONCE)
         except Exception as exc:
             trace = None if isinstance(exc, StoreError) else exc
             log.warning("housekeeping left to the next process: %s", exc, exc_info=trace)
 
-    def reap(self) -> None:
-        """Settles the runs of other processes that are dead, and forgets those that died long ago."""
+    def _reap(self) -> None:
+        self._reap_runs()
+        self._store.workers.forget_dead(silent_for=_FORGOTTEN_AFTER)
+
+    def _reap_runs(self) -> None:
         reaped = self._store.runs.reap(
             stale_after_seconds=STALE_AFTER_SECONDS, except_worker=self._presence.worker_id
         )
         if reaped:
             log.warning("%d orphaned run(s) marked OUTCOME_UNKNOWN", reaped)
-        self._store.workers.forget_dead(silent_for=_FORGOTTEN_AFTER)
 
     def _fold(self) -> None:
         while self._store.usage.fold() and not self._stop.is_set():

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlmodel import col, delete
+from sqlmodel import col, delete, select
 
 from core.storage.dialects import clock
 from core.storage.engine import Database
@@ -48,8 +48,14 @@ class WorkerRepository:
 
     def forget_dead(self, *, silent_for: timedelta, now: datetime | None = None) -> int:
         """Removes those that gave no sign of life for so long; returns how many. The reaper has no need of them."""
+        with self._database.read() as connection:
+            before = (now or clock(connection)) - silent_for
+            if (
+                connection.execute(select(col(WorkerRow.id)).where(col(WorkerRow.beat_at) < before)).first()
+                is None
+            ):
+                return 0
         with self._database.writing() as session:
-            before = (now or clock(session.connection())) - silent_for
             return session.exec(delete(WorkerRow).where(col(WorkerRow.beat_at) < before)).rowcount
 
     def retire(self, worker_id: UUID) -> None:

@@ -211,3 +211,29 @@ def test_trouble_is_said_once_and_the_next_rounds_go_on(
     assert len(told) == 1
     assert str(trouble) in told[0].getMessage()
     assert bool(told[0].exc_text or told[0].exc_info) == isinstance(trouble, RuntimeError)
+
+
+def test_a_process_that_does_not_stay_settles_and_folds_when_it_closes(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(application, worker_beat_seconds_ago=None)
+    store_run(application, at=utc_now())
+    with opened_application() as short:
+        short.runs.run(LOCAL, RunSpec(config=SLOW, prompt="[[words=1]] Hello"))
+    assert status(application, run) is RunStatus.OUTCOME_UNKNOWN
+    assert application.store.describe()["not_folded"] == 3, "folding so few is not worth a write"
+    application.housekeeping.once(long_tail=4)
+    assert application.store.describe()["not_folded"] == 3
+    application.housekeeping.once(long_tail=3)
+    assert application.store.describe()["not_folded"] == 0
+
+
+def test_trouble_at_the_close_is_only_logged(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(**_: Any) -> int:
+        raise StoreUnavailable("The database is away.")
+
+    with opened_application() as short:
+        monkeypatch.setattr(short.store.runs, "reap", away)
+    assert "left to the next process: The database is away." in caplog.text
