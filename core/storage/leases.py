@@ -41,7 +41,10 @@ def keep_out(connection: Connection, name: str) -> None:
 
 
 def take_over(connection: Connection, name: str, *, holder: UUID, now: datetime) -> None:
-    """Takes a lease, whoever has it: waits until nobody is inside the job, and keeps all out until the transaction ends."""
+    """Takes a lease, whoever has it.
+
+    Waits until nobody is inside the job, and keeps all out until the transaction ends.
+    """
     new = insert(connection, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
     connection.execute(
         new.on_conflict_do_update(
