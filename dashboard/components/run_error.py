@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.services.remedies import RemedyAction, remedy_for
 from core.storage.records import RunStatus
-from dashboard import routes
+from dashboard import routes, state
 from dashboard.components.failure import literal
 
 _QUIET = frozenset({RunStatus.CANCELLED})
@@ -43,7 +43,12 @@ def _action(action: RemedyAction | None) -> None:
         case RemedyAction.ADD_KEY:
             routes.page_link(routes.SETTINGS, "Open the credentials", icon=":material/key:")
         case RemedyAction.CHECK_HEALTH:
-            routes.page_link(routes.SETTINGS, "Open the health checks", icon=":material/monitor_heart:")
+            routes.page_link(
+                routes.SETTINGS,
+                "Open the health checks",
+                icon=":material/monitor_heart:",
+                params={state.SETTINGS_SECTION: "Health"},
+            )
         case RemedyAction.EDIT_REQUEST | RemedyAction.RUN_AGAIN | None:
             # Both are buttons at the top of the page.
             pass
