@@ -40,6 +40,7 @@ class Column:
         variables: The names that its prompts ask for.
         fault: Why it cannot be run as it is; None if it can.
         needs_key: Whether that is for want of a key.
+        base_url: The server that is asked, if not the vendor's own: the column's, or its credential's.
         offline: Whether its provider sends nothing anywhere.
         estimate: What a run may take and cost; None if what is asked cannot be read.
     """
@@ -52,6 +53,7 @@ class Column:
     variables: tuple[str, ...]
     fault: str | None
     needs_key: bool
+    base_url: str | None
     offline: bool
     estimate: Estimate | None
 
@@ -107,6 +109,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
         variables=_variables(slot, chat=chat),
         fault=None if fault is None else str(fault),
         needs_key=isinstance(fault, MissingApiKey),
+        base_url=request.base_url if request else draft.field(slot, "base_url") or None,
         offline=registry.get_spec(draft.field(slot, "provider")).offline,
         estimate=None if request is None else _estimate(request, chat=chat),
     )

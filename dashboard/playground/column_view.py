@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.services.run_view import RunView
 from dashboard import queries, routes, state
 from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
@@ -20,12 +21,11 @@ _CHANGED = configuration.Changed(
 def choices_of(column: Column) -> configuration.Choices:
     """What the column can choose from."""
     provider = draft.field(column.slot, "provider")
-    base_url = draft.field(column.slot, "base_url") or None
     return configuration.Choices(
         agents=queries.agents(),
         versions=queries.agent_versions(column.agent.id) if column.agent else [],
         models=queries.model_names(provider),
-        price=queries.model_price(provider, draft.field(column.slot, "model", ""), base_url),
+        price=queries.model_price(provider, draft.field(column.slot, "model", ""), column.base_url),
         credentials=[one for one in queries.credentials() if one.provider == provider],
         takes=column.takes,
     )
@@ -88,6 +88,12 @@ def card_caption(column: Column) -> None:
     if column.estimate is not None:
         cost = prompt_view.cost_text(column.estimate, offline=column.offline)
     st.caption(f"{literal(of)}{mark}  \n{literal(cost)}")
+
+
+def of_another_model(column: Column, run: RunView) -> None:
+    """Says whose answer it is, if another model has been chosen since."""
+    if (run.provider, run.model) != (draft.field(column.slot, "provider"), draft.field(column.slot, "model")):
+        st.caption(f":orange[The answer of {literal(run.model)}, run before the change]")
 
 
 def fault(column: Column) -> bool:

@@ -17,6 +17,8 @@ def attachments() -> list[Attachment]:
     """The files that go with the prompt. Raises InvalidInput, naming the file that cannot go."""
     read: dict[str, Attachment] = st.session_state.setdefault(state.PLAYGROUND_READ_FILES, {})
     files = st.session_state.get(state.PLAYGROUND_FILES) or []
+    for gone in read.keys() - {file.file_id for file in files}:
+        del read[gone]
     found = [*draft.kept_files(), *(_read_file(file, read) for file in files)]
     if len(found) > MAX_ATTACHMENTS:
         raise InvalidInput(f"{len(found)} files are attached; a request takes {MAX_ATTACHMENTS}.")

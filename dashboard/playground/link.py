@@ -63,11 +63,11 @@ def write() -> None:
         str(number) if number else None,
         ",".join(str(run_id) for run_id in _shown()) or None,
     )
-    for name, value in zip(_PARAMETERS, values, strict=True):
-        if value is None:
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != value:
-            st.query_params[name] = value
+    ours = {name: value for name, value in zip(_PARAMETERS, values, strict=True) if value is not None}
+    others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _PARAMETERS}
+    if {name: st.query_params.get(name) for name in _PARAMETERS if name in st.query_params} != ours:
+        # All at once: each change is a step of the browser's back button.
+        st.query_params.from_dict({**others, **ours})
     st.session_state[state.PLAYGROUND_LINK] = values
 
 

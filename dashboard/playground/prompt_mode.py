@@ -80,8 +80,7 @@ def _answer(column: Column, run: RunView | None) -> None:
                 "below. The run is stored."
             )
         return
-    if faulty:
-        st.caption("What follows is of the run before.")
+    column_view.of_another_model(column, run)
     result_view.result(run, raw=bool(st.session_state.get(state.PLAYGROUND_RAW)))
     if run.under_way:
         result_view.progress(run, stop=None, key="")
@@ -141,6 +140,7 @@ def _card_answer(column: Column, run: RunView | None, comparison: Comparison, he
         if not faulty:
             st.caption("Not run yet")
         return
+    column_view.of_another_model(column, run)
     result_view.result(run, raw=bool(st.session_state.get(state.PLAYGROUND_RAW)), height=height)
     if run.under_way:
         result_view.progress(run, stop=actions.stop, key=f"playground.stop.{column.slot}")

@@ -102,7 +102,7 @@ def test_the_keyboard_runs_what_was_just_typed(opened: Callable[..., Page]) -> N
 
 def test_three_columns_run_at_once_and_are_compared(server: AppServer, opened: Callable[..., Page]) -> None:
     page = opened(viewport=VIEWPORT_1920)
-    prompt_of(page).fill("[[delay=1]] Hello")
+    prompt_of(page).fill("[[delay=6]] Hello")
     for count in (2, 3):
         page.get_by_role("button", name="Compare").click()
         expect(page.get_by_test_id("stPopover")).to_have_count(count)
@@ -151,6 +151,32 @@ def test_a_reload_and_a_second_tab_find_the_run_under_way(
     assert run_count(server) == before + 1
 
 
+def test_what_is_typed_while_an_answer_arrives_stays(opened: Callable[..., Page]) -> None:
+    page = opened()
+    prompt_of(page).fill("[[chunk_delay=0.1]] Hello")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("first token after")).to_be_visible()
+    prompt_of(page).fill("A thought that came meanwhile, ")
+    expect(page.get_by_text("Finish", exact=True)).to_be_visible()
+    expect(run_button(page)).to_be_visible()
+    page.keyboard.type("and its end")
+    expect(prompt_of(page)).to_have_value("A thought that came meanwhile, and its end")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text('You asked: "A thought that came meanwhile, and its end"')).to_be_visible()
+
+
+def test_the_back_button_leads_to_the_run_before(opened: Callable[..., Page]) -> None:
+    page = opened()
+    for text in ("First", "Second"):
+        prompt_of(page).fill(text)
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_text(f'You asked: "{text}"')).to_be_visible()
+        expect(run_button(page)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text('You asked: "First"')).to_be_visible()
+    expect(prompt_of(page)).to_have_value("First")
+
+
 def test_nothing_typed_is_lost_on_the_way_to_another_page_and_back(opened: Callable[..., Page]) -> None:
     page = opened()
     prompt_of(page).fill("Precious {{thing}}")
@@ -179,6 +205,7 @@ def test_a_failure_keeps_what_was_received_and_says_what_to_do(opened: Callable[
     expect(page.get_by_text("The answer was not an answer")).to_be_visible()
     expect(page.get_by_text("BAD_PROVIDER_RESPONSE")).to_be_visible()
     expect(page.get_by_text('You asked: "Hello" This text')).to_be_visible()
+    expect(run_button(page)).to_be_visible()
     prompt_of(page).fill("[[fail=RATE_LIMITED]] Hello")
     page.keyboard.press("Control+Enter")
     expect(
