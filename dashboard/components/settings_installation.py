@@ -19,9 +19,8 @@ def installation_section(found: Installation) -> None:
                 "Place": str(database["place"]),
                 "Size": _size(database["size_bytes"]),
                 "Schema": str(database["schema"]),
-                "Rows": (
-                    f"{formatting.count(database['runs'])} runs, {formatting.count(database['agents'])} "
-                    f"agents, {formatting.count(database['credentials'])} credentials"
+                "Rows": ", ".join(
+                    _rows(name, database[f"{name}s"]) for name in ("run", "agent", "credential")
                 ),
                 "Writable": "yes" if database["writable"] else "no: the file is read-only",
             },
@@ -38,6 +37,13 @@ def installation_section(found: Installation) -> None:
                 "Master key": found.master_key,
             },
         )
+    with st.container(border=True):
+        with st.container(gap=None):
+            st.markdown("**Backup**")
+            st.caption(
+                "One verified file, while the program runs. The master key is not in it: keep a copy apart."
+            )
+        st.code("agent-launcher backup agent-launcher-backup.db", language="shell")
     with st.container(border=True):
         with st.container(gap=None):
             st.markdown("**Settings in effect**")
@@ -58,13 +64,6 @@ def installation_section(found: Installation) -> None:
             },
             key="settings-in-effect",
         )
-    with st.container(border=True):
-        with st.container(gap=None):
-            st.markdown("**Backup**")
-            st.caption(
-                "One verified file, while the program runs. The master key is not in it: keep a copy apart."
-            )
-        st.code("agent-launcher backup agent-launcher-backup.db", language="shell")
 
 
 def _facts(title: str, facts: dict[str, str]) -> None:
@@ -73,6 +72,10 @@ def _facts(title: str, facts: dict[str, str]) -> None:
         label, text = st.columns([1, 3], gap="small")
         label.caption(name)
         text.markdown(literal(value))
+
+
+def _rows(name: str, number: int) -> str:
+    return f"{formatting.count(number)} {name}{'' if number == 1 else 's'}"
 
 
 def _size(size_bytes: int) -> str:

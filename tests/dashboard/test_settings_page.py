@@ -280,7 +280,7 @@ def test_the_installation_is_described_without_secrets(
     add(application)
     app = open_settings("Installation")
     shown = texts(app)
-    for part in ("SQLite", str(application.settings.data_dir), "1 credentials", "agent-launcher backup"):
+    for part in ("SQLite", str(application.settings.data_dir), "1 credential", "agent-launcher backup"):
         assert part.replace("_", "\\\\_") in shown or part in shown, part
     table = app.dataframe[0].value
     rows = dict(zip(table["variable"], table["value"], strict=True))
