@@ -14,6 +14,7 @@ from dashboard.components.answer_view import answer_view
 from dashboard.components.cards import card
 from dashboard.components.empty_state import empty_state
 from dashboard.components.failure import literal
+from dashboard.components.playground_result import result as answer_so_far
 from dashboard.components.run_compare import run_compare
 from dashboard.components.run_error import run_error
 from dashboard.components.run_facts import run_facts, run_figures
@@ -94,8 +95,13 @@ def act(action: RunAction, run: RunSummary) -> None:
 
 
 def while_under_way(run_id: UUID) -> None:
-    """Shows the run as it grows; when it has ended, the whole page is drawn with what is stored."""
+    """Shows the run as it grows; when its end is stored, the whole page is drawn with it."""
     view = application().runs.view(principal(), run_id)
+    if view.store_error:
+        # The store still says RUNNING: drawing the page again would come back here at once, for ever.
+        with st.container(border=True):
+            answer_so_far(view, raw=False)
+        return
     if not view.under_way:
         st.rerun()
     if run_live(view):
@@ -156,8 +162,9 @@ else:
     if compare_with is not None:
         beside(detail, compare_with)
     elif detail.summary.status is RunStatus.RUNNING:
-        elsewhere = application().runs.follow(principal(), detail.summary.id) is None
-        every = ELSEWHERE_SECONDS if elsewhere else LIVE_SECONDS
+        live = application().runs.follow(principal(), detail.summary.id)
+        elsewhere, unstored = live is None, live is not None and live.outcome is not None
+        every = ELSEWHERE_SECONDS if elsewhere or unstored else LIVE_SECONDS
         st.fragment(while_under_way, run_every=every)(detail.summary.id)
         with st.container(border=True):
             st.markdown("**Request**")
