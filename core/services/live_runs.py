@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from core.contract import AgentResponse
 from core.interruption import CancelToken
 from core.services.run_spec import RunSpec
-from core.storage.records import RunStatus
+from core.storage.records import AttemptRecord, RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class RunOutcome:
         response: The deciding attempt's response, in the contract's form.
         latency_us: From asking for it to its end, waits between attempts included.
         cost_nanousd: Over all attempts; None if unknown.
+        records: The attempts, oldest first.
         stored: Whether the outcome reached the store; if not, `store_error` says why.
     """
 
@@ -29,6 +30,7 @@ class RunOutcome:
     attempts: int
     latency_us: int
     cost_nanousd: int | None
+    records: Sequence[AttemptRecord] = ()
     stored: bool = True
     store_error: str | None = None
 

@@ -88,7 +88,6 @@ def view_of_live(live: LiveRun) -> RunView:
             first_token_us=_microseconds(live.first_token_seconds),
         )
     response = outcome.response
-    usage = response.token_usage
     return RunView(
         run_id=live.run_id,
         status=outcome.status,
@@ -99,11 +98,11 @@ def view_of_live(live: LiveRun) -> RunView:
         attempt=outcome.attempts,
         retry_reason=live.retry_reason,
         first_token_us=_microseconds(response.time_to_first_token_seconds),
-        input_tokens=usage.input_tokens if usage else None,
-        output_tokens=usage.output_tokens if usage else None,
-        cached_input_tokens=usage.cached_input_tokens if usage else None,
-        cache_write_input_tokens=usage.cache_write_input_tokens if usage else None,
-        reasoning_tokens=usage.reasoning_tokens if usage else None,
+        input_tokens=_sum(r.input_tokens for r in outcome.records),
+        output_tokens=_sum(r.output_tokens for r in outcome.records),
+        cached_input_tokens=_sum(r.cached_input_tokens for r in outcome.records),
+        cache_write_input_tokens=_sum(r.cache_write_input_tokens for r in outcome.records),
+        reasoning_tokens=_sum(r.reasoning_tokens for r in outcome.records),
         cost_nanousd=outcome.cost_nanousd,
         finish_reason=response.finish_reason,
         error_code=response.error.code.value if response.error else None,

@@ -189,6 +189,7 @@ class RunWorker:
             attempts=live.attempt,
             latency_us=int((finished_at - job.created_at).total_seconds() * 1_000_000),
             cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
+            records=tuple(records),
             stored=job.new_run is not None and store_error is None,
             store_error=store_error,
         )

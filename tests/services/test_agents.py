@@ -467,7 +467,7 @@ def test_a_connection_is_tested_with_the_only_stored_key(
     )
     vendor.will(OpenAIDialect().models(["gpt-4o", "gpt-5.4"]))
 
-    result = application.agents.test_connection(LOCAL, provider="OPENAI")
+    result = application.agents.test_connection(LOCAL, provider="OPENAI", base_url=f"{vendor.url}/v1")
 
     assert [model.name for model in result.models] == ["gpt-4o", "gpt-5.4"]
     assert result.key.label == "the stored credential 'Production' (ends in 7890)"
