@@ -129,7 +129,7 @@ def test_a_leader_that_is_interrupted_does_the_others_work_and_then_stops(transa
     assert transactions.begun.wait(PATIENCE)
     interruptions = 0
 
-    def interrupted_once(written: list[str]) -> str:
+    def interrupted_once(written: Any) -> str:
         nonlocal interruptions
         if interruptions == 0:
             interruptions += 1
