@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from core.services.runs import RunSpec
 from core.settings import load_settings
 from core.storage.records import RunDetail, RunFilter, RunStatus
 from core.storage.store import Store
+from tests.support.app_server import AppServer
 
 SETTLED_WITHIN_SECONDS = 30
 
@@ -54,9 +56,11 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("DATABASE_URL", url)
 
 
-def killed_in_the_middle() -> tuple[list[UUID], list[UUID]]:
+def killed_in_the_middle(environment: Mapping[str, str] | None = None) -> tuple[list[UUID], list[UUID]]:
     """The runs that a process had finished, and those that it worked on when it was killed."""
-    process = subprocess.Popen([sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, text=True, env=environment
+    )
     found: dict[str, list[UUID]] = {"done": [], "under way": []}
     assert process.stdout is not None
     try:
@@ -119,6 +123,28 @@ def test_nothing_stays_running_after_the_restart() -> None:
         }
     finally:
         application.close()
+
+
+def test_the_server_settles_what_a_killed_process_left(make_server: Callable[..., AppServer]) -> None:
+    server = make_server()
+    done, under_way = killed_in_the_middle(server.environment)
+    server.start()
+    began = time.monotonic()
+    store = Store.open(load_settings(server.environment).database_url)
+    try:
+        while left := store.runs.running(LOCAL.project_id):
+            waited = time.monotonic() - began
+            assert waited < SETTLED_WITHIN_SECONDS, f"{len(left)} runs are RUNNING\n{server.log}"
+            time.sleep(0.25)
+        for run_id in under_way:
+            detail = store.runs.get(LOCAL.project_id, run_id)
+            assert detail.summary.status is RunStatus.OUTCOME_UNKNOWN
+            assert "process that worked on it ended" in (detail.error_message or "")
+        for run_id in done:
+            assert store.runs.summary(LOCAL.project_id, run_id).status is RunStatus.SUCCEEDED
+    finally:
+        store.close()
+    assert server.stop() == 0
 
 
 def figures_of_all(application: Application) -> dict[str, Any]:
