@@ -31,7 +31,7 @@ def chat_mode() -> None:
             chat_view.earlier(actions.prelude(), turns[:-1], raw=raw)
             place = st.container()
             _unsent(column.slot)
-            if not turns and not actions.prelude():
+            if not turns and not actions.prelude() and state.PLAYGROUND_UNSENT not in st.session_state:
                 _empty(column)
         _input(column, disabled=under_way)
         column_view.estimate(column, before="The next turn, without its own text")

@@ -188,6 +188,15 @@ def test_a_missing_key_is_said_before_the_run_with_what_it_would_cost(
     assert "cost unknown: this model has no known price" in texts(app)
 
 
+def test_an_answer_says_so_when_another_model_was_chosen_since(
+    application: Application, open_app: OpenApp
+) -> None:
+    app = run(open_app(PAGE), application)
+    assert "run before the change" not in texts(app)
+    choose_model(app, "DEMO", "demo-slow")
+    assert "The answer of demo-echo, run before the change" in texts(app)
+
+
 def test_files_go_along_and_are_refused_by_name(application: Application, open_app: OpenApp) -> None:
     app = open_app(PAGE)
     app.file_uploader[0].set_value([("dot.png", b"\x89PNG picture", "image/png")]).run()
@@ -253,6 +262,16 @@ def test_an_agent_opens_by_its_address(application: Application, open_app: OpenA
     gone = open_app(PAGE, agent="nonsense")
     assert "does not exist here" in texts(gone)
     assert not gone.exception
+
+
+def test_a_chat_agent_opens_as_a_chat(application: Application, open_app: OpenApp) -> None:
+    config = AgentConfig(provider="DEMO", model_name="demo-echo", agent_type="chat", system_prompt="Be kind.")
+    agent = application.agents.create(LOCAL, name="Companion", config=config)
+    app = open_app(PAGE, agent=str(agent.id))
+    assert len(app.chat_input) == 1
+    ask(app, application, "Hello")
+    summary = stored(application)[0].summary
+    assert (summary.agent_name, summary.agent_version_id) == ("Companion", agent.version.id)
 
 
 # Saving
