@@ -22,6 +22,7 @@ pages = {
     ],
     "Hidden": [
         st.Page(routes.RUN_DETAIL, title="Run", url_path="run", visibility="hidden"),
+        st.Page(routes.AGENT, title="Agent", url_path="agent", visibility="hidden"),
     ],
 }
 

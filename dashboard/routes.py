@@ -11,6 +11,7 @@ from dashboard import state
 OVERVIEW: Final = "app_pages/overview.py"
 PLAYGROUND: Final = "app_pages/playground.py"
 AGENTS: Final = "app_pages/agents.py"
+AGENT: Final = "app_pages/agent_detail.py"
 RUNS: Final = "app_pages/runs.py"
 RUN_DETAIL: Final = "app_pages/run_detail.py"
 USAGE: Final = "app_pages/usage.py"
@@ -50,3 +51,33 @@ def page_link(
         params: Query parameters of the page that it opens.
     """
     st.page_link(page, label=label, icon=icon, help=help, query_params=dict(params or {}))
+
+
+def here_link(
+    label: str,
+    params: Mapping[str, str | None],
+    *,
+    key: str,
+    icon: str | None = None,
+    help: str | None = None,
+) -> None:
+    """Draws a way to another view of the page that is open, such as from one agent to the list of all.
+
+    Streamlit's own link leaves the parameters as they are when it leads to the page that is open.
+
+    Args:
+        label: Its text.
+        params: Those that change; None takes one away. None of them belongs to a bound widget.
+        key: Unlike any other on the page.
+        icon: A `:material/...:` name.
+        help: A text on hover.
+    """
+    st.button(label, key=key, icon=icon, help=help, type="tertiary", on_click=_go, args=(dict(params),))
+
+
+def _go(params: Mapping[str, str | None]) -> None:
+    for name, value in params.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = value

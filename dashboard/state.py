@@ -51,12 +51,12 @@ RUNS_CURSOR: Final = "page"
 """Query parameter: where the page of the list begins."""
 
 RUNS_LAST: Final = "runs-last"
-"""The filters as they were when the list was last seen."""
+"""The address of the list as it was last seen."""
 
 RUNS_SHOWN: Final = "runs-shown"
 """What the list shows: kept as it is while rows are selected."""
 
-RUNS_EXPORT: Final = "runs-export"
+RUNS_EXPORT: Final = "runs-export-job"
 """The export that this session has begun: the filters as text, and its id."""
 
 # One run
@@ -66,8 +66,11 @@ RUN_COMPARE: Final = "compare"
 
 # Agents
 
+AGENT_PAGE_ID: Final = "id"
+"""Query parameter of an agent's page: its UUID, or AGENT_NEW; without it the form for a new one."""
+
 AGENT_VERSION: Final = "version"
-"""Query parameter of the agents page beside `AGENT_ID`: the version's number that its history shows."""
+"""Query parameter of an agent's page: the version's number that its history shows."""
 
 AGENT_NEW: Final = "new"
 """In the place of an agent's id: the form for a new one."""

@@ -40,7 +40,7 @@ def clone_dialog(agent: AgentRecord) -> None:
             st.error(literal(str(exc)), icon=":material/error:")
             return
         say(f"{copy.name} was made.")
-        st.switch_page(routes.AGENTS, query_params={state.AGENT_ID: str(copy.id)})
+        st.switch_page(routes.AGENT, query_params={state.AGENT_PAGE_ID: str(copy.id)})
 
 
 @st.dialog("Restore a version", icon=":material/history:")

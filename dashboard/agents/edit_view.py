@@ -94,7 +94,7 @@ def _create(draft: Draft, config: AgentConfig) -> None:
         st.rerun()
     drafts.drop(draft)
     actions.say(f"{agent.name} was created.")
-    st.switch_page(routes.AGENTS, query_params={state.AGENT_ID: str(agent.id)})
+    st.switch_page(routes.AGENT, query_params={state.AGENT_PAGE_ID: str(agent.id)})
 
 
 def _save(draft: Draft, agent: AgentRecord, config: AgentConfig) -> None:

@@ -32,7 +32,7 @@ def list_view() -> None:
             key="agents-export",
         )
         if st.button("New agent", type="primary", icon=":material/add:", key="agents-new"):
-            st.switch_page(routes.AGENTS, query_params={state.AGENT_ID: state.AGENT_NEW})
+            st.switch_page(routes.AGENT, query_params={state.AGENT_PAGE_ID: state.AGENT_NEW})
     with st.container(horizontal=True, vertical_alignment="center"):
         search = st.text_input(
             "Search",
@@ -56,7 +56,7 @@ def list_view() -> None:
         click = agent_cards(shown, queries.agent_activity(shown), now=utc_now())
     match click:
         case ("open", agent_id):
-            st.switch_page(routes.AGENTS, query_params={state.AGENT_ID: str(agent_id)})
+            st.switch_page(routes.AGENT, query_params={state.AGENT_PAGE_ID: str(agent_id)})
         case ("try", agent_id):
             st.switch_page(routes.PLAYGROUND, query_params={state.AGENT_ID: str(agent_id)})
         case ("unarchive", agent_id):
@@ -104,8 +104,8 @@ def _nothing(*, archived: bool, searched: bool) -> None:
             icon=":material/smart_toy:",
         ):
             routes.page_link(
-                routes.AGENTS,
+                routes.AGENT,
                 "Make the first one",
                 icon=":material/add:",
-                params={state.AGENT_ID: state.AGENT_NEW},
+                params={state.AGENT_PAGE_ID: state.AGENT_NEW},
             )

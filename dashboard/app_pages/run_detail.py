@@ -18,6 +18,7 @@ from dashboard.components.playground_result import result as answer_so_far
 from dashboard.components.run_compare import run_compare
 from dashboard.components.run_error import run_error
 from dashboard.components.run_facts import run_facts, run_figures
+from dashboard.components.run_filters import last_address
 from dashboard.components.run_header import RunAction, run_header
 from dashboard.components.run_live import run_live
 from dashboard.components.run_money import money_by_part
@@ -139,8 +140,9 @@ def whole(detail: RunDetail) -> None:
 def beside(detail: RunDetail, other_id: UUID) -> None:
     """Draws the run beside another one, the older on the left."""
     other = find(other_id)
-    with st.container(horizontal=True):
-        routes.run_link(detail.summary.id, "Back to the run", icon=":material/arrow_back:")
+    routes.here_link(
+        "Back to the run", {state.RUN_COMPARE: None}, icon=":material/arrow_back:", key="run-back"
+    )
     if other is None:
         st.warning(f"There is no run {other_id} to compare with.", icon=":material/search_off:")
         return
@@ -157,7 +159,8 @@ detail = find(asked_for(state.RUN_ID))
 if detail is None:
     nothing_there()
 else:
-    act(run_header(detail.summary, others=others_of(detail.summary)), detail.summary)
+    run = detail.summary
+    act(run_header(run, others=others_of(run), back_to=last_address()), run)
     compare_with = asked_for(state.RUN_COMPARE)
     if compare_with is not None:
         beside(detail, compare_with)

@@ -11,7 +11,6 @@ from dashboard.components.header import page_header
 from dashboard.components.run_export import export_dialog
 from dashboard.components.run_filters import (
     choose_range,
-    come_back,
     first_page,
     is_filtered,
     remember,
@@ -82,7 +81,6 @@ def follow(choice: TableChoice, *, compare: bool) -> None:
         )
 
 
-come_back()
 zone = queries.zone()
 with page_header("Runs", "Every run with its request, answer, time and cost; newest first."):
     chosen_range = choose_range(zone)
@@ -92,9 +90,7 @@ remember()
 if export:
     export_dialog(
         runs=queries.run_count(run_filter),
-        filtered=repr(
-            sorted(item for item in st.query_params.to_dict().items() if item[0] != state.RUNS_CURSOR)
-        ),
+        filtered=repr(run_filter),
         start=lambda form: application().exports.start(principal(), run_filter, form=form).id,
         find=lambda job_id: application().exports.get(principal(), job_id),
         stop=lambda job_id: application().exports.cancel(principal(), job_id),

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.services.run_diff import FigureDiff, Quantity, RunDiff
 from core.storage.records import RunDetail
-from dashboard import formatting, routes
+from dashboard import formatting, routes, state
 from dashboard.components.diff_view import request_diff_view, text_diff_view
 from dashboard.components.marks import provider_mark, status_mark
 
@@ -39,7 +39,12 @@ def _sides(old: RunDetail, new: RunDetail, old_title: str, new_title: str) -> No
                 horizontal=True, horizontal_alignment=("distribute"), vertical_alignment="center"
             ):
                 st.markdown(f"**{title}** · {status_mark(run.status)}", width="content")
-                routes.run_link(run.id, "Open", icon=":material/arrow_forward:")
+                routes.here_link(
+                    "Open",
+                    {state.RUN_ID: str(run.id), state.RUN_COMPARE: None},
+                    icon=":material/arrow_forward:",
+                    key=f"run-open-{run.id}",
+                )
             st.caption(f"{provider_mark(run.provider)} · {run.model} · {run.agent_name or 'ad-hoc run'}")
 
 

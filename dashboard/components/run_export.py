@@ -99,25 +99,34 @@ def export_dialog(
         find: The export of an id; raises NotFound.
         stop: Stops it.
     """
-    begun, job_id = st.session_state.get(state.RUNS_EXPORT) or (None, None)
-    if job_id is None or begun != filtered:
+    job = _begun(filtered, find)
+    if job is None:
         form = export_form(runs=runs)
         if form is None:
             return
-        job_id = start(form)
-        st.session_state[state.RUNS_EXPORT] = (filtered, job_id)
-        st.rerun(scope="fragment")
-    try:
-        job = find(job_id)
-    except NotFound:
-        del st.session_state[state.RUNS_EXPORT]
+        st.session_state[state.RUNS_EXPORT] = (filtered, start(form))
         st.rerun(scope="fragment")
     working = job.state is ExportState.WORKING
-    st.fragment(_follow, run_every=_POLL_SECONDS if working else None)(job_id, find=find, stop=stop)
+    st.fragment(_follow, run_every=_POLL_SECONDS if working else None)(job.id, find=find, stop=stop)
+
+
+def _begun(filtered: str, find: Callable[[UUID], ExportJob]) -> ExportJob | None:
+    kept = st.session_state.get(state.RUNS_EXPORT)
+    if kept is None or kept[0] != filtered:
+        return None
+    try:
+        return find(kept[1])
+    except NotFound:
+        return None
 
 
 def _follow(job_id: UUID, *, find: Callable[[UUID], ExportJob], stop: Callable[[UUID], None]) -> None:
-    match export_progress(find(job_id)):
+    try:
+        job = find(job_id)
+    except NotFound as exc:
+        st.info(str(exc), icon=":material/timer_off:")
+        return
+    match export_progress(job):
         case "cancel":
             stop(job_id)
         case "again":

@@ -64,18 +64,23 @@ def _links(detail: RunDetail, version: AgentVersionRecord | None) -> None:
     run = detail.summary
     if version is not None:
         routes.page_link(
-            routes.AGENTS,
+            routes.AGENT,
             f"{run.agent_name or 'Agent'}, version {version.number}",
             icon=":material/smart_toy:",
-            params={state.AGENT_ID: str(version.agent_id), state.AGENT_VERSION: str(version.number)},
+            params={state.AGENT_PAGE_ID: str(version.agent_id), state.AGENT_VERSION: str(version.number)},
         )
     if run.replay_of is not None:
-        routes.run_link(run.replay_of, "The run that this one repeats", icon=":material/replay:")
-        routes.page_link(
-            routes.RUN_DETAIL,
+        routes.here_link(
+            "The run that this one repeats",
+            {state.RUN_ID: str(run.replay_of)},
+            icon=":material/replay:",
+            key="run-original",
+        )
+        routes.here_link(
             "Compare with it",
+            {state.RUN_COMPARE: str(run.replay_of)},
             icon=":material/compare_arrows:",
-            params={state.RUN_ID: str(run.id), state.RUN_COMPARE: str(run.replay_of)},
+            key="run-compare-original",
         )
     if run.group_id is not None:
         routes.page_link(

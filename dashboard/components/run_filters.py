@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -115,6 +115,37 @@ def is_filtered(run_filter: RunFilter) -> bool:
     return replace(run_filter, since=None, until=None) != RunFilter()
 
 
+def remember() -> None:
+    """Keeps the list's address, for the way back from a run; to be called after the filters are drawn.
+
+    The browser's own way back needs two steps: Streamlit puts an entry of its own between two pages of which
+    one has parameters.
+    """
+    labels: Mapping[str, Callable[[Any], str]] = {
+        state.RANGE: RANGE_LABELS.__getitem__,
+        state.RUNS_PROVIDER: provider_label,
+        state.RUNS_STATUS: _status_label,
+        state.RUNS_TRIGGER: TRIGGER_LABELS.__getitem__,
+        state.RUNS_BACKEND: BACKEND_LABELS.__getitem__,
+    }
+    params: dict[str, list[str]] = {}
+    for key in (state.RANGE, *_FILTER_KEYS, state.RUNS_FROM, state.RUNS_TO):
+        value = st.session_state.get(key)
+        if value in (None, False, []):
+            continue
+        values = value if isinstance(value, list) else [value]
+        params[key] = [labels.get(key, _as_address)(one) for one in values]
+    for key in (state.RUNS_CURSOR, state.RUNS_GROUP):
+        if key in st.query_params:
+            params[key] = st.query_params.get_all(key)
+    st.session_state[state.RUNS_LAST] = params
+
+
+def last_address() -> dict[str, list[str]]:
+    """The parameters of the list as it was seen last; none if it was not."""
+    return dict(st.session_state.get(state.RUNS_LAST, {}))
+
+
 def first_page() -> None:
     """Goes back to the newest runs: another filter has other pages."""
     st.query_params.pop(state.RUNS_CURSOR, None)
@@ -165,17 +196,9 @@ def _choose(
 
 
 def _more() -> DeltaGenerator:
-    chosen = sum(
-        bool(st.session_state.get(key))
-        for key in (
-            state.RUNS_TRIGGER,
-            state.RUNS_BACKEND,
-            state.RUNS_ERROR,
-            state.RUNS_COST_MIN,
-            state.RUNS_COST_MAX,
-            state.RUNS_UNPRICED,
-        )
-    )
+    keys = _FILTER_KEYS[_FILTER_KEYS.index(state.RUNS_TRIGGER) :]
+    # On a page's first run the address is read when a widget is drawn, which is after this.
+    chosen = sum(bool(st.session_state.get(key, st.query_params.get(key))) for key in keys)
     return st.popover(f"More ({chosen})" if chosen else "More", icon=":material/tune:", key="runs-more")
 
 
@@ -275,6 +298,10 @@ def _custom_bounds(zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+def _as_address(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _status_label(value: str) -> str:

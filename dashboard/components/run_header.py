@@ -1,5 +1,6 @@
 """The top of a run's page: what it is and what can be done with it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,17 +25,20 @@ class RunAction:
     compare_with: UUID | None = None
 
 
-def run_header(run: RunSummary, *, others: dict[UUID, str]) -> RunAction:
+def run_header(
+    run: RunSummary, *, others: Mapping[UUID, str], back_to: Mapping[str, Sequence[str]]
+) -> RunAction:
     """Draws title and buttons.
 
     Args:
         run: The run.
         others: Runs that are worth a comparison, with what they are.
+        back_to: The parameters of the list that led here.
     """
     title = run.agent_name or "Ad-hoc run"
     caption = f"{status_mark(run.status)} · {provider_mark(run.provider)} · {run.model}"
     under_way = run.status is RunStatus.RUNNING
-    routes.page_link(routes.RUNS, "Runs", icon=":material/arrow_back:")
+    routes.page_link(routes.RUNS, "Runs", icon=":material/arrow_back:", params=back_to)
     with page_header(title, caption):
         compare_with = None if under_way else _compare(others)
         edit = st.button("Edit in the playground", icon=":material/edit:", key="run-edit")
@@ -51,17 +55,20 @@ def run_header(run: RunSummary, *, others: dict[UUID, str]) -> RunAction:
     return RunAction(replay=replay, compare_with=compare_with)
 
 
-def _compare(others: dict[UUID, str]) -> UUID | None:
+def _compare(others: Mapping[UUID, str]) -> UUID | None:
     with st.popover("Compare", icon=":material/compare_arrows:", key="run-compare-menu"):
-        st.caption("With the id of any other run, or one of these.")
-        typed = st.text_input("Run id", key="run-compare-id", placeholder="0192f3a4-...")
-        if typed.strip():
+        with st.form("run-compare-form", border=False):
+            typed = st.text_input("Id of the other run", key="run-compare-id", placeholder="0192f3a4-...")
+            pressed = st.form_submit_button("Compare", icon=":material/compare_arrows:")
+        if pressed:
             try:
                 return UUID(typed.strip())
             except ValueError:
                 st.error(
                     "This is not a run's id: copy it from the other run's page.", icon=":material/error:"
                 )
+        if others:
+            st.caption("Or with one of these")
         for other_id, what in others.items():
             if st.button(what, key=f"run-compare-{other_id}", width="stretch", type="tertiary"):
                 return other_id

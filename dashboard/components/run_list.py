@@ -23,38 +23,33 @@ def list_bar(*, shown: int, total: int, under_way: int, ticked: int, filtered: b
         ticked: Rows that are ticked.
         filtered: Whether there are filters that can be taken away.
     """
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
-    ):
+    # All on the left: the table's own tools appear above its right end, over whatever is there.
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         parts = [f"{formatting.count(total)} runs" if total != 1 else "1 run"]
         if shown < total:
             parts.append(f"{shown} shown")
         if under_way:
             parts.append(f":blue[:material/progress_activity: {under_way} under way]")
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.caption(" · ".join(parts), width="content")
-            if filtered:
-                st.button(
-                    "Clear filters",
-                    icon=":material/filter_alt_off:",
-                    type="tertiary",
-                    on_click=clear_filters,
-                    key="runs-clear",
-                )
-        with st.container(
-            horizontal=True, horizontal_alignment="right", vertical_alignment="center", width="content"
+        st.caption(" · ".join(parts), width="content")
+        if filtered and st.button(
+            "Clear filters",
+            icon=":material/filter_alt_off:",
+            type="tertiary",
+            on_click=clear_filters,
+            key="runs-clear",
         ):
-            if ticked != 2:
-                st.caption(
-                    "Tick two runs to compare them" if not ticked else f"{ticked} ticked", width="content"
-                )
-            return st.button(
-                "Compare",
-                icon=":material/compare_arrows:",
-                disabled=ticked != 2,
-                type="primary" if ticked == 2 else "secondary",
-                key="runs-compare",
-            )
+            # The list is a fragment: the filters above it are drawn again only with the whole page.
+            st.rerun()
+        compare = st.button(
+            "Compare",
+            icon=":material/compare_arrows:",
+            disabled=ticked != 2,
+            type="primary" if ticked == 2 else "secondary",
+            key="runs-compare",
+        )
+        if ticked != 2:
+            st.caption(f"{ticked} ticked" if ticked else "Tick two runs to compare them", width="content")
+    return compare
 
 
 def paging(page: RunPage) -> str | None:
@@ -98,7 +93,8 @@ def nothing_found(*, filtered: bool) -> None:
             "Take some away, or choose a longer range.",
             icon=":material/filter_alt:",
         ):
-            st.button("Clear the filters", on_click=clear_filters, key="runs-clear-empty")
+            if st.button("Clear the filters", on_click=clear_filters, key="runs-clear-empty"):
+                st.rerun()
         return
     with empty_state(
         "No runs in this range",

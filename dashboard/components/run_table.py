@@ -71,13 +71,13 @@ def _columns(zone: ZoneInfo) -> dict[str, Any]:
     config = st.column_config
     # In this order: at 1280 pixels all up to the cost is seen without scrolling.
     return {
-        "open": config.ButtonColumn("", width=40, type="tertiary", key=_OPEN_KEY, help="Open the run"),
+        "open": config.ButtonColumn("", width=54, type="tertiary", key=_OPEN_KEY, help="Open the run"),
         "status": config.TextColumn("Status", width=124),
         "started": config.DatetimeColumn(f"Started ({zone.key})", width=108, format="MMM D, HH:mm:ss"),
         "agent": config.TextColumn("Agent", width=122),
         "provider": config.TextColumn("Provider", width=90),
         "model": config.TextColumn("Model", width=104),
-        "prompt": config.TextColumn("Prompt", width=124, help="The beginning of the last message"),
+        "prompt": config.TextColumn("Prompt", width=110, help="The beginning of the last message"),
         "latency": config.NumberColumn("Latency", width=70),
         "cost": config.TextColumn("Cost", width=80, alignment="right"),
         "input": config.NumberColumn("Tokens in", width=76),
@@ -90,7 +90,7 @@ def _columns(zone: ZoneInfo) -> dict[str, Any]:
 def _row(run: RunSummary, zone: ZoneInfo) -> dict[str, Any]:
     running = run.status is RunStatus.RUNNING
     return {
-        "open": ":material/arrow_forward:",
+        "open": "Open",
         "status": f"● {STATUS_LABELS[run.status]}",
         # Without its zone, which the column's title says: the table would show it in the browser's own.
         "started": run.created_at.astimezone(zone).replace(tzinfo=None),
