@@ -139,6 +139,16 @@ def base_url_of(draft: Draft) -> str | None:
     return (draft.value("base_url") or "").strip() or None
 
 
+def take_default_model(draft: Draft) -> None:
+    """Puts the chosen provider's own first choice in the place of another provider's model and server."""
+    spec = registry.specs().get(draft.value("provider"))
+    if spec is None:
+        return
+    same = draft.initial["provider"] == spec.name
+    st.session_state[draft.key("model_name")] = draft.initial["model_name"] if same else spec.default_model
+    st.session_state[draft.key("base_url")] = draft.initial["base_url"] if same else ""
+
+
 def takes(draft: Draft) -> frozenset[Feature]:
     """What the chosen model takes, as far as it is known here."""
     spec = registry.specs().get(draft.value("provider"))

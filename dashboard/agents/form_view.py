@@ -31,7 +31,14 @@ def form_view(draft: Draft) -> None:
         provider = str(draft.value("provider") or "")
         asked: Asked = (provider, drafts.credential_of(draft), drafts.base_url_of(draft))
         checked = _checked(asked)
-        if model_fields(draft.key, provider, _choices(draft, provider, checked), checked=checked):
+        choices = _choices(draft, provider, checked)
+        if model_fields(
+            draft.key,
+            provider,
+            choices,
+            checked=checked,
+            on_provider=lambda: drafts.take_default_model(draft),
+        ):
             _check(asked)
             st.rerun()
         parameter_section(

@@ -67,7 +67,12 @@ def name_fields(key: Key) -> None:
 
 
 def model_fields(
-    key: Key, provider: str, choices: ModelChoices, *, checked: ConnectionTest | AgentLauncherError | None
+    key: Key,
+    provider: str,
+    choices: ModelChoices,
+    *,
+    checked: ConnectionTest | AgentLauncherError | None,
+    on_provider: Callable[[], None],
 ) -> bool:
     """Draws provider, model, key and server; True when the connection is to be tested.
 
@@ -76,6 +81,7 @@ def model_fields(
         provider: The one that is chosen.
         choices: What else can be chosen.
         checked: What the last test of this connection came to.
+        on_provider: Called when another provider is chosen.
     """
     spec = registry.specs().get(provider)
     with st.container(border=True):
@@ -86,6 +92,7 @@ def model_fields(
             format_func=provider_label,
             key=key("provider"),
             persist_state="session",
+            on_change=on_provider,
         )
         names = list(choices.models)
         if choices.model and choices.model not in names:
