@@ -6,6 +6,8 @@
 .PHONY: help setup setup-dev run test check format lock screenshots bench clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
+# Many tests wait for a server, a browser or a deadline, so two processes are worth it even on one core.
+WORKERS ?= 2
 BIN := .venv/bin
 PYTHON ?=
 export PYTHON
@@ -24,7 +26,7 @@ run: setup ## Start the dashboard on http://127.0.0.1:8501
 
 test: setup-dev ## Run every test; browser, Postgres and Node are found or installed
 	@$(BIN)/python -m tests.support.provision
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 check: setup-dev ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check --output-format concise .
