@@ -39,6 +39,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     fail_instead_of_skipping(report)
     item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    # The test processes speak UTF-8 with each other, and a test may log a lone surrogate on purpose.
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
     return report
 
 
