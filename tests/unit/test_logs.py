@@ -394,7 +394,7 @@ def test_no_module_makes_a_logger_past_the_filter() -> None:
                 id(node.value)
                 for node in ast.walk(tree)
                 if isinstance(node, ast.Attribute)
-                and node.attr in {"setLevel", "addHandler", "removeHandler"}
+                and node.attr in {"setLevel", "addHandler", "removeHandler", "addFilter"}
             }
             past += [
                 f"{path.relative_to(ROOT)}:{node.lineno}"
