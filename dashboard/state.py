@@ -47,7 +47,7 @@ RUNS_TO: Final = "to"
 RUNS_GROUP: Final = "group"
 """Query parameter: the runs that were started together."""
 
-RUNS_CURSOR: Final = "page"
+RUNS_CURSOR: Final = "cursor"
 """Query parameter: where the page of the list begins."""
 
 RUNS_LAST: Final = "runs-last"

@@ -55,7 +55,7 @@ def run_list(run_filter: RunFilter, zone: ZoneInfo) -> None:
     with bar:
         compare = list_bar(
             shown=len(page.runs),
-            total=queries.run_count(run_filter),
+            total=total_of(page, run_filter),
             under_way=sum(run.status is RunStatus.RUNNING for run in page.runs),
             ticked=len(choice.selected),
             filtered=is_filtered(run_filter),
@@ -68,6 +68,13 @@ def run_list(run_filter: RunFilter, zone: ZoneInfo) -> None:
             first_page()
         st.rerun()
     follow(choice, compare=compare)
+
+
+def total_of(page: RunPage, run_filter: RunFilter) -> int:
+    """How many runs pass the filter; counted only where there are more than the page shows."""
+    if page.next_cursor is None and page.previous_cursor is None:
+        return len(page.runs)
+    return queries.run_count(run_filter)
 
 
 def follow(choice: TableChoice, *, compare: bool) -> None:

@@ -169,7 +169,7 @@ def test_the_newest_runs_come_first_and_all_pages_can_be_turned(installed: Insta
     expect(page.get_by_text("50 shown")).to_be_visible()
     expect(cell(page, 0, MODEL)).to_have_text("gpt-5.4")
     page.get_by_role("button", name="Older", exact=True).click()
-    expect(page).to_have_url(re.compile(r"[?&]page=o[0-9a-f]{32}"))
+    expect(page).to_have_url(re.compile(r"[?&]cursor=o[0-9a-f]{32}"))
     expect(rows(page)).to_have_count(15)
     expect(page.get_by_role("button", name="Older", exact=True)).to_be_disabled()
     page.reload()
@@ -180,7 +180,7 @@ def test_the_newest_runs_come_first_and_all_pages_can_be_turned(installed: Insta
     expect(rows(page)).to_have_count(15)
     page.get_by_role("button", name="Newest", exact=True).click()
     expect(cell(page, 0, MODEL)).to_have_text("gpt-5.4")
-    expect(page).not_to_have_url(re.compile("page="))
+    expect(page).not_to_have_url(re.compile("cursor="))
 
 
 def test_filters_are_in_the_address_outlive_a_reload_and_can_be_sent_to_somebody(
@@ -213,7 +213,7 @@ def test_a_filter_goes_back_to_the_first_page(installed: Installation, page: Pag
     expect(rows(page).nth(20)).not_to_be_attached()
     choose(page, "Model", "own-model")
     expect(rows(page)).to_have_count(2)
-    expect(page).not_to_have_url(re.compile("page="))
+    expect(page).not_to_have_url(re.compile("cursor="))
 
 
 def test_what_has_no_price_says_unknown_and_can_be_looked_for(installed: Installation, page: Page) -> None:
