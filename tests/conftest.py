@@ -1,6 +1,8 @@
 """What every test gets: no network, no keys, home and data directory of its own; real servers on demand."""
 
+import logging
 import shutil
+import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -68,7 +70,14 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AGENT_LAUNCHER_DATA_DIR", str(tmp_path / "data"))
     loopback_only.refused.clear()
+    levels = {logger: logger.level for logger in (logging.getLogger(), logging.getLogger("agent_launcher"))}
     yield
+    # A command that ran in this process has set up its logs: what the next test logs is its own again.
+    logs = sys.modules.get("core.logs")
+    if logs is not None:
+        logs.release_logging()
+    for logger, level in levels.items():
+        logger.setLevel(level)
     if loopback_only.refused:
         pytest.fail(f"tried to reach another machine: {', '.join(loopback_only.refused)}", pytrace=False)
 
