@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.contract import utc_now
-from core.errors import AgentLauncherError, Conflict, InvalidInput
+from core.errors import AgentLauncherError
 from core.services.agent_config import AgentConfig
 from core.services.agents import checked
 from core.services.request_diff import diff_requests
@@ -109,7 +109,7 @@ def _save(draft: Draft, agent: AgentRecord, config: AgentConfig) -> None:
             note=str(draft.value("note") or ""),
             expected_revision=base.revision,
         )
-    except (Conflict, InvalidInput) as exc:
+    except AgentLauncherError as exc:
         # If somebody else was faster, the next drawing finds another revision and shows both.
         st.session_state[_failure_key(draft)] = str(exc)
         st.rerun()

@@ -86,9 +86,11 @@ def model_fields(
     spec = registry.specs().get(provider)
     with st.container(border=True):
         st.markdown("**Model**")
+        known = list(registry.specs())
         st.selectbox(
             "Provider",
-            list(registry.specs()),
+            # One that is not registered here (any more) stays until another is chosen.
+            known if provider in known else [provider, *known],
             format_func=provider_label,
             key=key("provider"),
             persist_state="session",
