@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -30,6 +31,17 @@ pytest_plugins = ["pytester"]  # the suite's own rules are tested by running pyt
 
 _FAILED = pytest.StashKey[bool]()
 _REMEDY = "make test installs it; python -m tests.support.provision says what is in the way"
+
+
+def _hear_signals() -> None:
+    # Started in the background by a shell, or under nohup, a process ignores these and so do its children: the tests
+    # that press Ctrl+C would wait for nothing.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+_hear_signals()
 
 
 def pytest_unconfigure() -> None:
