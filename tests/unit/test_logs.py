@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import pty
+import select
 from collections.abc import Callable, Generator
 from decimal import Decimal
 from io import StringIO
@@ -162,7 +163,10 @@ def test_on_a_terminal_a_line_is_for_a_person(settings: Settings) -> None:
         except ValueError:
             get_logger("agent_launcher.test").exception("broke")
         release_logging()
-        shown = os.read(reader, 10_000).decode().replace("\r\n", "\n")
+        # A terminal hands over what it has so far, which may be less than what was written.
+        shown = ""
+        while f"ValueError: {MASK}" not in shown and select.select([reader], [], [], 20)[0]:
+            shown += os.read(reader, 10_000).decode().replace("\r\n", "\n")
     os.close(reader)
     first, second, *rest = shown.splitlines()
     assert first[8:] == rf" WARNING  test: moved\u001b[2J\nforged run_id=r tokens=3 token={MASK}"
