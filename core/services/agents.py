@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final, assert_never
+from typing import Any, Final
 from uuid import UUID
 
 from core.contract import parse_request, utc_now
-from core.errors import Conflict, InvalidInput, InvocationError, NotFound
+from core.errors import InvalidInput, InvocationError, NotFound
 from core.providers import registry
 from core.providers.base import ModelInfo, require_features
 from core.services.agent_config import AgentConfig
-from core.services.agent_yaml import AgentEntry, dump_agents, load_agents, valid_name
+from core.services.agent_import import ImportReport, PlannedImport, carry_out, plan
+from core.services.agent_yaml import dump_agents, load_agents, valid_name
 from core.services.connections import Connections, ConnectionTest
 from core.services.credentials import CredentialService
 from core.services.principal import Principal
@@ -30,44 +30,6 @@ from core.storage.store import Store
 
 _ANY_PROMPT: Final = "-"
 """Stands for the prompt where a configuration is checked before anything is asked."""
-
-
-class ImportAction(StrEnum):
-    """What an import does with an agent."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedImport:
-    """What an import will do with one agent.
-
-    Attributes:
-        current: The agent of that name; None if it will be created.
-        unarchives: It is archived, and comes back.
-    """
-
-    entry: AgentEntry
-    action: ImportAction
-    current: AgentRecord | None
-    unarchives: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
-    """What an import did, by name.
-
-    Attributes:
-        unchanged: Were already exactly so.
-        failed: (name, reason): somebody else changed them in the meantime; importing again takes them up.
-    """
-
-    created: tuple[str, ...]
-    updated: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    failed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +298,7 @@ class AgentService:
         credential_ids = {c.name: c.id for c in self._credentials.list(principal)}
         entries = load_agents(text, credential_ids=credential_ids, check=checked)
         existing = {a.name: a for a in [*self.list(principal), *self.list(principal, archived=True)]}
-        return tuple(_plan(entry, existing.get(entry.name)) for entry in entries)
+        return plan(entries, existing)
 
     def import_yaml(self, principal: Principal, text: str, *, note: str = "Imported") -> ImportReport:
         """Creates the agents that are new, adds a version to those that differ, brings archived ones back.
@@ -346,47 +308,7 @@ class AgentService:
         Raises:
             InvalidInput: As in `plan_import`; nothing was changed.
         """
-        done: dict[ImportAction, list[str]] = {action: [] for action in ImportAction}
-        failed: list[tuple[str, str]] = []
-        for planned in self.plan_import(principal, text):
-            try:
-                self._apply(principal, planned, note=note)
-            except (Conflict, NotFound) as exc:
-                failed.append((planned.entry.name, str(exc)))
-            else:
-                done[planned.action].append(planned.entry.name)
-        return ImportReport(
-            created=tuple(done[ImportAction.CREATE]),
-            updated=tuple(done[ImportAction.UPDATE]),
-            unchanged=tuple(done[ImportAction.UNCHANGED]),
-            failed=tuple(failed),
-        )
-
-    def _apply(self, principal: Principal, planned: PlannedImport, *, note: str) -> None:
-        entry, current = planned.entry, planned.current
-        match planned.action:
-            case ImportAction.UNCHANGED:
-                return
-            case ImportAction.CREATE:
-                self.create(
-                    principal, name=entry.name, description=entry.description, config=entry.config, note=note
-                )
-            case ImportAction.UPDATE:
-                if current is None:
-                    raise NotFound(f"The agent {entry.name!r} is gone.")
-                if planned.unarchives:
-                    current = self.unarchive(principal, current.id)
-                self.save(
-                    principal,
-                    current.id,
-                    name=entry.name,
-                    description=entry.description,
-                    config=entry.config,
-                    note=note,
-                    expected_revision=current.revision,
-                )
-            case _:
-                assert_never(planned.action)
+        return carry_out(self, principal, self.plan_import(principal, text), note=note)
 
 
 def checked(config: AgentConfig) -> AgentConfig:
@@ -412,12 +334,3 @@ def checked(config: AgentConfig) -> AgentConfig:
 def config_of(version: AgentVersionRecord) -> AgentConfig:
     """A version's configuration, typed. Raises InvalidInput if it holds what is no longer known."""
     return AgentConfig.parse(version.config)
-
-
-def _plan(entry: AgentEntry, current: AgentRecord | None) -> PlannedImport:
-    if current is None:
-        return PlannedImport(entry=entry, action=ImportAction.CREATE, current=None)
-    archived = current.archived_at is not None
-    same = current.version.config == entry.config.to_json() and current.description == entry.description
-    action = ImportAction.UNCHANGED if same and not archived else ImportAction.UPDATE
-    return PlannedImport(entry=entry, action=action, current=current, unarchives=archived)

@@ -21,7 +21,10 @@ def edit_view(agent: AgentRecord) -> None:
     """Draws the form of a stored agent."""
     draft = drafts.draft_of(agent)
     if draft.base is not None and draft.base.revision != agent.revision:
-        draft = _settle_conflict(draft, agent)
+        st.session_state.pop(_failure_key(draft), None)
+        _settle_conflict(draft, agent)
+        form_view(draft)
+        return
     form_view(draft)
     config, fault = _config(draft)
     failure = st.session_state.pop(_failure_key(draft), None)
@@ -119,11 +122,15 @@ def _save(draft: Draft, agent: AgentRecord, config: AgentConfig) -> None:
     st.rerun()
 
 
-def _settle_conflict(draft: Draft, agent: AgentRecord) -> Draft:
+def _settle_conflict(draft: Draft, agent: AgentRecord) -> None:
     config, _ = _config(draft)
-    mine = config.to_json() if config else agent.version.config
-    diff = diff_requests(agent.version.config, mine)
-    match conflict_panel(agent, diff, zone=queries.zone(), now=utc_now()):
+    theirs = {"Name": agent.name, "Description": agent.description, **agent.version.config}
+    mine = {
+        "Name": drafts.name_of(draft).strip(),
+        "Description": drafts.description_of(draft).strip(),
+        **(config.to_json() if config else agent.version.config),
+    }
+    match conflict_panel(agent, diff_requests(theirs, mine), zone=queries.zone(), now=utc_now()):
         case "mine":
             draft = drafts.rebase(draft, agent)
             if config is not None:
@@ -133,8 +140,7 @@ def _settle_conflict(draft: Draft, agent: AgentRecord) -> Draft:
             drafts.drop(draft)
             st.rerun()
         case _:
-            return draft
-    return draft
+            pass
 
 
 def _changes(draft: Draft, agent: AgentRecord, config: AgentConfig | None) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from core.errors import AgentLauncherError
-from core.services.agents import ImportAction, ImportReport, PlannedImport
+from core.services.agent_import import ImportAction, ImportReport, PlannedImport
 from core.services.request_diff import RequestDiff, diff_requests
 from dashboard.components.diff_view import request_diff_view
 from dashboard.components.failure import literal

@@ -95,7 +95,7 @@ def conflict_panel(
             title="Somebody else has changed this agent since you began",
         )
         if diff.same:
-            st.caption("The two configurations are the same.")
+            st.caption("Theirs and yours are the same.")
         request_diff_view(diff, old_title=f"Stored: version {version.number}", new_title="Yours, not saved")
         with st.container(horizontal=True):
             mine = st.button(

@@ -8,7 +8,7 @@ import streamlit as st
 from core.contract import MAX_TIMEOUT_SECONDS, ReasoningEffort
 from core.providers.base import Feature
 
-MODEL_DEFAULT: Final = "the model's default"
+MODEL_DEFAULT: Final = "default"
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
 """What a browser's number can hold without rounding."""
 
@@ -58,8 +58,8 @@ def parameter_fields(takes: frozenset[Feature], *, key: Callable[[str], str], st
             format="%.0f",
             key=key("timeout_seconds"),
             persist_state="session",
-            placeholder="this installation's",
-            help="For a whole run, retries included.",
+            placeholder=MODEL_DEFAULT,
+            help="For a whole run, retries included; empty takes this installation's.",
         )
         if Feature.STOP in takes:
             st.multiselect(

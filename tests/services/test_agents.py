@@ -18,8 +18,9 @@ from core.errors import (
     UnknownProvider,
 )
 from core.services.agent_config import AgentConfig
+from core.services.agent_import import ImportAction
 from core.services.agent_yaml import EXPORT_FORMAT
-from core.services.agents import ImportAction, config_of
+from core.services.agents import config_of
 from core.services.application import Application
 from core.services.principal import LOCAL, Principal
 from core.services.run_spec import RunSpec
