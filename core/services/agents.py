@@ -187,20 +187,31 @@ class AgentService:
         note: str,
         expected_revision: int,
     ) -> AgentRecord:
-        """What a form does: `describe` if name or description changed, and `edit` if the configuration did.
+        """What a form does: `describe` if name or description changed, `edit` if the configuration did, in one step.
 
         Raises:
             Conflict: The name is taken, or somebody else changed the agent since it was read (then its
-                revision is no longer the expected one).
+                revision is no longer the expected one); nothing was changed.
             InvalidInput, NotFound, UnknownProvider: As they say; nothing was changed.
         """
-        checked(config)
+        wire = checked(config).to_json()
+        name, description = valid_name(name), description.strip()
         current = self.get(principal, agent_id)
-        if (current.name, current.description) != (valid_name(name), description.strip()):
-            current = self.describe(
+        if current.version.config != wire:
+            return self._store.agents.add_version(
+                principal.project_id,
+                agent_id,
+                config=wire,
+                note=note.strip(),
+                by=principal.id,
+                expected_revision=expected_revision,
+                name=name,
+                description=description,
+            )
+        if (current.name, current.description) != (name, description):
+            return self.describe(
                 principal, agent_id, name=name, description=description, expected_revision=expected_revision
             )
-            expected_revision = current.revision
         return self.edit(principal, agent_id, config=config, note=note, expected_revision=expected_revision)
 
     def restore(

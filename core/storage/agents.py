@@ -113,16 +113,34 @@ class AgentRepository:
         note: str,
         by: str,
         expected_revision: int,
+        name: str | None = None,
+        description: str | None = None,
     ) -> AgentRecord:
-        """Adds a version, which is the current one from then on. Raises Conflict, NotFound."""
-        with self._database.writing() as session:
-            agent, _ = _find_to_change(session, project_id, agent_id, at_revision=expected_revision)
-            now = datetime.now(UTC)
-            agent.version_number += 1
-            _touch(agent, now)
-            version = _version_row(agent, config=config, note=note, by=by, now=now)
-            session.add(agent)
-            session.add(version)
+        """Adds a version, which is the current one from then on, and renames and describes the agent with it.
+
+        Args:
+            name: None leaves it as it is.
+            description: Likewise.
+
+        Raises:
+            Conflict: The agent was changed meanwhile, or the name is taken; nothing was changed.
+            NotFound: There is no such agent.
+        """
+        try:
+            with self._database.writing() as session:
+                agent, _ = _find_to_change(session, project_id, agent_id, at_revision=expected_revision)
+                now = datetime.now(UTC)
+                agent.version_number += 1
+                agent.name = agent.name if name is None else name
+                agent.description = agent.description if description is None else description
+                _touch(agent, now)
+                version = _version_row(agent, config=config, note=note, by=by, now=now)
+                session.add(agent)
+                session.add(version)
+        except IntegrityError as exc:
+            if name is None:
+                raise
+            raise _name_taken(name) from exc
         return _record(agent, version)
 
     def update(

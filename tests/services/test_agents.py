@@ -1,5 +1,8 @@
 """Agents on both databases: versions, conflicts, import and export, and the vendor's own list of models."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
@@ -105,6 +108,7 @@ def test_saving_a_form_renames_and_edits(application: Application) -> None:
     )
 
     assert (saved.name, saved.description, saved.version.number) == ("Host", "Greets guests.", 2)
+    assert saved.revision == agent.revision + 1, "one change"
     only_renamed = application.agents.save(
         LOCAL,
         agent.id,
@@ -115,6 +119,59 @@ def test_saving_a_form_renames_and_edits(application: Application) -> None:
         expected_revision=saved.revision,
     )
     assert (only_renamed.name, only_renamed.version.number) == ("Porter", 2)
+
+
+SAVED_AND_KILLED = """
+import os, signal, sys
+from uuid import UUID
+from sqlalchemy import Engine, event
+from core.services.agents import config_of
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.settings import load_settings
+
+@event.listens_for(Engine, "before_cursor_execute")
+def kill(connection, cursor, statement, *rest):
+    if statement.startswith("INSERT INTO agent_version"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+application = Application.open(load_settings(), kind="test")
+agent = application.agents.get(LOCAL, UUID(sys.argv[1]))
+config = config_of(agent.version).model_copy(update={"max_tokens": 9})
+application.agents.save(
+    LOCAL, agent.id, name="Host", description="Greets guests.", config=config, note="",
+    expected_revision=agent.revision,
+)
+"""
+
+
+def test_a_save_that_is_killed_half_way_changes_nothing_not_even_the_name(application: Application) -> None:
+    agent = made(application)
+
+    killed = subprocess.run([sys.executable, "-c", SAVED_AND_KILLED, str(agent.id)], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert application.agents.get(LOCAL, agent.id) == agent
+    assert application.agents.versions(LOCAL, agent.id) == [agent.version]
+
+
+def test_a_form_with_a_taken_name_makes_no_version_either(application: Application) -> None:
+    agent = made(application)
+    made(application, "Host")
+
+    with pytest.raises(Conflict, match="named 'Host' already"):
+        application.agents.save(
+            LOCAL,
+            agent.id,
+            name="Host",
+            description="",
+            config=config(max_tokens=9),
+            note="",
+            expected_revision=agent.revision,
+        )
+
+    assert application.agents.get(LOCAL, agent.id) == agent
+    assert application.agents.versions(LOCAL, agent.id) == [agent.version]
 
 
 def test_a_form_with_a_fault_changes_nothing_not_even_the_name(application: Application) -> None:
