@@ -289,19 +289,6 @@ class ErrorPoint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facets:
-    """What has occurred among a project's runs: the choices of a filter, each sorted.
-
-    Attributes:
-        models: (provider, model).
-    """
-
-    providers: tuple[str, ...]
-    models: tuple[tuple[str, str], ...]
-    error_codes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRecord:
     """An agent and its current version.
 

@@ -51,21 +51,6 @@ def page_of_ids(
     return list(islice(heapq.merge(*found, reverse=descending), limit))
 
 
-def models_seen(connection: Connection, project_id: str) -> list[tuple[str, str]]:
-    """The (provider, model) of the project's runs, sorted."""
-    of_project = _run.project_id == project_id
-    return [
-        (provider, model)
-        for provider in _distinct(connection, _run.provider, of_project)
-        for model in _distinct(connection, _run.model, of_project, _run.provider == provider)
-    ]
-
-
-def error_codes_seen(connection: Connection, project_id: str) -> list[str]:
-    """The error codes of the project's runs, sorted."""
-    return _distinct(connection, _run.error_code, _run.project_id == project_id, _run.error_code.is_not(None))
-
-
 def projects_seen(connection: Connection) -> list[str]:
     """The projects that have runs, sorted."""
     return _distinct(connection, _run.project_id)
@@ -79,6 +64,15 @@ def _distinct(
     following = select(func.min(column)).where(*conditions, column > first.c.value).correlate(first)
     seen = first.union_all(select(following.scalar_subquery()).where(first.c.value.is_not(None)))
     return sorted(connection.execute(select(seen.c.value).where(seen.c.value.is_not(None))).scalars())
+
+
+def _models_seen(connection: Connection, project_id: str) -> list[tuple[str, str]]:
+    of_project = _run.project_id == project_id
+    return [
+        (provider, model)
+        for provider in _distinct(connection, _run.provider, of_project)
+        for model in _distinct(connection, _run.model, of_project, _run.provider == provider)
+    ]
 
 
 def _states_seen(connection: Connection, of_project: ColumnElement[bool]) -> list[tuple[str, str, str]]:
@@ -109,7 +103,7 @@ def _lanes(connection: Connection, project_id: str, wanted: RunFilter) -> Iterab
     if (wanted.providers or wanted.models) and common:
         return [
             (of_project, _run.provider == provider, _run.model == model)
-            for provider, model in models_seen(connection, project_id)
+            for provider, model in _models_seen(connection, project_id)
             if (not wanted.providers or provider in wanted.providers)
             and (not wanted.models or model in wanted.models)
         ]

@@ -17,7 +17,6 @@ from core.storage.engine import Database
 from core.storage.records import (
     AttemptRecord,
     Backend,
-    Facets,
     RunDetail,
     RunFilter,
     RunPage,
@@ -26,7 +25,7 @@ from core.storage.records import (
     Trigger,
 )
 from core.storage.run_filters import run_conditions
-from core.storage.run_lanes import error_codes_seen, models_seen, page_of_ids
+from core.storage.run_lanes import page_of_ids
 from core.storage.runs import attempt_record, stored_attempts
 from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
 
@@ -132,17 +131,6 @@ class RunReader:
             if len(details) < batch:
                 return
             edge = details[-1].summary.id
-
-    def facets(self, project_id: str) -> Facets:
-        """What has occurred among the project's runs, for the choices of a filter."""
-        with self._database.read() as connection:
-            models = models_seen(connection, project_id)
-            codes = error_codes_seen(connection, project_id)
-        return Facets(
-            providers=tuple(dict.fromkeys(provider for provider, _ in models)),
-            models=tuple(models),
-            error_codes=tuple(codes),
-        )
 
     def _batch(
         self, project_id: str, wanted: RunFilter, edge: UUID | None, limit: int, with_texts: bool

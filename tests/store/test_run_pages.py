@@ -139,15 +139,6 @@ def test_runs_that_arrive_meanwhile_shift_nothing(store: Store) -> None:
     assert store.runs.page(PROJECT, limit=1).runs[0].id == new.id
 
 
-def test_facets_are_what_has_occurred(store: Store) -> None:
-    everything = _fill(store)
-    facets = store.runs.facets(PROJECT)
-    assert facets.models == tuple(sorted({(run.provider, run.model) for run in everything}))
-    assert facets.providers == ("DEMO", "OPENAI")
-    assert facets.error_codes == tuple(sorted({run.error_code for run in everything if run.error_code}))
-    assert store.runs.facets("empty").models == ()
-
-
 @pytest.mark.parametrize("cursor", ["", "o", "x" * 33, "oxyz", "n" + "g" * 32])
 def test_a_cursor_that_is_none_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(InvalidInput, match="start from the first page"):
