@@ -40,6 +40,9 @@ MAX_PROMPT_CHARS: Final = 2_000_000
 MAX_SYSTEM_PROMPT_CHARS: Final = 500_000
 MAX_CONTEXT_BYTES: Final = 1_000_000
 MAX_MESSAGES: Final = 1_000
+MAX_TEXT_CHARS: Final = 4_000_000
+"""Of the prompt, the system prompt and all messages together: each alone may be within its own limit, and a
+thousand of them too much for any model, for Lambda's payload and for this process's memory."""
 MAX_ATTACHMENTS: Final = 10
 MAX_ATTACHMENT_BYTES: Final = 4 * 1024 * 1024
 MAX_TIMEOUT_SECONDS: Final = 900.0
@@ -190,6 +193,17 @@ class AgentRequest(_Model):
                 ends_with_user = bool(self.messages) and self.messages[-1].role == "user"
                 if not has_prompt and not ends_with_user:
                     raise ValueError("a chat needs a prompt, or messages that end with the user's")
+        return self
+
+    @model_validator(mode="after")
+    def _text_is_bounded(self) -> Self:
+        texts = [self.prompt, self.system_prompt, *(message.content for message in self.messages or ())]
+        chars = sum(len(text) for text in texts if text)
+        if chars > MAX_TEXT_CHARS:
+            raise ValueError(
+                f"prompt, system_prompt and messages have {chars} characters together; the limit is "
+                f"{MAX_TEXT_CHARS}: shorten them, or leave out the oldest messages"
+            )
         return self
 
     @model_validator(mode="after")

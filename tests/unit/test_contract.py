@@ -212,6 +212,19 @@ def test_a_number_too_long_to_write_is_refused():
     assert refusal(minimal(context={"a": 10**5_000}))
 
 
+def test_all_texts_together_have_a_limit():
+    message = {"role": "user", "content": "x" * contract.MAX_PROMPT_CHARS}
+    many = minimal(agent_type="chat", messages=[message] * 2)
+    assert refusal(many) == (
+        "Invalid request: prompt, system_prompt and messages have 4000005 characters together; the limit is "
+        "4000000: shorten them, or leave out the oldest messages"
+    )
+    half = {"role": "user", "content": "x" * (contract.MAX_TEXT_CHARS // 4)}
+    full = {"agent_type": "chat", "messages": [half] * 3, "prompt": half["content"]}
+    assert len(parse_request(minimal(**full), providers=PROVIDERS).turns()) == 4
+    assert "4000001 characters" in refusal(minimal(**full, system_prompt="x"))
+
+
 def test_limits_are_inclusive():
     for fields in (
         {"prompt": "x" * contract.MAX_PROMPT_CHARS},
