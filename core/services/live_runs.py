@@ -141,17 +141,20 @@ class LiveRuns:
 
     def __init__(self, *, keep_finished: int = 200) -> None:
         self._keep = keep_finished
+        self._look_at = keep_finished
         self._lock = threading.Lock()
         self._runs: dict[UUID, LiveRun] = {}
 
     def add(self, run: LiveRun) -> None:
-        """Registers a run; forgets the oldest finished ones beyond the limit."""
+        """Registers a run; forgets the oldest finished ones beyond the limit, some at a time."""
         with self._lock:
             self._runs[run.run_id] = run
-            if len(self._runs) > self._keep:
+            if len(self._runs) > self._look_at:
                 finished = [key for key, other in self._runs.items() if other.outcome]
                 for run_id in finished[: len(self._runs) - self._keep]:
                     del self._runs[run_id]
+                # Looking through all of them at each run would cost more than storing one.
+                self._look_at = len(self._runs) + self._keep // 4
 
     def get(self, run_id: UUID, *, project_id: str) -> LiveRun | None:
         """The run, if this process works or lately worked on it for that project."""
