@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -22,16 +23,18 @@ from core.services.seeding import seed_demo_agents
 from core.services.warming import warm
 from dashboard import backend, downloads
 from dashboard.components.failure import show_failure
+from dashboard.origins import OwnOriginOnly
 
 ROOT = Path(__file__).parents[1]
 
 
-def create_app(application: Application, *, housekeeping: bool = True) -> st.App:
+def create_app(application: Application, *, stand_by: bool = False) -> st.App:
     """The dashboard over an open application; closes it when the server stops.
 
     Args:
         application: What the pages ask.
-        housekeeping: Whether this process folds roll-ups and settles orphaned runs; if not, another must.
+        stand_by: Whether this process folds roll-ups and settles orphaned runs only while no `agent-launcher up`
+            does.
     """
     apply_streamlit_config()
     logging.getLogger("streamlit.error_util").addFilter(_is_not_logged_by_us)
@@ -42,8 +45,7 @@ def create_app(application: Application, *, housekeeping: bool = True) -> st.App
         del app
         backend.install(application)
         seed_demo_agents(application)
-        if housekeeping:
-            application.housekeeping.start()
+        application.housekeeping.start(stand_by=stand_by)
         threading.Thread(target=warm, args=(application,), name="warming", daemon=True).start()
         try:
             yield {}
@@ -55,15 +57,17 @@ def create_app(application: Application, *, housekeeping: bool = True) -> st.App
     def healthz(request: Request) -> JSONResponse:
         del request
         try:
-            facts = application.store.describe()
+            application.store.describe()
         except StoreError as exc:
-            return JSONResponse({"status": "failing", "database": str(exc)}, status_code=503)
-        return JSONResponse({"status": "ok", "schema": str(facts["schema"])})
+            # Not its text, which names paths: the log and `agent-launcher doctor` have that.
+            return JSONResponse({"status": "failing", "database": type(exc).__name__}, status_code=503)
+        return JSONResponse({"status": "ok"})
 
     return st.App(
         ROOT / "dashboard" / "app.py",
         lifespan=lifespan,
         routes=[Route("/healthz", healthz), *downloads.routes],
+        middleware=[Middleware(OwnOriginOnly)],
         on_script_error=show_failure,
     )
 

@@ -46,7 +46,7 @@ class Application:
 
         Args:
             settings: Where everything is.
-            kind: What this process is ("dashboard", "cli", "python"), for the list of workers.
+            kind: What this process is ("up", "dashboard", "cli", "python"), for the list of workers.
 
         Raises:
             SettingsError: The data directory cannot be made.

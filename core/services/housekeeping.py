@@ -6,16 +6,20 @@ It stores what could not be stored before, settles orphaned runs, and folds fini
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 
 from core.errors import StoreError
 from core.loggers import get_logger
-from core.services.presence import STALE_AFTER_SECONDS, Presence
+from core.services.presence import Presence
 from core.storage.store import Store
 
 log = get_logger("agent_launcher.housekeeping")
 
-PERIOD_SECONDS = 5.0
-LONG_TAIL = 2000
+KEEPER: Final = "up"
+"""The kind of process that always keeps house; another leaves it to one that lives."""
+
+PERIOD_SECONDS: Final = 5.0
+LONG_TAIL: Final = 2000
 """So many unfolded attempts make a short command fold: reading them takes each query a few milliseconds."""
 
 _FOLDED_ONCE = 20_000
@@ -46,12 +50,20 @@ class Housekeeping:
         self._settle = settle
         self._presence = presence
         self._period_seconds = period_seconds
+        self._stand_by = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
 
-    def start(self) -> None:
-        """Begins; the first round is at once. Again is harmless, until it was stopped."""
+    def start(self, *, stand_by: bool = False) -> None:
+        """Begins, and shows the process among those that live; the first round is at once.
+
+        Again is harmless, until it was stopped.
+
+        Args:
+            stand_by: Reap and fold only while no process of the kind `KEEPER` lives.
+        """
         if not self._thread.is_alive():
+            self._stand_by = stand_by
             self._thread.start()
 
     def stop(self) -> bool:
@@ -68,16 +80,16 @@ class Housekeeping:
         Raises:
             StoreError: The first thing that went wrong, as anything else that did.
         """
-        errors: list[Exception] = []
         # The beat before the reaping: after a full disk or a suspended laptop it may be long ago. Settling too: what
         # waits there is the end of a run that the store still shows as RUNNING.
-        for part in (self._presence.beat, self._settle, self._reap, self._fold):
-            try:
-                part()
-            except Exception as exc:
-                errors.append(exc)
+        errors = _tried(self._presence.beat, self._settle)
+        if not self._left_to_another():
+            errors += _tried(self._reap, self._fold)
         if errors:
             raise errors[0]
+
+    def _left_to_another(self) -> bool:
+        return self._stand_by and any(worker.kind == KEEPER for worker in self._store.workers.live())
 
     def once(self, *, long_tail: int = LONG_TAIL) -> None:
         """What a short process does for others: reaps, and folds if much waits. Errors are only logged."""
@@ -94,9 +106,7 @@ class Housekeeping:
         self._store.workers.forget_dead(silent_for=_FORGOTTEN_AFTER)
 
     def _reap_runs(self) -> None:
-        reaped = self._store.runs.reap(
-            stale_after_seconds=STALE_AFTER_SECONDS, except_worker=self._presence.worker_id
-        )
+        reaped = self._store.runs.reap(except_worker=self._presence.worker_id)
         if reaped:
             log.warning("%d orphaned run(s) marked OUTCOME_UNKNOWN", reaped)
 
@@ -108,6 +118,7 @@ class Housekeeping:
         failing = False
         while True:
             try:
+                self._presence.appear()
                 self.round()
                 failing = False
             except Exception as exc:
@@ -119,3 +130,14 @@ class Housekeeping:
                 failing = True
             if self._stop.wait(self._period_seconds):
                 return
+
+
+def _tried(*parts: Callable[[], object]) -> list[Exception]:
+    """What went wrong with them; each is tried, whatever the ones before it met with."""
+    errors: list[Exception] = []
+    for part in parts:
+        try:
+            part()
+        except Exception as exc:
+            errors.append(exc)
+    return errors

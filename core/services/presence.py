@@ -6,6 +6,7 @@ While its heart beats, its runs are under way; when it stops, their outcome is u
 import os
 import socket
 import threading
+from typing import Final
 
 from core import ids
 from core.contract import utc_now
@@ -15,13 +16,11 @@ from core.storage.store import Store
 
 log = get_logger("agent_launcher.presence")
 
-BEAT_SECONDS = 5.0
-STALE_AFTER_SECONDS = 15.0
-"""Three missed beats: with the reaper's own period, an orphaned run is settled well within 30 s."""
+BEAT_SECONDS: Final = 5.0
 
 
 class Presence:
-    """The heart-beat: starts with the first run, ends with `leave`."""
+    """The heart-beat: starts with the first run or with the housekeeping, ends with `leave`."""
 
     def __init__(self, store: Store, *, kind: str, period_seconds: float = BEAT_SECONDS) -> None:
         self.worker_id = ids.uuid7()
@@ -34,7 +33,7 @@ class Presence:
         self._thread: threading.Thread | None = None
 
     def appear(self) -> None:
-        """Registers the process before its first run, and keeps the heart beating. Again is free.
+        """Registers the process, and keeps the heart beating. Again is free.
 
         Raises:
             StoreError: The store does not take it.

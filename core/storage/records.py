@@ -289,6 +289,20 @@ class ErrorPoint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """A process that uses the database, as it said itself.
+
+    Attributes:
+        kind: What it is, as the command that starts it ("up", "dashboard", "cli"), or "python".
+        pid: Its number on `host`.
+    """
+
+    kind: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRecord:
     """An agent and its current version.
 

@@ -31,6 +31,7 @@ from core.storage.tables import (
     WorkerRow,
     table_of,
 )
+from core.storage.workers import STALE_AFTER_SECONDS
 
 PREVIEW_CHARS: Final = 200
 
@@ -215,7 +216,7 @@ class RunWriter:
         self,
         *,
         now: datetime | None = None,
-        stale_after_seconds: float = 15.0,
+        stale_after_seconds: float = STALE_AFTER_SECONDS,
         except_worker: UUID | None = None,
     ) -> int:
         """Ends the RUNNING runs of processes whose heart-beat stopped as OUTCOME_UNKNOWN; returns how many.

@@ -1,13 +1,22 @@
 """Processes that work on runs, and their heart-beats."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlmodel import col, delete, select
 
 from core.storage.dialects import clock
 from core.storage.engine import Database
+from core.storage.records import WorkerRecord
 from core.storage.tables import WorkerRow
+
+STALE_AFTER_SECONDS: Final = 15.0
+"""How long after its last beat a process is taken for dead.
+
+Three missed beats: with the reaper's own period, an orphaned run is settled well within 30 s.
+"""
 
 
 class WorkerRepository:
@@ -30,7 +39,7 @@ class WorkerRepository:
 
         Args:
             worker_id: Its own, from this start on.
-            kind: What it is ("dashboard", "cli", "python").
+            kind: What it is ("up", "dashboard", "cli", "python").
             host: The machine it is on.
             pid: Its number there.
             started_at: By its own clock.
@@ -45,6 +54,19 @@ class WorkerRepository:
                 )
             row.beat_at = now
             session.add(row)
+
+    def live(self, *, now: datetime | None = None) -> Sequence[WorkerRecord]:
+        """Those that gave a sign of life within `STALE_AFTER_SECONDS`, the one that started first at the beginning.
+
+        Args:
+            now: None is the clock that heart-beats are told by, on Postgres the database's.
+        """
+        with self._database.reading() as session:
+            since = (now or clock(session.connection())) - timedelta(seconds=STALE_AFTER_SECONDS)
+            rows = session.exec(
+                select(WorkerRow).where(col(WorkerRow.beat_at) >= since).order_by(col(WorkerRow.id))
+            )
+            return [WorkerRecord(kind=row.kind, host=row.host, pid=row.pid) for row in rows]
 
     def forget_dead(self, *, silent_for: timedelta, now: datetime | None = None) -> int:
         """Removes those that gave no sign of life for so long; returns how many. The reaper has no need of them."""

@@ -12,15 +12,17 @@ Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port to liste
 
 def up(host: Host = None, port: Port = None) -> None:
     """Start the dashboard, with everything that it needs, in this one process."""
-    _serve(host, port, housekeeping=True)
+    from core.services.housekeeping import KEEPER
+
+    _serve(host, port, kind=KEEPER)
 
 
 def dashboard(host: Host = None, port: Port = None) -> None:
-    """Start the dashboard alone; another process does the housekeeping (roll-ups, orphaned runs)."""
-    _serve(host, port, housekeeping=False)
+    """Start the dashboard, and leave the housekeeping (roll-ups, orphaned runs) to an `up` while there is one."""
+    _serve(host, port, kind="dashboard")
 
 
-def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
+def _serve(host: str | None, port: int | None, *, kind: str) -> None:
     from core.settings import check_bind_host, unknown_variables
 
     settings = prepared_settings(server=True)
@@ -33,14 +35,15 @@ def _serve(host: str | None, port: int | None, *, housekeeping: bool) -> None:
     import uvicorn
 
     from core.services.application import Application
+    from core.services.housekeeping import KEEPER
     from dashboard.server import create_app
 
-    application = Application.open(settings, kind="dashboard")
+    application = Application.open(settings, kind=kind)
     shown = f"[{address}]" if ":" in address else address
     remark(f"Agent Launcher on http://{shown}:{number}, data in {settings.database_label}. Ctrl+C stops it.")
     try:
         uvicorn.run(
-            create_app(application, housekeeping=housekeeping),
+            create_app(application, stand_by=kind != KEEPER),
             host=address,
             port=number,
             access_log=False,

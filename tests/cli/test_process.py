@@ -17,7 +17,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import RunFilter, RunStatus, RunSummary
 from tests.support.app_server import COMMAND, AppServer, free_port
-from tests.support.stored_runs import store_run
+from tests.support.stored_runs import start_lost_run, store_run
 
 SLOW = ("run", "--provider", "DEMO", "--model", "demo-slow", "--prompt", "[[words=2000]] Count.")
 
@@ -243,16 +243,21 @@ def test_up_serves_and_ends_cleanly_on_ctrl_c(make_server: Callable[..., AppServ
     assert "GET /" not in server.log
 
 
-def test_dashboard_alone_leaves_the_housekeeping_to_others(application: Application) -> None:
+def test_dashboard_alone_keeps_house_too(application: Application) -> None:
     store_run(application, at=newest_moment())
+    lost = start_lost_run(application)
     port = free_port()
     with started("dashboard", "--port", str(port)) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
         assert f"http://127.0.0.1:{port}" in line
-        time.sleep(3)
-        assert process.poll() is None
-        assert application.store.describe()["not_folded"] == 1
+        deadline = time.monotonic() + 30
+        while application.store.describe()["not_folded"] or application.runs.running(LOCAL):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert application.runs.get(LOCAL, lost).summary.status is RunStatus.OUTCOME_UNKNOWN
+        assert [worker.kind for worker in application.store.workers.live()] == ["dashboard"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
 

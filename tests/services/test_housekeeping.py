@@ -1,8 +1,9 @@
 """What a long-lived process does beside its runs, also when the database or the program is in trouble."""
 
 import threading
+import time
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,12 @@ from core.contract import utc_now
 from core.errors import ErrorCode, NotFound, StoreUnavailable
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
-from core.services.housekeeping import PERIOD_SECONDS, Housekeeping
-from core.services.presence import BEAT_SECONDS, STALE_AFTER_SECONDS, Presence
+from core.services.housekeeping import KEEPER, PERIOD_SECONDS, Housekeeping
+from core.services.presence import BEAT_SECONDS, Presence
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
+from core.storage.workers import STALE_AFTER_SECONDS
 from tests.support.stored_runs import opened_application, store_run
 
 SLOW = AgentConfig(provider="DEMO", model_name="demo-slow")
@@ -110,6 +112,42 @@ def test_it_begins_at_once_and_ends_when_asked(application: Application) -> None
     assert not rounds.acquire(timeout=0.1)
 
 
+def test_one_that_stands_by_keeps_house_only_while_no_other_does(application: Application) -> None:
+    run = start_run(application, worker_beat_seconds_ago=None)
+    store_run(application, at=utc_now())
+    settled = threading.Semaphore(0)
+
+    def settle() -> int:
+        settled.release()
+        return 0
+
+    def keeper_beats(at: datetime) -> None:
+        application.store.workers.beat(keeper_id, kind=KEEPER, host="here", pid=1, started_at=at, now=at)
+
+    keeper_id = ids.uuid7()
+    keeper_beats(utc_now() + timedelta(hours=1))
+    housekeeping = Housekeeping(
+        application.store, settle=settle, presence=application.presence, period_seconds=0.01
+    )
+    housekeeping.start(stand_by=True)
+    try:
+        # What only this process knows it stores all the same, and others see that it lives.
+        for _ in range(3):
+            assert settled.acquire(timeout=10)
+        assert {worker.kind for worker in application.store.workers.live()} == {KEEPER, "test"}
+        assert status(application, run) is RunStatus.RUNNING
+        assert application.store.describe()["not_folded"] == 1
+
+        keeper_beats(utc_now() - timedelta(seconds=STALE_AFTER_SECONDS + 1))
+        deadline = time.monotonic() + 10
+        while application.store.describe()["not_folded"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert status(application, run) is RunStatus.OUTCOME_UNKNOWN
+    finally:
+        housekeeping.stop()
+
+
 def test_stopping_what_never_started_is_free(application: Application) -> None:
     Housekeeping(application.store, settle=lambda: 0, presence=application.presence).stop()
 
@@ -129,7 +167,7 @@ def test_after_a_long_silence_a_process_does_not_take_itself_for_dead(
     application.housekeeping.round()
     assert application.runs.get(LOCAL, live.run_id).summary.status is RunStatus.RUNNING
     # The round has beaten, so other processes' reapers leave it alone too.
-    assert application.store.runs.reap(stale_after_seconds=STALE_AFTER_SECONDS) == 0
+    assert application.store.runs.reap() == 0
     # Even when nothing can beat, it knows better than the store.
     monkeypatch.setattr(application.presence, "beat", forget_beats)
     application.housekeeping.round()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from core import ids
+from core.contract import utc_now
 from core.errors import ErrorCode
 from core.services.application import Application
 from core.services.principal import LOCAL
@@ -86,5 +87,25 @@ def store_run(
         response=None if error else "Hello.",
         error_code=attempt.error_code,
         error_message=attempt.error_message,
+    )
+    return run_id
+
+
+def start_lost_run(application: Application) -> UUID:
+    """Stores a run as RUNNING, of a process that gives no sign of life."""
+    run_id = ids.uuid7()
+    application.store.runs.start(
+        NewRun(
+            id=run_id,
+            project_id=LOCAL.project_id,
+            principal_id=LOCAL.id,
+            worker_id=ids.uuid7(),
+            created_at=utc_now(),
+            trigger=Trigger.CLI,
+            provider="DEMO",
+            model="demo-echo",
+            backend=Backend.LOCAL,
+            request={"provider": "DEMO", "model_name": "demo-echo", "prompt": "Hello"},
+        )
     )
     return run_id
