@@ -121,8 +121,8 @@ class ModelRule:
         without: What these models cannot take although the provider can.
         without_while_reasoning: What they can take only with `reasoning_effort` "none", said in the request.
         names: The vendor's name of a parameter where these models have another one than `Feature` says.
-        own_endpoint_only: Does not hold where a `base_url` leads to another server, which gives its own
-            models any name.
+        own_endpoint_only: Does not hold where requests go to another server
+            (`ProviderSpec.base_url_in_force`), which gives its own models any name.
     """
 
     pattern: str
@@ -143,6 +143,7 @@ class ProviderSpec:
         features: What the provider can take; what one of its models can take is `features_of`.
         api_key_variable: The vendor SDK's own environment variable; None if the provider takes no key.
         base_url_variable: Likewise for the endpoint.
+        own_base_url: The vendor's own endpoint; None if the provider has no one address.
         default_model: What a new agent starts with.
         color: Its colour in every chart, as `#rrggbb`.
         offline: Makes no request at all; labelled so wherever it is shown.
@@ -161,6 +162,7 @@ class ProviderSpec:
     description: str
     api_key_variable: str | None = None
     base_url_variable: str | None = None
+    own_base_url: str | None = None
     offline: bool = False
     price_provider: str | None = None
     key_help: str = ""
@@ -174,15 +176,37 @@ class ProviderSpec:
         """Whether a request without a key is refused before it is sent."""
         return self.api_key_variable is not None
 
+    def base_url_in_force(
+        self, base_url: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> str | None:
+        """The server that a request goes to, if it is not the vendor's own; None if it is.
+
+        The one place that decides it. First comes the request's (which is the configuration's, else the
+        credential's that serves: `RunSpec`), then the one that the SDK's own variable names, which `.env` may
+        have set.
+
+        Args:
+            base_url: As in the request.
+            environment: Instead of `os.environ`.
+        """
+        address = (base_url or "").strip()
+        if not address and self.base_url_variable is not None:
+            variables = os.environ if environment is None else environment
+            address = variables.get(self.base_url_variable, "").strip()
+        address = address.rstrip("/")
+        own = (self.own_base_url or "").rstrip("/")
+        return address if address and address.lower() != own.lower() else None
+
     def rule_for(self, model_name: str, *, base_url: str | None = None) -> ModelRule | None:
         """The rule that holds for this model, if it differs from the provider's row.
 
         Args:
             model_name: As in the request.
-            base_url: The request's own endpoint, if it has one.
+            base_url: As in the request; what the environment says counts without being told.
         """
+        elsewhere = self.base_url_in_force(base_url) is not None
         for rule in self.model_rules:
-            if rule.own_endpoint_only and base_url is not None:
+            if rule.own_endpoint_only and elsewhere:
                 continue
             if _compiled(rule.pattern).fullmatch(model_name):
                 return rule
@@ -280,19 +304,21 @@ def resolve_api_key(
     if spec.api_key_variable is None:
         return None
     key = variables.get(spec.api_key_variable, "").strip()
-    if connection.base_url is not None:
-        return _sendable(key) if key and _may_have_own_key(spec, connection.base_url, variables) else None
-    if key:
+    if key and _may_have_own_key(spec, connection.base_url, variables):
         return _sendable(key)
+    if connection.base_url is not None and spec.base_url_in_force(connection.base_url, variables) is not None:
+        return None
     raise MissingApiKey(
         f"API key required for {spec.name}. Add one under Settings > Credentials, or set "
         f"{spec.api_key_variable}. The DEMO provider works without a key."
     )
 
 
-def _may_have_own_key(spec: ProviderSpec, base_url: str, variables: Mapping[str, str]) -> bool:
-    named = spec.base_url_variable is not None and base_url == variables.get(spec.base_url_variable)
-    return named or is_this_machine(base_url)
+def _may_have_own_key(spec: ProviderSpec, base_url: str | None, variables: Mapping[str, str]) -> bool:
+    if base_url is None or is_this_machine(base_url):
+        return True
+    # The environment's key is for the server that the environment names, which is the vendor's if it names none.
+    return spec.base_url_in_force(base_url, variables) == spec.base_url_in_force(None, variables)
 
 
 _NOT_A_PROVIDERS_KEY: Final = re.compile(r"AWS_.*|AGENT_LAUNCHER_.*|DATABASE_URL|PG[A-Z]+", re.IGNORECASE)
@@ -320,7 +346,7 @@ def _referenced(
         )
     base_url = connection.base_url
     if name == spec.api_key_variable:
-        allowed = base_url is None or _may_have_own_key(spec, base_url, variables)
+        allowed = _may_have_own_key(spec, base_url, variables)
     else:
         # Another vendor's key goes neither to this one nor to a server that the request names.
         allowed = name not in _A_VENDORS_KEY

@@ -20,7 +20,6 @@ came before. A stream is complete when its finish reason or `[DONE]` was receive
 otherwise.
 """
 
-import os
 import re
 import threading
 from collections import OrderedDict
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 MAX_CLIENTS: Final = 64
 """Clients kept, one for each key and base URL; they share their connections, so another one is cheap."""
 
@@ -100,7 +98,7 @@ class OpenAIProvider:
         if data is None:
             raise call.errors.nonsense(response, "has no list of models")
         names = {mend(name) for item in data if (name := as_text((as_object(item) or {}).get("id")))}
-        if connection.base_url is None and OPENAI.not_for_chat is not None:
+        if OPENAI.base_url_in_force(connection.base_url) is None and OPENAI.not_for_chat is not None:
             other = re.compile(OPENAI.not_for_chat)
             names = {name for name in names if not other.fullmatch(name)}
         return [ModelInfo(name) for name in sorted(names)]
@@ -155,8 +153,7 @@ class _Call:
         self._key = resolve_api_key(OPENAI, connection)
         self._model = model
         self.errors = Explainer(model, self._key)
-        variable = OPENAI.base_url_variable or ""
-        base_url = connection.base_url or os.environ.get(variable, "").strip() or DEFAULT_BASE_URL
+        base_url = OPENAI.base_url_in_force(connection.base_url) or OPENAI.own_base_url or ""
         if self._key is not None:
             redaction.remember(self._key)
         self._client = provider.client(self._key or _NO_KEY, base_url)

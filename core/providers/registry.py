@@ -98,6 +98,7 @@ OPENAI: Final = ProviderSpec(
     description="OpenAI, and any server that speaks its chat completions API (give its base URL).",
     api_key_variable="OPENAI_API_KEY",
     base_url_variable="OPENAI_BASE_URL",
+    own_base_url="https://api.openai.com/v1",
     price_provider="openai",
     key_help="platform.openai.com > API keys",
     sdk="openai",

@@ -138,7 +138,7 @@ class AgentService:
             principal.project_id,
             name=valid_name(name),
             description=description.strip(),
-            config=checked(config).to_json(),
+            config=self._checked(principal, config).to_json(),
             note=note.strip() or "First version",
             by=principal.id,
         )
@@ -158,7 +158,7 @@ class AgentService:
         return self._store.agents.add_version(
             principal.project_id,
             agent_id,
-            config=checked(config).to_json(),
+            config=self._checked(principal, config).to_json(),
             note=note.strip(),
             by=principal.id,
             expected_revision=expected_revision,
@@ -194,7 +194,7 @@ class AgentService:
                 revision is no longer the expected one); nothing was changed.
             InvalidInput, NotFound, UnknownProvider: As they say; nothing was changed.
         """
-        wire = checked(config).to_json()
+        wire = self._checked(principal, config).to_json()
         name, description = valid_name(name), description.strip()
         current = self.get(principal, agent_id)
         if current.version.config != wire:
@@ -307,7 +307,9 @@ class AgentService:
             InvalidInput: Not YAML, not this format, or an entry that is wrong: which and why.
         """
         credential_ids = {c.name: c.id for c in self._credentials.list(principal)}
-        entries = load_agents(text, credential_ids=credential_ids, check=checked)
+        entries = load_agents(
+            text, credential_ids=credential_ids, check=lambda config: self._checked(principal, config)
+        )
         existing = {a.name: a for a in [*self.list(principal), *self.list(principal, archived=True)]}
         return plan(entries, existing)
 
@@ -321,9 +323,16 @@ class AgentService:
         """
         return carry_out(self, principal, self.plan_import(principal, text), note=note)
 
+    def _checked(self, principal: Principal, config: AgentConfig) -> AgentConfig:
+        return checked(config, base_url=self._credentials.server_of(principal, config))
 
-def checked(config: AgentConfig) -> AgentConfig:
+
+def checked(config: AgentConfig, *, base_url: str | None = None) -> AgentConfig:
     """The configuration, if a run could be made of it.
+
+    Args:
+        config: To be saved.
+        base_url: The server that its credential brings, if it has none of its own.
 
     Raises:
         UnknownProvider: No such provider here.
@@ -334,6 +343,8 @@ def checked(config: AgentConfig) -> AgentConfig:
     wire = config.model_dump(mode="json", exclude_none=True, exclude={"variables", "credential_id"})
     wire = {key: value for key, value in wire.items() if value not in ("", [], {})}
     wire.setdefault("prompt", _ANY_PROMPT)
+    if base_url is not None:
+        wire.setdefault("base_url", base_url)
     try:
         require_features(spec, parse_request(wire, providers=registry.specs()))
         variables_of(config.system_prompt, config.prompt)

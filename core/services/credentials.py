@@ -201,6 +201,7 @@ class CredentialService:
             return self._open(_named(config, stored))
         own = [record for record in stored if record.provider == config.provider]
         serving = [r for r in own if _address(r.base_url) == _address(config.base_url)]
+        serving = serving or [r for r in own if _same_server(r, config.base_url)]
         serving = serving or [r for r in own if _may_serve_unnamed(r, config.base_url)]
         if len(serving) > 1:
             names = ", ".join(sorted(record.name for record in serving))
@@ -209,6 +210,13 @@ class CredentialService:
                 "agent."
             )
         return self._open(serving[0]) if serving else ResolvedKey()
+
+    def server_of(self, principal: Principal, config: AgentConfig) -> str | None:
+        """The base URL of a request by this configuration: its own, else that of the credential it names."""
+        if config.base_url is not None or config.credential_id is None:
+            return config.base_url
+        stored = self._store.credentials.list(principal.project_id)
+        return next((r.base_url for r in stored if r.id == config.credential_id), None)
 
     def _open(self, record: CredentialRecord) -> ResolvedKey:
         secret = self._vault.open(record.sealed)
@@ -243,12 +251,18 @@ def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> Credentia
 
 def _may_serve(record: CredentialRecord, base_url: str | None) -> bool:
     """Whether its key may be sent there. Named by an agent without a base URL, it brings its own."""
-    return base_url is None or _address(record.base_url) == _address(base_url) or is_this_machine(base_url)
+    return base_url is None or _same_server(record, base_url) or is_this_machine(base_url)
 
 
 def _may_serve_unnamed(record: CredentialRecord, base_url: str | None) -> bool:
     # Nobody chose it: an agent without a base URL is asked at the vendor, not at some credential's server.
     return record.base_url is None if base_url is None else _may_serve(record, base_url)
+
+
+def _same_server(record: CredentialRecord, base_url: str | None) -> bool:
+    """Whether requests with that base URL go where those with the credential's own go."""
+    spec = registry.get_spec(record.provider)
+    return spec.base_url_in_force(record.base_url) == spec.base_url_in_force(base_url)
 
 
 def _address(base_url: str | None) -> str | None:

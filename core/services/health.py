@@ -14,7 +14,7 @@ from core.providers.base import ProviderSpec
 from core.redaction import redact
 from core.security.vault import Vault
 from core.services.credentials import CredentialService
-from core.services.prices import PriceService, effective_base_url
+from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.settings import Settings, unknown_variables
 from core.storage.store import Store
@@ -217,7 +217,7 @@ def _logs(settings: Settings) -> Check:
 
 def _provider(spec: ProviderSpec, stored: int) -> Check:
     name, variable = f"Provider {spec.name}", spec.api_key_variable
-    server = effective_base_url(spec.name, None)
+    server = spec.base_url_in_force()
     where = f"; requests go to {redact(server)} ({spec.base_url_variable})" if server else ""
     if variable is None:
         return Check(name=name, verdict=Verdict.OK, detail=f"Needs no key{where}")

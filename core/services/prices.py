@@ -1,7 +1,6 @@
 """Prices for runs, forms and settings: the catalogue, with the project's overrides above it."""
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -70,7 +69,7 @@ class PriceService:
             response.token_usage,
             at=at,
             overrides=overrides,
-            base_url=effective_base_url(request.provider, request.base_url),
+            base_url=_server(request.provider, request.base_url),
             answered_by_model=response.model,
         )
 
@@ -84,7 +83,7 @@ class PriceService:
             provider,
             model,
             overrides=self._overrides(principal.project_id),
-            base_url=effective_base_url(provider, base_url),
+            base_url=_server(provider, base_url),
         )
 
     def known_models(
@@ -94,7 +93,7 @@ class PriceService:
         return known_models(
             provider,
             overrides=self._overrides(principal.project_id),
-            base_url=effective_base_url(provider, base_url),
+            base_url=_server(provider, base_url),
         )
 
     def estimate(
@@ -118,7 +117,7 @@ class PriceService:
             max_tokens=max_tokens,
             expected_output_tokens=expected_output_tokens,
             attachments=attachments,
-            base_url=effective_base_url(provider, base_url),
+            base_url=_server(provider, base_url),
         )
 
     def catalogue_version(self) -> str:
@@ -197,15 +196,9 @@ class PriceService:
         return overrides
 
 
-def effective_base_url(provider: str, base_url: str | None) -> str | None:
-    """The server that a request goes to, if it is not the vendor's own.
-
-    The request's, else the one that the SDK's own variable names.
-    """
-    if base_url:
-        return base_url
+def _server(provider: str, base_url: str | None) -> str | None:
     spec = registry.specs().get(provider)
-    return os.environ.get(spec.base_url_variable) or None if spec and spec.base_url_variable else None
+    return base_url if spec is None else spec.base_url_in_force(base_url)
 
 
 def texts_of(request: AgentRequest) -> list[str]:

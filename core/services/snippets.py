@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from core.contract import AgentRequest, Attachment
 from core.providers import registry
-from core.services.prices import effective_base_url
 from core.services.run_spec import RunSpec
 from core.services.templating import literal
 
@@ -50,10 +49,10 @@ def curl(request: AgentRequest) -> Snippet | None:
     """The vendor's own API, asked without streaming; None for a provider that has none, as far as known."""
     match request.provider:
         case "OPENAI":
-            from core.providers.openai import DEFAULT_BASE_URL, render
+            from core.providers.openai_wire import render
 
             spec = registry.get_spec(request.provider)
-            address = effective_base_url(request.provider, request.base_url) or DEFAULT_BASE_URL
+            address = spec.base_url_in_force(request.base_url) or spec.own_base_url or ""
             headers = [
                 f'"Authorization: Bearer ${spec.api_key_variable}"',
                 "'Content-Type: application/json'",

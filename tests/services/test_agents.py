@@ -58,6 +58,18 @@ def made(application: Application, name: str = "Greeter", **fields: Any) -> Agen
     return application.agents.create(LOCAL, name=name, config=config(**fields))
 
 
+def test_a_model_on_its_credentials_server_takes_what_that_server_takes(application: Application) -> None:
+    there = application.credentials.add(
+        LOCAL, name="There", provider="OPENAI", secret="sk-test-1234567890", base_url="https://gw.example/v1"
+    )
+    asked = {"provider": "OPENAI", "model_name": "gpt-4", "reasoning_effort": "low"}
+    with pytest.raises(InvalidInput, match="gpt-4 does not take reasoning_effort"):
+        made(application, **asked)
+    agent = made(application, **asked, credential_id=str(there.id))
+    text = application.agents.export_yaml(LOCAL, [agent.id])
+    assert application.agents.import_yaml(LOCAL, text).unchanged == ("Greeter",)
+
+
 # Versions
 
 

@@ -219,6 +219,22 @@ def test_a_key_may_go_to_a_program_on_this_machine(credentials: CredentialServic
     assert resolve(credentials, base_url=base_url, credential_id=added.id).secret == KEY
 
 
+def test_a_key_for_the_server_that_the_environment_names_serves_there(
+    credentials: CredentialService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = "https://gateway.example/v1"
+    added = credentials.add(LOCAL, name="Gateway", provider="OPENAI", secret=KEY, base_url=gateway)
+    assert resolve(credentials).credential_id is None
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{gateway}/")
+    assert resolve(credentials).credential_id == added.id
+    own = credentials.add(LOCAL, name="Own", provider="OPENAI", secret=OTHER_KEY)
+    assert resolve(credentials).credential_id == own.id
+    assert resolve(credentials, base_url=gateway).credential_id == added.id
+    assert resolve(credentials, base_url="https://api.openai.com/v1").credential_id is None
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert resolve(credentials, base_url="https://api.openai.com/v1").credential_id == own.id
+
+
 def test_a_credential_of_another_provider_does_not_serve(
     application: Application, credentials: CredentialService
 ) -> None:

@@ -61,7 +61,9 @@ def add(prices: PriceService, **fields: Any) -> PriceOverrideRecord:
     return prices.add_override(LOCAL, **values)
 
 
-def cost_of(prices: PriceService, model: str = "gpt-4o", project_id: str = "default") -> int | None:
+def cost_of(
+    prices: PriceService, model: str = "gpt-4o", project_id: str = "default", base_url: str | None = None
+) -> int | None:
     """Nano-dollars for a million tokens each way."""
     usage = TokenUsage(input_tokens=1_000_000, output_tokens=1_000_000, total_tokens=2_000_000)
     response = AgentResponse(
@@ -72,7 +74,7 @@ def cost_of(prices: PriceService, model: str = "gpt-4o", project_id: str = "defa
         execution_time_seconds=1,
         token_usage=usage,
     )
-    request = AgentRequest(provider="OPENAI", model_name=model, prompt="Hello")
+    request = AgentRequest(provider="OPENAI", model_name=model, prompt="Hello", base_url=base_url)
     cost = prices.price_attempt(project_id, request, response, at=utc_now())
     return None if cost is None else cost.total_nanousd
 
@@ -89,6 +91,34 @@ def test_an_override_goes_before_the_catalogue_from_now_on(prices: PriceService)
     assert cost_of(prices, project_id="other") == listed
     prices.delete_override(LOCAL, record.id)
     assert cost_of(prices) == listed
+
+
+def test_a_server_that_is_not_the_vendors_has_no_price_but_an_override(
+    prices: PriceService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = "https://gateway.example/v1"
+
+    def all_prices(base_url: str | None) -> list[object]:
+        guess = prices.estimate(
+            LOCAL, provider="OPENAI", model="gpt-4o", texts=["Hi"], max_tokens=9, base_url=base_url
+        )
+        found = prices.find_model(LOCAL, "OPENAI", "gpt-4o", base_url=base_url)
+        known = prices.known_models(LOCAL, "OPENAI", base_url=base_url)
+        return [cost_of(prices, base_url=base_url), guess.cost_high_nanousd, found, *known]
+
+    assert all_prices(foreign) == [None, None, None]
+    listed = all_prices(None)
+    assert None not in listed[:3]
+    # As it was typed or as a file has it: with blanks around it, and a slash at the end.
+    monkeypatch.setenv("OPENAI_BASE_URL", f" {foreign}/ ")
+    assert all_prices(None) == [None, None, None]
+    assert all_prices("https://api.openai.com/v1") == listed
+    add(prices)
+    assert cost_of(prices) == cost_of(prices, base_url=foreign) == 3_000_000_000
+    monkeypatch.setenv("OPENAI_BASE_URL", "  ")
+    assert prices.known_models(LOCAL, "OPENAI") == prices.known_models(
+        LOCAL, "OPENAI", base_url="https://api.openai.com/v1"
+    )
 
 
 def test_an_override_begins_on_its_day(prices: PriceService) -> None:

@@ -1,5 +1,7 @@
 """What is OpenAI's own: rules of its models, strict schemas, keys and addresses, odd compatible servers."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from core.providers import registry
 from core.providers.base import Connection, Feature, require_features, resolve_api_key
 from core.providers.openai import MAX_CLIENTS, OpenAIProvider
 from core.providers.openai_wire import render, strict_schema_faults
-from core.providers.registry import OPENAI
+from core.providers.registry import DEMO, OPENAI
 from tests.support.vendor_server import Reply, VendorServer
 
 KEY = "sk-canary-0123456789"
@@ -96,6 +98,43 @@ def test_another_server_may_call_its_model_gpt_4():
     with pytest.raises(InvalidRequest, match="images"):
         require_features(OPENAI, vision.model_copy(update={"base_url": None}))
     assert Feature.IMAGES in OPENAI.features_of("gpt-4", base_url="http://127.0.0.1:1/v1")
+
+
+def test_the_environments_server_may_call_its_model_gpt_4_too(
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
+    asked = request(
+        model_name="gpt-4",
+        attachments=[{"media_type": "image/png", "data": "aGk="}],
+        response_schema={"type": "object"},
+        reasoning_effort="low",
+    )
+    assert OPENAI.features_of("gpt-4") == OPENAI.features
+    vendor.will(Reply.json({"choices": [{"message": {"content": "Hi"}}]}))
+    assert invoke(asked).response == "Hi"
+    body = json.loads(vendor.last.body)
+    assert (body["reasoning_effort"], body["response_format"]["type"]) == ("low", "json_schema")
+
+
+@pytest.mark.parametrize("address", ["https://api.openai.com/v1", "https://api.openai.com/v1/", " "])
+def test_the_vendors_own_address_is_the_vendor_wherever_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, address: str
+):
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    assert OPENAI.base_url_in_force() is None
+    assert Feature.IMAGES not in OPENAI.features_of("gpt-4")
+    if address.strip():
+        assert Feature.IMAGES not in OPENAI.features_of("gpt-4", base_url=address)
+
+
+def test_a_requests_address_goes_before_the_environments():
+    environment = {"OPENAI_BASE_URL": "https://gateway.example/v1/"}
+    assert OPENAI.base_url_in_force(None, environment) == "https://gateway.example/v1"
+    assert OPENAI.base_url_in_force("https://own.example", environment) == "https://own.example"
+    assert OPENAI.base_url_in_force(OPENAI.own_base_url, environment) is None
+    assert OPENAI.base_url_in_force(None, {}) is None
+    assert DEMO.base_url_in_force(None, environment) is None
 
 
 def test_sampling_is_possible_while_reasoning_is_off():
@@ -218,6 +257,11 @@ def test_the_environments_key_goes_to_no_server_that_a_request_names():
     assert key_for(environment, base_url="https://gateway.example/v1") == "sk-env"
     assert key_for(environment, base_url="http://127.0.0.1:8000/v1") == "sk-env"
     assert key_for(environment, base_url="http://localhost:8000/v1") == "sk-env"
+    assert key_for(environment, base_url="https://gateway.example/v1/") == "sk-env"
+    assert key_for({"OPENAI_API_KEY": "sk-env"}, base_url="https://api.openai.com/v1") == "sk-env"
+    assert key_for({"OPENAI_API_KEY": "sk-env"}, base_url="https://api.openai.com.evil.example/v1") is None
+    with pytest.raises(MissingApiKey):
+        key_for({}, base_url="https://api.openai.com/v1")
     assert key_for(environment, base_url="http://127.0.0.1.evil.example/v1") is None
     assert key_for(environment, base_url="http://localhost.evil.example/v1") is None
 
@@ -444,10 +488,12 @@ def test_only_models_that_can_chat_are_listed_of_the_vendors_own(
     ]
     listing = {"data": [{"id": name} for name in names] + [{"id": None}, 3]}
     vendor.otherwise(Reply.json(listing))
-    monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
     provider, limits = registry.load("OPENAI"), Limits(timeout_seconds=10)
-    listed = [model.name for model in provider.list_models(Connection(api_key=KEY), limits)]
-    assert listed == ["ft:gpt-4o-mini:org::1", "gpt-4o", "gpt-5.4-mini", "o3"]
     everything = provider.list_models(Connection(api_key=KEY, base_url=f"{vendor.url}/v1"), limits)
     assert {model.name for model in everything} == set(names)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
+    assert provider.list_models(Connection(api_key=KEY), limits) == everything
+    monkeypatch.setattr("core.providers.openai.OPENAI", replace(OPENAI, own_base_url=f"{vendor.url}/v1"))
+    listed = [model.name for model in provider.list_models(Connection(api_key=KEY), limits)]
+    assert listed == ["ft:gpt-4o-mini:org::1", "gpt-4o", "gpt-5.4-mini", "o3"]
     assert (vendor.last.method, vendor.last.path) == ("GET", "/v1/models")
