@@ -20,9 +20,12 @@ from dashboard.components.header import page_header
 def edit_view(agent: AgentRecord) -> None:
     """Draws the form of a stored agent."""
     draft = drafts.draft_of(agent)
+    # Empty as a rule, so that the form has one place: else it stands there twice while the page is drawn anew.
+    above = st.container()
     if draft.base is not None and draft.base.revision != agent.revision:
         st.session_state.pop(_failure_key(draft), None)
-        _settle_conflict(draft, agent)
+        with above:
+            _settle_conflict(draft, agent)
         form_view(draft)
         return
     form_view(draft)

@@ -232,6 +232,7 @@ def test_two_who_edit_at_once_both_keep_what_they_wrote(
     write(theirs, "System prompt", "Answer in ten sentences.")
     expect(theirs.get_by_text("Somebody else has changed this agent since you began")).to_be_visible()
     theirs.get_by_role("button", name="Take theirs and drop mine").click()
+    expect(theirs.get_by_text("Somebody else has changed this agent since you began")).to_be_hidden()
     expect(theirs.get_by_role("textbox", name="System prompt")).to_have_value("Answer in three sentences.")
     theirs.get_by_role("tab", name="Versions").click()
     for version in ("Version 1", "Version 2", "Version 3"):
