@@ -1,5 +1,6 @@
 """Figures as text, the same on every page: unknown is said, never shown as 0."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
@@ -130,3 +131,9 @@ def day(moment: datetime, zone: ZoneInfo) -> str:
     """`22 Nov`, the day in that zone."""
     local = moment.astimezone(zone)
     return f"{local.day} {local:%b}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

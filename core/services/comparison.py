@@ -13,15 +13,16 @@ class Comparison:
 
     Attributes:
         finished: How many have ended, well or not.
-        fastest: The run that answered soonest; None if fewer than two answered, or two were equally fast.
+        fastest: The run that answered soonest, or all that did equally soon; none if fewer than two answered, or all
+            were equally fast: then nothing stands out.
         cheapest: Likewise by cost; only among those whose cost is known.
         cost_nanousd: The known costs together.
         unpriced: Finished runs whose cost is unknown; they are in no sum.
     """
 
     finished: int
-    fastest: UUID | None
-    cheapest: UUID | None
+    fastest: tuple[UUID, ...]
+    cheapest: tuple[UUID, ...]
     cost_nanousd: int
     unpriced: int
 
@@ -43,8 +44,8 @@ def compare(runs: Sequence[RunView]) -> Comparison:
     )
 
 
-def _least(runs: Sequence[RunView], measure: Callable[[RunView], int | None]) -> UUID | None:
-    measured = sorted((value, index) for index, run in enumerate(runs) if (value := measure(run)) is not None)
-    if len(measured) < 2 or measured[0][0] == measured[1][0]:
-        return None
-    return runs[measured[0][1]].run_id
+def _least(runs: Sequence[RunView], measure: Callable[[RunView], int | None]) -> tuple[UUID, ...]:
+    measured = [(run.run_id, value) for run in runs if (value := measure(run)) is not None]
+    least = min((value for _, value in measured), default=0)
+    marked = tuple(run_id for run_id, value in measured if value == least)
+    return marked if len(marked) < len(measured) else ()

@@ -46,10 +46,12 @@ def summary_line(comparison: Comparison, runs: Sequence[RunView], letters: dict[
         unpriced = f", unpriced: {comparison.unpriced}" if comparison.unpriced else ""
         together = formatting.money_known(comparison.cost_nanousd, comparison.unpriced)
         parts.append(f"{together} together{unpriced}")
-    if (run_id := comparison.fastest) is not None:
-        parts.append(f"fastest {letters[run_id]}, {formatting.duration(by_id[run_id].elapsed_us)}")
-    if (run_id := comparison.cheapest) is not None:
-        parts.append(f"cheapest {letters[run_id]}, {formatting.money(by_id[run_id].cost_nanousd)}")
+    if marked := comparison.fastest:
+        names = formatting.listed([letters[run_id] for run_id in marked])
+        parts.append(f"fastest {names}, {formatting.duration(by_id[marked[0]].elapsed_us)}")
+    if marked := comparison.cheapest:
+        names = formatting.listed([letters[run_id] for run_id in marked])
+        parts.append(f"cheapest {names}, {formatting.money(by_id[marked[0]].cost_nanousd)}")
     return literal(" · ".join(parts))
 
 
@@ -58,11 +60,11 @@ def foot(run: RunView, comparison: Comparison) -> None:
     st.caption(facts_line(run))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         routes.run_link(run.run_id, "Open run", icon=":material/arrow_outward:")
-        if run.run_id in (comparison.fastest, comparison.cheapest):
+        if run.run_id in (*comparison.fastest, *comparison.cheapest):
             with st.container(horizontal=True, gap="xsmall", width="content"):
-                if run.run_id == comparison.fastest:
+                if run.run_id in comparison.fastest:
                     st.badge("Fastest", icon=":material/bolt:", color="blue")
-                if run.run_id == comparison.cheapest:
+                if run.run_id in comparison.cheapest:
                     st.badge("Cheapest", icon=":material/savings:", color="green")
 
 

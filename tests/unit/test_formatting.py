@@ -179,3 +179,10 @@ def test_the_exact_time_and_the_day_are_in_the_zone_that_is_asked_for() -> None:
     assert f.exact_time(moment, ZoneInfo("Europe/Paris")) == "2026-11-23 00:05:09 CET"
     assert f.day(moment, ZoneInfo("Europe/Paris")) == "23 Nov"
     assert f.day(moment, ZoneInfo("UTC")) == "22 Nov"
+
+
+@pytest.mark.parametrize(
+    ("names", "text"), [(["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")]
+)
+def test_listed(names: list[str], text: str) -> None:
+    assert f.listed(names) == text
