@@ -16,7 +16,7 @@ from core.contract import parse_request, utc_now
 from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey, SecretUnreadable
 from core.loggers import get_logger
 from core.providers import registry
-from core.providers.base import Feature, is_this_machine
+from core.providers.base import Connection, Feature, is_this_machine, resolve_api_key
 from core.security.vault import Vault, last_four
 from core.services.agent_config import AgentConfig
 from core.services.principal import Principal
@@ -185,8 +185,8 @@ class CredentialService:
         theirs.
 
         Raises:
-            MissingApiKey: The configuration names a credential that is gone, or several would serve and none
-                is named.
+            MissingApiKey: The configuration names a credential that is gone, several would serve and none is
+                named, or those that are stored are for other servers and the environment has no key either.
             InvalidInput: The configuration names a credential of another provider, or for another server.
             SecretUnreadable: The master key is not the one that sealed it.
         """
@@ -209,7 +209,10 @@ class CredentialService:
                 f"API key required for {config.provider}: several are stored ({names}). Choose one in the "
                 "agent."
             )
-        return self._open(serving[0]) if serving else ResolvedKey()
+        if serving:
+            return self._open(serving[0])
+        _require_another_key(config, own)
+        return ResolvedKey()
 
     def server_of(self, principal: Principal, config: AgentConfig) -> str | None:
         """The base URL of a request by this configuration: its own, else that of the credential it names."""
@@ -247,6 +250,25 @@ def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> Credentia
             "Add a credential with that base URL under Settings > Credentials, and choose it."
         )
     return record
+
+
+def _require_another_key(config: AgentConfig, own: Sequence[CredentialRecord]) -> None:
+    """Returns if the environment's key serves, or the server wants none, or there is nothing to explain."""
+    elsewhere = sorted((r for r in own if r.base_url is not None), key=lambda r: r.name)
+    if not elsewhere:
+        return
+    spec = registry.get_spec(config.provider)
+    try:
+        resolve_api_key(spec, Connection(base_url=config.base_url))
+    except MissingApiKey as exc:
+        names = ", ".join(f"{record.name!r} (for {record.base_url})" for record in elsewhere[:5])
+        asked = spec.base_url_in_force(config.base_url) or f"{config.provider}'s own server"
+        raise MissingApiKey(
+            f"API key required for {config.provider}. There is a stored key, {names}, but this request goes to "
+            f"{redaction.redact(asked)}, and a key is sent only to the server that it is for. Choose that "
+            "credential in the agent, which also asks its server, or add one without a base URL under "
+            f"Settings > Credentials, or set {spec.api_key_variable}. The DEMO provider works without a key."
+        ) from exc
 
 
 def _may_serve(record: CredentialRecord, base_url: str | None) -> bool:

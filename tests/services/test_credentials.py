@@ -197,10 +197,41 @@ def test_a_key_that_is_for_a_server_brings_its_address(credentials: CredentialSe
 
 
 def test_an_agent_that_names_no_server_is_not_sent_to_a_credentials_server(
-    credentials: CredentialService,
+    credentials: CredentialService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     credentials.add(LOCAL, name="Proxy", provider="OPENAI", secret=KEY, base_url="https://proxy.example/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", OTHER_KEY)
     assert resolve(credentials) == ResolvedKey()
+
+
+def test_a_missing_key_names_the_stored_one_that_is_for_another_server(
+    application: Application, credentials: CredentialService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolve(credentials) == ResolvedKey()
+    added = credentials.add(
+        LOCAL, name="Proxy", provider="OPENAI", secret=KEY, base_url="https://proxy.example/v1"
+    )
+    spec = RunSpec(config=config(), prompt="Hello")
+    for ask in (
+        lambda: resolve(credentials),
+        lambda: application.runs.check(LOCAL, spec),
+        lambda: application.runs.start(LOCAL, spec),
+        lambda: application.agents.test_connection(LOCAL, provider="OPENAI"),
+    ):
+        with pytest.raises(MissingApiKey) as caught:
+            ask()
+        assert caught.value.message == (
+            "API key required for OPENAI. There is a stored key, 'Proxy' (for https://proxy.example/v1), but this "
+            "request goes to OPENAI's own server, and a key is sent only to the server that it is for. Choose "
+            "that credential in the agent, which also asks its server, or add one without a base URL under "
+            "Settings > Credentials, or set OPENAI_API_KEY. The DEMO provider works without a key."
+        )
+        assert added.last4 not in caught.value.message
+    assert resolve(credentials, credential_id=added.id).secret == KEY
+    assert resolve(credentials, base_url="https://keyless.example/v1") == ResolvedKey()
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
+    with pytest.raises(MissingApiKey, match=r"this request goes to https://gateway\.example/v1, and"):
+        resolve(credentials)
 
 
 def test_a_key_is_not_sent_to_a_server_that_an_agent_names(credentials: CredentialService) -> None:
@@ -224,13 +255,15 @@ def test_a_key_for_the_server_that_the_environment_names_serves_there(
 ) -> None:
     gateway = "https://gateway.example/v1"
     added = credentials.add(LOCAL, name="Gateway", provider="OPENAI", secret=KEY, base_url=gateway)
-    assert resolve(credentials).credential_id is None
+    with pytest.raises(MissingApiKey):
+        resolve(credentials)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{gateway}/")
     assert resolve(credentials).credential_id == added.id
     own = credentials.add(LOCAL, name="Own", provider="OPENAI", secret=OTHER_KEY)
     assert resolve(credentials).credential_id == own.id
     assert resolve(credentials, base_url=gateway).credential_id == added.id
-    assert resolve(credentials, base_url="https://api.openai.com/v1").credential_id is None
+    with pytest.raises(MissingApiKey):
+        resolve(credentials, base_url="https://api.openai.com/v1")
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert resolve(credentials, base_url="https://api.openai.com/v1").credential_id == own.id
 
