@@ -129,6 +129,9 @@ PLAYGROUND_FAULTS: Final = "playground.faults"
 PLAYGROUND_NOT_STARTED: Final = "playground.not_started"
 """Why nothing was started although the columns were right."""
 
+PLAYGROUND_NOT_STOPPED: Final = "playground.not_stopped"
+"""Why a run could not be stopped, until the page has said so."""
+
 PLAYGROUND_PROMPT: Final = "playground.prompt"
 PLAYGROUND_CONTEXT: Final = "playground.context"
 PLAYGROUND_FILES: Final = "playground.files"

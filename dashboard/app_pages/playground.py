@@ -1,7 +1,10 @@
 """Playground: try an agent or a configuration, alone, side by side or in a chat. Every run is stored."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
+from core.services.run_view import RunView
 from dashboard import state
 from dashboard.components import playground_draft as draft
 from dashboard.components.failure import literal
@@ -17,7 +20,7 @@ def page() -> None:
     """Draws the page."""
     problem = link.adopt()
     chat = link.is_chat()
-    under_way = [] if chat else [run.run_id for run in actions.views().values() if run.under_way]
+    under_way = [] if chat else [run for run in actions.views().values() if run.under_way]
     with (
         page_header("Playground", "Try an agent or a configuration; every run is stored with its cost"),
         st.container(horizontal=True, vertical_alignment="center", gap="small"),
@@ -38,8 +41,12 @@ def page() -> None:
             _run_or_stop(under_way)
     if notice := st.session_state.pop(state.PLAYGROUND_NOTICE, None):
         st.toast(literal(notice), icon=":material/check:")
-    if problem:
-        st.warning(problem, icon=":material/link_off:")
+    # Always there, so that the columns keep their place: they stood there twice for a moment, when what is said goes.
+    with st.container():
+        if problem:
+            st.warning(problem, icon=":material/link_off:")
+        if reason := st.session_state.pop(state.PLAYGROUND_NOT_STOPPED, None):
+            st.warning(literal(reason), icon=":material/stop_circle:", title="Not stopped")
     if chat:
         chat_mode()
     else:
@@ -59,9 +66,18 @@ def _add_column() -> None:
     )
 
 
-def _run_or_stop(under_way: list) -> None:
+def _run_or_stop(under_way: Sequence[RunView]) -> None:
     if under_way:
-        st.button("Stop", icon=":material/stop:", type="primary", on_click=actions.stop, args=(under_way,))
+        ours = [run.run_id for run in under_way if not run.elsewhere]
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            type="primary",
+            on_click=actions.stop,
+            args=(ours,),
+            disabled=not ours,
+            help=None if ours else "Another process works on it: stop it there.",
+        )
     else:
         st.button(
             "Run",

@@ -148,7 +148,7 @@ def _attempts(run: RunView) -> str:
 
 def _waiting_for(run: RunView) -> str:
     if run.elsewhere:
-        return "Another process works on this run; its answer appears when it has ended"
+        return "Another process works on this run: stop it there. Its answer appears when it has ended"
     if run.waiting:
         return "Waiting for a free thread"
     return "Waiting to try again" if run.attempt > 1 else "Waiting for the first token"

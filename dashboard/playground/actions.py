@@ -216,9 +216,15 @@ def views() -> dict[int, RunView]:
 
 
 def stop(run_ids: Sequence[UUID]) -> None:
-    """Stops those of them that are under way here."""
+    """Stops those of them that are under way here; why another one could not be is kept for the page."""
+    reasons: dict[str, None] = {}
     for run_id in run_ids:
-        application().runs.stop(principal(), run_id)
+        try:
+            application().runs.stop(principal(), run_id)
+        except AgentLauncherError as exc:
+            reasons[str(exc)] = None
+    if reasons:
+        st.session_state[state.PLAYGROUND_NOT_STOPPED] = " ".join(reasons)
 
 
 # Chat

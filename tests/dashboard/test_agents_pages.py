@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Block
+from streamlit.testing.v1.element_tree import TextArea
 
 from core.errors import StoreNotWritable, StoreUnavailable
 from core.services.agent_config import AgentConfig
@@ -13,6 +13,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import AgentRecord
 from dashboard import routes, state
+from tests.support.places import place_of
 
 OpenApp = Callable[..., AppTest]
 
@@ -145,21 +146,8 @@ def test_a_save_that_the_store_refuses_loses_nothing(
     monkeypatch.undo()
 
 
-def place_of(app: AppTest, label: str) -> list[int]:
-    """Where a field stands: the position in each container around it, from the page inwards."""
-    box = next(box for box in [*app.text_input, *app.text_area] if box.label == label)
-
-    def search(block: Block) -> list[int] | None:
-        for number, child in block.children.items():
-            if child is box:
-                return [number]
-            if isinstance(child, Block) and (found := search(child)) is not None:
-                return [number, *found]
-        return None
-
-    found = search(app.main)
-    assert found is not None
-    return found
+def system_prompt_of(app: AppTest) -> TextArea:
+    return next(box for box in app.text_area if box.label == "System prompt")
 
 
 def test_the_form_stays_in_its_place_when_somebody_else_was_faster(
@@ -167,14 +155,14 @@ def test_the_form_stays_in_its_place_when_somebody_else_was_faster(
 ) -> None:
     agent = made(application, system_prompt="Answer.")
     app = open_agent(open_app, agent.id)
-    usual = place_of(app, "System prompt")
-    next(box for box in app.text_area if box.label == "System prompt").set_value("Mine").run()
+    usual = place_of(app, system_prompt_of(app))
+    system_prompt_of(app).set_value("Mine").run()
     config = AgentConfig.parse({**agent.version.config, "system_prompt": "Theirs"})
     application.agents.edit(LOCAL, agent.id, config=config, note="", expected_revision=agent.revision)
 
     app.run()
 
     assert "Somebody else has changed this agent" in "".join(found.proto.title for found in app.warning)
-    assert place_of(app, "System prompt") == usual
+    assert place_of(app, system_prompt_of(app)) == usual
     next(button for button in app.button if button.label == "Take theirs and drop mine").click().run()
-    assert (field(app, "System prompt"), place_of(app, "System prompt")) == ("Theirs", usual)
+    assert (field(app, "System prompt"), place_of(app, system_prompt_of(app))) == ("Theirs", usual)

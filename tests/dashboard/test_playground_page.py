@@ -10,13 +10,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.contract import Message
+from core.errors import Conflict
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
+from core.services.live_runs import LiveRun
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
-from core.storage.records import RunDetail, RunFilter, RunStatus
+from core.storage.records import RunDetail, RunFilter, RunStatus, Trigger
 from dashboard import state
 from dashboard.playground.dialogs import MenuItem
+from tests.support.places import place_of
+from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
 OpenApp = Callable[..., AppTest]
@@ -499,8 +503,57 @@ def test_a_run_that_is_not_there_is_said_and_the_page_still_works(
 ) -> None:
     app = open_app(PAGE, runs=address)
     assert "does not exist here" in texts(app)
+    place = place_of(app, text_area(app, "Prompt"))
     run(app, application)
+    assert "does not exist here" not in texts(app)
+    assert place_of(app, text_area(app, "Prompt")) == place
     assert len(stored(application)) == 1
+
+
+def started(application: Application) -> LiveRun:
+    """A run that would take half a minute."""
+    config = AgentConfig(provider="DEMO", model_name="demo-echo", prompt="[[delay=30]] Hello")
+    return application.runs.start(LOCAL, RunSpec(config=config, trigger=Trigger.PLAYGROUND))
+
+
+def test_stop_leaves_another_processs_run_alone_and_every_tab_says_so(
+    application: Application, open_app: OpenApp
+) -> None:
+    with opened_application() as other:
+        theirs, ours = started(other), started(application)
+        address = f"{theirs.run_id},{ours.run_id}"
+        app = open_app(PAGE, runs=address)
+        assert labels(app).count("Stop") == 2  # the page's, and that of the one column whose run is ours
+        assert "Another process works on this run: stop it there" in texts(app)
+        app = settled(button(app, "Stop").click().run(), application)
+        assert not app.exception
+        assert application.runs.view(LOCAL, ours.run_id).status is RunStatus.CANCELLED
+        assert not theirs.cancel.cancelled
+        for tab in (app, open_app(PAGE, runs=address)):
+            assert not tab.exception
+            assert button(tab, "Stop").disabled
+            assert "Another process works on this run: stop it there" in texts(tab)
+        other.runs.stop(LOCAL, theirs.run_id)
+        assert theirs.wait(30) is not None
+
+
+def test_why_a_run_could_not_be_stopped_is_said_once(
+    application: Application, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = started(application)
+    app = open_app(PAGE, runs=str(live.run_id))
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise Conflict("Another process works on this run: stop it there.")
+
+    monkeypatch.setattr(application.runs, "stop", refuse)
+    button(app, "Stop").click().run()
+    assert not app.exception
+    assert [found.proto.title for found in app.warning] == ["Not stopped"]
+    app.run()
+    assert "Not stopped" not in [found.proto.title for found in app.warning]
+    live.cancel.cancel()
+    assert live.wait(30) is not None
 
 
 def test_a_database_that_refuses_is_said_and_loses_nothing(
