@@ -16,12 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from core.errors import InvalidInput, SchemaMismatch, StoreError, StoreUnavailable
+from sqlalchemy import create_engine
+
+from core.errors import Conflict, InvalidInput, SchemaMismatch, StoreUnavailable
 from core.storage import schema
 from core.storage.engine import Database
-from core.storage.failures import translated
+from core.storage.failures import DamagedFile, translated
 from core.storage.table_copy import copy_rows, count_rows
 from core.storage.tables import HEAD_REVISION
+from core.storage.workers import STALE_AFTER_SECONDS, WorkerRepository
 
 _PIECE_BYTES: Final = 1 << 20
 _PIECE_PAGES: Final = 1_024
@@ -49,6 +52,19 @@ class BackupReport:
         return sum(self.tables.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReport(BackupReport):
+    """What was restored, and where that is which it took the place of.
+
+    Attributes:
+        kept: A backup of what the database held before; None if it had no tables of ours.
+        damaged: The file that was no database, under its new name; None if it was one.
+    """
+
+    kept: Path | None
+    damaged: Path | None
+
+
 def back_up(database: Database, path: Path) -> BackupReport:
     """Copies the database as it is at this moment into a new file; writers need not stop.
 
@@ -71,7 +87,13 @@ def back_up(database: Database, path: Path) -> BackupReport:
             else:
                 expected = _copy_postgres(database, partial)
             _make_single_file(partial)
-        tables = _verified(partial)
+        try:
+            tables = _verified(partial)
+        except InvalidInput as exc:
+            raise DamagedFile(
+                "The database is damaged, so there is no backup of it: restore the last good one with "
+                "`agent-launcher restore`, which keeps the damaged file."
+            ) from exc
         if tables != expected:
             raise StoreUnavailable(
                 "The backup does not hold the rows that the database does: it was discarded. Try again."
@@ -84,13 +106,18 @@ def back_up(database: Database, path: Path) -> BackupReport:
     )
 
 
-def restore(path: Path, url: str) -> BackupReport:
+def restore(path: Path, url: str, *, keep_in: Path, force: bool = False) -> RestoreReport:
     """Puts a backup in the place of everything that the database holds, in one transaction; it is verified first.
 
-    An older backup is brought to this program's schema on the way. A SQLite file that is damaged is put aside under
-    another name. Nobody else should have the database open.
+    An older backup is brought to this program's schema on the way. What the database holds is backed up before it is
+    replaced. A SQLite file that is damaged is put aside under another name.
+
+    Args:
+        keep_in: The folder for the backup of what is replaced.
+        force: Restore although live processes use the database.
 
     Raises:
+        Conflict: Live processes use the database: nothing was changed.
         InvalidInput: The file is not a backup, or not what was written: nothing was changed.
         SchemaMismatch: It is of a newer version of the program, or the database is: nothing was changed.
         StoreError: The database failed; it holds what it did before.
@@ -107,7 +134,7 @@ def restore(path: Path, url: str) -> BackupReport:
                 source.backup(copy)
             _migrate(source_path)
             tables = _verified(source_path)
-        target = _open_target(url)
+        target, kept, damaged = _open_target(url, keep_in=keep_in, force=force)
         try:
             if target.dialect == "sqlite":
                 _replace_sqlite(source_path, target)
@@ -120,10 +147,16 @@ def restore(path: Path, url: str) -> BackupReport:
     if restored != tables:
         raise StoreUnavailable(
             "After the restore the database does not hold the rows of the backup: something else writes to it. Stop "
-            "every other process that uses it, and restore again."
+            f"every other process that uses it, and restore again. What it held before: {kept or 'nothing'}."
         )
-    return BackupReport(
-        path=path, tables=tables, size_bytes=path.stat().st_size, sha256=_sha256(path), schema=HEAD_REVISION
+    return RestoreReport(
+        path=path,
+        tables=tables,
+        size_bytes=path.stat().st_size,
+        sha256=_sha256(path),
+        schema=HEAD_REVISION,
+        kept=kept,
+        damaged=damaged,
     )
 
 
@@ -154,43 +187,59 @@ def _replace_sqlite(source_path: Path, target: Database) -> None:
 
 
 def _replace_postgres(source_path: Path, target: Database) -> None:
-    source = Database(f"sqlite:///{source_path}")
+    # Not as a `Database`, which would make the backup one with a write-ahead log: no longer what its SHA-256 is of.
+    source = create_engine("sqlite://", creator=lambda: _open_reading(source_path))
     try:
-        with source.read() as rows, target.write() as connection:
+        with source.connect() as rows, target.write() as connection:
             copy_rows(rows, connection)
     finally:
-        source.close()
+        source.dispose()
 
 
-def _open_target(url: str) -> Database:
+def _open_target(url: str, *, keep_in: Path, force: bool) -> tuple[Database, Path | None, Path | None]:
+    """The database, ready to be replaced; a backup of what it holds; a damaged file that was in its place."""
     try:
-        database = Database(url)
-    except StoreUnavailable as exc:
-        damaged = _damaged_file(url, exc)
-        if damaged is None:
+        return *_open_sound_target(url, keep_in=keep_in, force=force), None
+    except DamagedFile:
+        if not url.startswith("sqlite"):
             raise
-        database = Database(url)
+        damaged = _put_aside(Path(url.partition(":///")[2].partition("?")[0]))
+        return *_open_sound_target(url, keep_in=keep_in, force=force), damaged
+
+
+def _open_sound_target(url: str, *, keep_in: Path, force: bool) -> tuple[Database, Path | None]:
+    database = Database(url)
     try:
-        schema.upgrade(database)
+        empty = schema.current_revision(database) is None
+        schema.ensure(database, migrate=True)
+        if not force:
+            _refuse_if_used(database)
+        name = f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}.db"
+        return database, None if empty else back_up(database, keep_in / name).path
     except BaseException:
         database.close()
         raise
-    return database
 
 
-def _damaged_file(url: str, error: StoreError) -> Path | None:
-    """Puts a file aside that is no database, so that another can take its name; None if that is not what is wrong."""
-    cause = error.__cause__
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return None
-    path = Path(url.partition(":///")[2].partition("?")[0])
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+def _refuse_if_used(database: Database) -> None:
+    live = WorkerRepository(database).live()
+    if live:
+        names = ", ".join(f"{worker.kind} on {worker.host} (process {worker.pid})" for worker in live)
+        raise Conflict(
+            f"The database is in use, and nothing was changed: {names}. Stop that first, and restore then (what was "
+            f"killed counts for {STALE_AFTER_SECONDS:.0f} seconds more). With --force it is restored all the same, and "
+            "what is running is lost."
+        )
+
+
+def _put_aside(path: Path) -> Path:
+    """Renames a file that is no database, so that another can take its place."""
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
-            part.rename(path.with_name(f"{path.name}.damaged-{stamp}{suffix}"))
-    return path
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
 
 
 def _verified(path: Path) -> Mapping[str, int]:

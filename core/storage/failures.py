@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 log = get_logger("agent_launcher.storage")
 
+
+class DamagedFile(StoreUnavailable):
+    """The SQLite file is no database, or it is damaged."""
+
+
 _SQLITE_FULL = (
     "The disk that holds the database is full: nothing was stored by this action, and what was stored before is "
     "intact. Free some space, or move the data directory (AGENT_LAUNCHER_DATA_DIR) to a larger disk."
@@ -110,7 +115,7 @@ def _of_sqlite(exc: sqlite3.Error) -> StoreError:
                 "write there (DATABASE_URL, AGENT_LAUNCHER_DATA_DIR)."
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StoreUnavailable(
+            return DamagedFile(
                 "The file is not a SQLite database, or it is damaged: restore the last backup with "
                 "`agent-launcher restore`, or point DATABASE_URL to another file."
             )

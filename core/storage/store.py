@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from core import database_url
 from core.storage import schema
 from core.storage.agents import AgentRepository
-from core.storage.backup import BackupReport, back_up, restore
+from core.storage.backup import BackupReport, RestoreReport, back_up, restore
 from core.storage.credentials import CredentialRepository
 from core.storage.engine import Database, Dialect
 from core.storage.preferences import PreferenceRepository
@@ -83,14 +83,21 @@ class Store:
         return back_up(self._database, path)
 
     @staticmethod
-    def restore(path: Path, url: str) -> BackupReport:
+    def restore(path: Path, url: str, *, keep_in: Path, force: bool = False) -> RestoreReport:
         """Puts a backup in the place of everything that the database holds; see `core.storage.backup`.
 
+        Args:
+            path: The backup.
+            url: As `DATABASE_URL`.
+            keep_in: The folder for a backup of what is replaced.
+            force: Restore although live processes use the database.
+
         Raises:
+            Conflict: They do; nothing was changed.
             InvalidInput: The file is not a backup, or is damaged; nothing was changed.
             SettingsError, StoreError: The database holds what it did before.
         """
-        return restore(path, url)
+        return restore(path, url, keep_in=keep_in, force=force)
 
     @property
     def dialect(self) -> Dialect:

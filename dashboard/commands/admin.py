@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.errors import InvalidInput, StoreError
-from dashboard.commands.session import open_application, prepared_settings, print_json, remark
+from dashboard.commands.session import complain, open_application, prepared_settings, print_json, remark
 
 if TYPE_CHECKING:
     from core.services.health import Check
@@ -29,13 +29,17 @@ def restore(
     yes: Annotated[
         bool, typer.Option("--yes", help="Replace what the database holds now, without asking.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also while other processes use the database; what they do is lost."),
+    ] = False,
 ) -> None:
-    """Restore a backup into the configured database, verified before anything is replaced."""
-    from core.settings import ensure_data_dir
-    from core.storage.store import Store
+    """Restore a backup into the configured database, verified before anything is replaced; what is there is kept."""
+    from shlex import quote
+
+    from core.services.restoring import restore as restore_backup
 
     settings = prepared_settings()
-    ensure_data_dir(settings)
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.")
     if not yes:
@@ -44,8 +48,17 @@ def restore(
         typer.confirm(
             f"Replace everything in {settings.database_label} with this backup?", abort=True, err=True
         )
-    report = Store.restore(file, settings.database_url)
-    remark(f"{report.rows:,} rows restored into {settings.database_label}, verified.")
+    done = restore_backup(settings, file, force=force)
+    remark(f"{done.report.rows:,} rows restored into {settings.database_label}, verified.")
+    if kept := done.report.kept:
+        remark(f"What was there before is kept. To go back: agent-launcher restore {quote(str(kept))}")
+    if done.report.damaged:
+        remark(f"The damaged file that was there is kept as {done.report.damaged}")
+    if done.unreadable:
+        complain(
+            f"the master key here does not open {len(done.unreadable)} of {done.credentials} restored key(s): "
+            f"{', '.join(done.unreadable)}. {done.remedy}"
+        )
 
 
 def migrate() -> None:

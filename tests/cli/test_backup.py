@@ -1,6 +1,11 @@
 """`agent-launcher backup` and `restore`: one verified file, into either database."""
 
 import json
+import re
+import shlex
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.services.seeding import seed_demo_agents
 from tests.cli.conftest import Cli
+from tests.support.app_server import AppServer
 from tests.support.stored_runs import opened_application
 
 KEY = "sk-proj-abcdefghijklmnop4f2a"
@@ -42,7 +48,9 @@ def test_what_was_backed_up_is_back_and_what_came_later_is_gone(cli: Cli, file: 
     cli("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Later")
     cli("secrets", "remove", "Production")
     assert contents(cli) != before
-    assert "verified" in cli("restore", str(file), "--yes").stderr
+    told = cli("restore", str(file), "--yes").stderr
+    assert "verified" in told
+    assert "does not open" not in told
     assert contents(cli) == before
     with opened_application() as application:
         config = AgentConfig(provider="OPENAI", model_name="gpt-4o")
@@ -105,7 +113,51 @@ def test_without_its_master_key_a_restored_key_is_told_and_kept(
     key_file = tmp_path / "data" / "secret.key"
     assert key_file.read_text().splitlines()[-1] not in file.read_bytes().decode("latin-1")
     monkeypatch.setenv("AGENT_LAUNCHER_DATA_DIR", str(tmp_path / "elsewhere"))
-    cli("restore", str(file), "--yes")
+    told = cli("restore", str(file), "--yes").stderr
+    assert "rows restored" in told
+    assert "the master key here does not open 1 of 1 restored key(s): Production." in told
+    assert "secret.key is missing" in told
     assert "is missing" in cli("doctor", code=1).stdout
     key_file.rename(tmp_path / "elsewhere" / "secret.key")
     assert "opens every stored credential" in cli("doctor").stdout
+
+
+def test_a_restore_says_how_to_go_back(cli: Cli, file: Path) -> None:
+    fill(cli)
+    cli("backup", str(file))
+    cli("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Later")
+    later = contents(cli)
+    told = cli("restore", str(file), "--yes").stderr
+    assert contents(cli) != later
+    back = re.search(r"To go back: agent-launcher (.*)", told)
+    assert back is not None
+    cli(*shlex.split(back[1]), "--yes")
+    assert contents(cli) == later
+
+
+def test_a_dashboard_that_runs_is_named_and_nothing_is_restored(
+    cli: Cli, file: Path, make_server: Callable[..., AppServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server()
+    monkeypatch.setenv("AGENT_LAUNCHER_DATA_DIR", str(server.data_dir))
+    fill(cli)
+    cli("backup", str(file))
+    cli("secrets", "remove", "Production")
+    before = contents(cli)
+    server.start()
+    wait_until_it_lives()
+    refused = cli("restore", str(file), "--yes", code=1).stderr
+    assert f"up on {socket.gethostname()} (process {server.pid})" in refused
+    assert contents(cli) == before
+    server.stop()
+    cli("restore", str(file), "--yes")
+    assert contents(cli) != before
+
+
+def wait_until_it_lives() -> None:
+    """A server answers a moment before its first heart-beat."""
+    deadline = time.monotonic() + 20
+    with opened_application() as application:
+        while not application.store.workers.live():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

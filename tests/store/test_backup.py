@@ -3,7 +3,7 @@
 import sqlite3
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +13,13 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from core.errors import InvalidInput, SchemaMismatch
+from core import ids
+from core.errors import Conflict, InvalidInput, SchemaMismatch
 from core.storage import schema
+from core.storage.engine import PAGE_SIZE
 from core.storage.records import Dimension
 from core.storage.store import Store
+from core.storage.workers import STALE_AFTER_SECONDS
 from tests.store.samples import PROJECT, finish, new_attempt, new_run, now, stored_run
 
 SINCE = now() - timedelta(days=1)
@@ -69,8 +72,10 @@ def test_a_backup_restores_everything(
     before = Store.open(url, migrate=True)
     stored_run(before, prompt="This will be gone.")
     before.close()
-    restored = Store.restore(file, url)
+    as_written = file.read_bytes()
+    restored = Store.restore(file, url, keep_in=tmp_path)
     assert restored.tables == report.tables
+    assert file.read_bytes() == as_written
     copy = Store.open(url)
     assert _content(copy) == _content(store)
     # And it goes on from there.
@@ -161,7 +166,7 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(
         (newer, SchemaMismatch, "backup is of a newer version"),
     ):
         with pytest.raises(error, match=words):
-            Store.restore(file, database_url)
+            Store.restore(file, database_url, keep_in=tmp_path)
     assert _content(store) == before
 
 
@@ -172,12 +177,107 @@ def test_a_damaged_database_gives_way_to_its_backup(tmp_path: Path) -> None:
     store.backup(tmp_path / "backup.db")
     store.close()
     (tmp_path / "store.db").write_bytes(b"damaged " * 5_000)
-    Store.restore(tmp_path / "backup.db", url)
+    Store.restore(tmp_path / "backup.db", url, keep_in=tmp_path)
     store = Store.open(url)
     assert store.runs.get(PROJECT, run.id).response == "Hello."
     store.close()
     (aside,) = tmp_path.glob("store.db.damaged-*")
     assert aside.read_bytes().startswith(b"damaged")
+
+
+def _lose_a_reference(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM agent")
+
+
+def _overwrite_pages(file: Path) -> None:
+    with file.open("r+b") as damaged:
+        damaged.seek(3 * PAGE_SIZE)
+        damaged.write(b"\xff" * (file.stat().st_size - 3 * PAGE_SIZE))
+
+
+@pytest.mark.parametrize("damage", [_lose_a_reference, _overwrite_pages])
+def test_a_database_that_is_damaged_inside_gives_way_too(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    file, url = tmp_path / "store.db", f"sqlite:///{tmp_path / 'store.db'}"
+    store = Store.open(url)
+    _fill(store)
+    before = _content(store)
+    store.backup(tmp_path / "backup.db")
+    store.close()
+    damage(file)
+    as_it_was = file.read_bytes()
+
+    report = Store.restore(tmp_path / "backup.db", url, keep_in=tmp_path)
+
+    assert report.kept is None
+    assert report.damaged is not None
+    assert report.damaged.read_bytes() == as_it_was
+    store = Store.open(url)
+    assert _content(store) == before
+    store.close()
+
+
+def test_what_is_replaced_is_kept_and_can_be_gone_back_to(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
+    store.backup(tmp_path / "empty.db")
+    _fill(store)
+    before = _content(store)
+    kept_in = tmp_path / "kept"
+    kept_in.mkdir()
+
+    kept = Store.restore(tmp_path / "empty.db", database_url, keep_in=kept_in).kept
+
+    assert kept is not None
+    assert kept.parent == kept_in
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert _content(store) != before
+    again = Store.restore(kept, database_url, keep_in=kept_in)
+    assert again.kept not in (None, kept)
+    assert _content(store) == before
+
+
+def test_what_held_nothing_leaves_nothing_to_keep(store: Store, tmp_path: Path) -> None:
+    store.backup(tmp_path / "backup.db")
+    report = Store.restore(tmp_path / "backup.db", f"sqlite:///{tmp_path / 'new.db'}", keep_in=tmp_path)
+    assert (report.kept, report.damaged) == (None, None)
+    assert not list(tmp_path.glob("before-restore-*"))
+
+
+def test_without_room_for_what_is_replaced_nothing_is_replaced(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
+    store.backup(tmp_path / "empty.db")
+    _fill(store)
+    before = _content(store)
+    with pytest.raises(InvalidInput, match=r"folder .* does not exist"):
+        Store.restore(tmp_path / "empty.db", database_url, keep_in=tmp_path / "nowhere")
+    assert _content(store) == before
+
+
+def test_a_database_that_live_processes_use_is_not_replaced(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
+    store.backup(tmp_path / "empty.db")
+    _fill(store)
+    worker = ids.uuid7()
+    store.workers.beat(worker, kind="dashboard", host="here", pid=4711, started_at=now())
+    before = _content(store)
+
+    with pytest.raises(Conflict, match=r"dashboard on here \(process 4711\).*--force"):
+        Store.restore(tmp_path / "empty.db", database_url, keep_in=tmp_path)
+    assert _content(store) == before
+    assert not list(tmp_path.glob("before-restore-*"))
+
+    long_ago = now() - timedelta(seconds=STALE_AFTER_SECONDS + 1)
+    store.workers.beat(worker, kind="dashboard", host="here", pid=4711, started_at=now(), now=long_ago)
+    dead = Store.restore(tmp_path / "empty.db", database_url, keep_in=tmp_path)
+    store.workers.beat(worker, kind="dashboard", host="here", pid=4711, started_at=now())
+    forced = Store.restore(tmp_path / "empty.db", database_url, keep_in=tmp_path, force=True)
+    assert dead.rows == forced.rows
+    assert store.runs.count(PROJECT) == 0
 
 
 def test_a_restore_that_fails_half_way_changes_nothing(
@@ -192,7 +292,7 @@ def test_a_restore_that_fails_half_way_changes_nothing(
     with psycopg.connect(unquote(postgres_url), autocommit=True) as admin:
         admin.execute("ALTER TABLE attempt ADD CONSTRAINT none_at_all CHECK (ordinal > 1) NOT VALID")
     with pytest.raises(psycopg.errors.CheckViolation):
-        Store.restore(tmp_path / "backup.db", postgres_url)
+        Store.restore(tmp_path / "backup.db", postgres_url, keep_in=tmp_path)
     assert target.runs.get(PROJECT, kept.id).response == "Hello."
     assert target.runs.count(PROJECT) == 1
     target.close()
