@@ -1,7 +1,9 @@
 """Our HTTP (`core.providers.http`) as the transport of an httpx2 client, for SDKs that are built on it."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final
 
 import httpx2
 
@@ -38,12 +40,56 @@ class _Adapter(httpx2.BaseTransport):
         self._transport.close()
 
 
+class _Client(httpx2.Client):
+    """A client for an SDK that says everything with each request: address, headers and body.
+
+    What httpx2 merges in of its own (defaults, cookies, parameters), and what it does around a request (redirects,
+    authentication flows, hooks), is nothing here, and would take as long as the rest of it.
+    """
+
+    def __init__(self) -> None:
+        self._adapter = _Adapter()
+        super().__init__(
+            transport=self._adapter,
+            timeout=None,
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
+        )
+
+    def build_request(self, method: str, url: httpx2.URL | str, **given: Any) -> httpx2.Request:
+        """See `httpx2.Client.build_request`."""
+        if any(value is not None for name, value in given.items() if name not in _SIMPLE):
+            return super().build_request(method, url, **given)
+        return httpx2.Request(
+            method,
+            _parsed(url) if isinstance(url, str) else url,
+            headers=given.get("headers"),
+            content=given.get("content"),
+        )
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:
+        """Sends it as it is; errors are those of `core.providers.http`."""
+        response = self._adapter.handle_request(request)
+        response.request = request
+        if not stream:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+
+_SIMPLE: Final = frozenset({"headers", "content", "timeout"})
+"""What a request is made of here; the deadline is the transport's own."""
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
+
+
 def build_client() -> httpx2.Client:
     """A client to give to an SDK, shared by its keys and addresses; no redirects, no cookies."""
-    return httpx2.Client(
-        transport=_Adapter(),
-        timeout=None,
-        follow_redirects=False,
-        trust_env=False,
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
-    )
+    return _Client()
