@@ -1,6 +1,6 @@
 """What was spent, how fast and how reliably: the figures behind the overview and the usage page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -178,6 +178,16 @@ class UsageService:
             latency_by=self.latency(principal, span, by=by, whole=True, run_filter=run_filter),
             errors=self.errors(principal, span, run_filter=run_filter),
         )
+
+    def rebuild(self, on_progress: Callable[[int, int], None]) -> None:
+        """Counts all attempts of all projects again; figures stay as they are until it is done.
+
+        Interrupted, it is continued by the next call, or by the housekeeping.
+
+        Args:
+            on_progress: Told (attempts counted by this call, attempts in all), batch by batch.
+        """
+        self._store.usage.rebuild(on_progress)
 
     def totals(self, principal: Principal, span: Span, run_filter: RunFilter | None = None) -> UsageFigures:
         """Sums over the span."""

@@ -1,13 +1,16 @@
 """`models` and `usage`."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from core.storage.records import Dimension
 from dashboard import formatting
-from dashboard.commands.session import open_application, print_json, print_table, remark
+from dashboard.commands.session import open_application, print_json, print_table, progress_bar, remark
+
+if TYPE_CHECKING:
+    from core.services.application import Application
 
 
 def models(
@@ -80,6 +83,9 @@ def usage(
         typer.Option(help="The range, ending now; days begin in the zone that Settings names."),
     ] = "7d",
     by: Annotated[Dimension, typer.Option(help="What to split by.")] = Dimension.MODEL,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Count every stored attempt again first, for all projects.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show runs, tokens and cost over a period."""
@@ -87,6 +93,8 @@ def usage(
     from core.services.usage import Period, span_of
 
     with open_application() as application:
+        if rebuild:
+            _rebuild(application)
         zone = application.preferences.get(LOCAL).zone
         points = application.usage.breakdown(LOCAL, span_of(Period(period), zone=zone), by=by)
     points = sorted(points, key=lambda point: point.figures.cost_nanousd, reverse=True)
@@ -132,6 +140,14 @@ def usage(
         note = f", and {unpriced:,} run(s) without a known price" if unpriced else ""
         together = "cost unknown" if unpriced and not cost else formatting.money(cost)
         remark(f"{sum(p.figures.runs for p in points):,} runs, {together}{note}")
+
+
+def _rebuild(application: "Application") -> None:
+    with progress_bar() as progress:
+        task = progress.add_task("Counting attempts")
+        application.usage.rebuild(lambda done, total: progress.update(task, completed=done, total=total))
+        counted = int(progress.tasks[0].completed)
+    remark(f"{counted:,} attempt(s) counted again.")
 
 
 def _price(usd_per_mtok: Decimal | None) -> str:

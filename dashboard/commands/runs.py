@@ -12,7 +12,14 @@ import typer
 from core.errors import InvalidInput
 from core.storage.records import RunFilter, RunStatus, RunSummary
 from dashboard import formatting
-from dashboard.commands.session import on_screen, open_application, print_json, print_table, remark
+from dashboard.commands.session import (
+    on_screen,
+    open_application,
+    print_json,
+    print_table,
+    progress_bar,
+    remark,
+)
 from dashboard.commands.times import moment
 
 if TYPE_CHECKING:
@@ -131,17 +138,13 @@ def export(
     status: Status = None,
 ) -> None:
     """Export stored runs as CSV or JSON lines, in constant memory. What looks like a key is masked."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from core.services.export import ExportFormat, export_runs
     from core.services.principal import LOCAL
 
     with open_application() as application:
         run_filter = _filter(application, since, until, agent, provider, model, status)
         total = application.runs.count(LOCAL, run_filter)
-        bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        with _target(output) as target, bar as progress:
+        with _target(output) as target, progress_bar() as progress:
             task = progress.add_task("Exporting runs", total=total)
             pieces = export_runs(
                 application.runs,

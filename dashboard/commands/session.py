@@ -11,6 +11,8 @@ import typer
 from core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from core.services.application import Application
     from core.settings import Settings
 
@@ -116,6 +118,14 @@ def print_table(
         # As Text, since a name may hold what rich takes for markup or an emoji.
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
+
+
+def progress_bar() -> "Progress":
+    """A bar on stderr while a command works; none where nobody looks."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 def on_screen(text: str) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import get_args
@@ -146,6 +148,33 @@ def test_usage_is_split_and_says_what_has_no_price(cli: Cli, application: Applic
     by_provider = json.loads(cli("usage", "--by", "provider", "--period", "90d", "--json").stdout)
     assert [(part["key"], part["runs"], part["unpriced_runs"]) for part in by_provider] == [("OPENAI", 4, 1)]
     assert by_provider[0]["cost_usd"] == pytest.approx(3.501)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_figures_that_went_wrong_are_counted_again(
+    cli: Cli, application: Application, interrupted: bool
+) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(done: int, total: int) -> None:
+        raise Interrupted
+
+    for minute in range(3):
+        store_run(application, at=utc_now() - timedelta(minutes=minute), cost_nanousd=2_000_000_000)
+    application.housekeeping.round()
+    right = cli("usage", "--json").stdout
+    with closing(sqlite3.connect(application.settings.data_dir / "agent-launcher.db")) as database, database:
+        database.execute("UPDATE usage_by_model SET runs = runs + 40")
+    assert cli("usage", "--json").stdout != right
+    if interrupted:
+        with pytest.raises(Interrupted):
+            application.store.usage.rebuild(interrupt, batch=2)
+        assert cli("usage", "--json").stdout != right
+    done = cli("usage", "--json", "--rebuild")
+    assert done.stdout == right
+    assert done.stderr == f"{1 if interrupted else 3} attempt(s) counted again.\n"
+    assert cli("usage", "--json").stdout == right
 
 
 def test_a_sum_without_any_price_is_unknown_and_a_stopped_run_is_no_failure(
