@@ -48,6 +48,6 @@ def test_the_health_check_fails_when_the_database_does_and_says_no_more(
         urllib.request.urlopen(f"{server.url}/healthz", timeout=10)
     except urllib.error.HTTPError as answer:
         assert answer.code == 503
-        assert json.loads(answer.read()) == {"status": "failing", "database": "StoreError"}
+        assert json.loads(answer.read()) == {"status": "failing", "database": "StoreUnavailable"}
     else:
         raise AssertionError("a damaged database passed for healthy")
