@@ -1,27 +1,18 @@
-"""Rows to Plotly figures, as plain dictionaries of its schema (Streamlit validates them when it draws them).
-
-Colours of text, grid and background are left to Streamlit's theme, so that a figure is right in light and
-dark without being made anew. Every axis starts at 0 and carries its unit; zooming is off, because a page is
-scrolled.
-"""
+"""Figures over time: bars and lines by bucket."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from core.storage.records import LatencyPoint
 from dashboard import formatting, palette
 from dashboard.chart_axes import Buckets, Unit, figure_text, spread, ticks
+from dashboard.chart_frame import HEIGHT, Figure, axis, frame
 
-Figure = dict[str, Any]
-
-CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
-HEIGHT = 250
-
-_LABEL_GAP_PX = 17
-_ROW_PX = 26
-_LEGEND_LINE_PX = 19
-_HALF_WIDTH_PX = 380  # of a chart that shares a window of 1280 pixels with another
+_LABEL_GAP_PX: Final = 17
+_LEGEND_LINE_PX: Final = 19
+_HALF_WIDTH_PX: Final = 380
+"""Of a chart that shares a window of 1280 pixels with another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,86 +189,10 @@ def percentile_series(points: Sequence[LatencyPoint], buckets: Buckets, *, p99: 
     return chosen
 
 
-def percentile_ranges(points: Sequence[LatencyPoint], names: Sequence[str]) -> Figure:
-    """One row for each key: where its p50, p95 and p99 lie on one axis; the first on top."""
-    scale = ticks(Unit.DURATION, max((point.p99_us for point in points), default=0), about=5)
-    rows = [_short(name) for name in names]
-    spans: list[float | None] = []
-    span_rows: list[str | None] = []
-    for row, point in zip(rows, points, strict=True):
-        spans += [point.p50_us, point.p99_us, None]
-        span_rows += [row, row, None]
-    data: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": spans,
-            "y": span_rows,
-            "line": {"color": palette.OTHER, "width": 2},
-            "opacity": 0.5,
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-    ]
-    for name, color, values in (
-        ("p50", palette.P50, [point.p50_us for point in points]),
-        ("p95", palette.P95, [point.p95_us for point in points]),
-        ("p99", palette.P99, [point.p99_us for point in points]),
-    ):
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": values,
-                "y": rows,
-                "marker": {"color": color, "size": 11},
-                "cliponaxis": False,
-                "customdata": [figure_text(Unit.DURATION, value) for value in values],
-                "hovertemplate": f"{name} %{{customdata}}<extra>%{{y}}</extra>",
-            }
-        )
-    layout = _frame(max(HEIGHT, 90 + _ROW_PX * len(points)))
-    layout |= {
-        "xaxis": _axis()
-        | {"range": [0, scale.top], "tickvals": scale.values, "ticktext": scale.texts, "showgrid": True},
-        "yaxis": _axis() | {"type": "category", "autorange": "reversed", "showgrid": False},
-        "hovermode": "closest",
-    }
-    return {"data": data, "layout": layout}
-
-
-def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, colors: Sequence[str]) -> Figure:
-    """Bars from the left, the first on top, each with its value at its end."""
-    scale = ticks(unit, max(values, default=0), about=5)
-    layout = _frame(max(HEIGHT, 60 + _ROW_PX * len(names)))
-    layout |= {
-        "xaxis": _axis()
-        | {"range": [0, scale.top * 1.08], "tickvals": scale.values, "ticktext": scale.texts},
-        "yaxis": _axis() | {"type": "category", "autorange": "reversed", "showgrid": False},
-        "bargap": 0.45,
-        "barcornerradius": 2,
-        "showlegend": False,
-        "hovermode": "closest",
-    }
-    bars = {
-        "type": "bar",
-        "orientation": "h",
-        "x": list(values),
-        "y": [_short(name) for name in names],
-        "marker": {"color": list(colors), "line": {"width": 0}},
-        "text": [figure_text(unit, value) for value in values],
-        "textposition": "outside",
-        "cliponaxis": False,
-        "hovertemplate": "%{text}<extra>%{y}</extra>",
-    }
-    return {"data": [bars], "layout": layout}
-
-
 def _by_time(buckets: Buckets, top: float, height: int) -> Figure:
-    layout = _frame(height)
+    layout = frame(height)
     layout |= {
-        "xaxis": _axis()
+        "xaxis": axis()
         | {
             "type": "category",
             "categoryorder": "array",
@@ -288,34 +203,7 @@ def _by_time(buckets: Buckets, top: float, height: int) -> Figure:
             "tickangle": 0,
             "showgrid": False,
         },
-        "yaxis": _axis() | {"range": [0, top], "showgrid": True},
+        "yaxis": axis() | {"range": [0, top], "showgrid": True},
         "hovermode": "x unified",
     }
     return {"data": [], "layout": layout}
-
-
-def _frame(height: int) -> dict[str, Any]:
-    return {
-        "height": height,
-        "margin": {"l": 4, "r": 4, "t": 10, "b": 4},
-        "dragmode": False,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": -0.16,
-            "yanchor": "top",
-            "itemsizing": "constant",
-            "traceorder": "normal",
-        },
-        "hoverlabel": {"namelength": -1},
-    }
-
-
-def _axis() -> dict[str, Any]:
-    return {"fixedrange": True, "zeroline": False, "automargin": True, "ticks": "", "title": None}
-
-
-def _short(name: str, limit: int = 40) -> str:
-    """Long names keep both ends, where models differ."""
-    return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-limit // 2 + 1 :]}"

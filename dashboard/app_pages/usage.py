@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.services.usage import Period, UsageReport
 from core.storage.records import RunFilter
-from dashboard import charts, formatting, palette, queries, routes, state
+from dashboard import charts, charts_by_key, formatting, palette, queries, routes, state
 from dashboard.chart_axes import Buckets, Unit, buckets_of
 from dashboard.components.cards import card, chart, metric_row, table_below
 from dashboard.components.empty_state import empty_state
@@ -98,7 +98,11 @@ def _latency(report: UsageReport, buckets: Buckets) -> None:
     with right, card(f"Latency by {title.lower()}", "Over the whole range, the most used first"):
         most_used = sorted(report.latency_by, key=lambda point: -point.runs)[: NAMED + 1]
         names = [key_label(report.split, point.key, point.label) for point in most_used]
-        chart(charts.percentile_ranges(most_used, names), key="usage-latency-by", alt="Latency percentiles")
+        chart(
+            charts_by_key.percentile_ranges(most_used, names),
+            key="usage-latency-by",
+            alt="Latency percentiles",
+        )
         with table_below("usage-latency-by") as opened:
             if opened:
                 table = latency_by_table(report, title=title)
@@ -123,7 +127,9 @@ def _outcomes(report: UsageReport, buckets: Buckets) -> None:
         codes, runs = zip(*report.errors, strict=True)
         colors = [palette.error_color(code) for code in codes]
         chart(
-            charts.ranking(codes, runs, Unit.COUNT, colors=colors), key="usage-errors", alt="Errors by code"
+            charts_by_key.ranking(codes, runs, Unit.COUNT, colors=colors),
+            key="usage-errors",
+            alt="Errors by code",
         )
         with table_below("usage-errors") as opened:
             if opened:

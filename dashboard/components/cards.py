@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard.charts import CONFIG, Figure
+from dashboard.chart_frame import CONFIG, Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
     """Draws a figure in the theme's colours.
 
     Args:
-        figure: From `dashboard.charts`.
+        figure: From `dashboard.charts` or `dashboard.charts_by_key`.
         key: Unlike any other on the page.
         alt: What a screen reader says.
     """

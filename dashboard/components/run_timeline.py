@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.storage.records import AttemptRecord, RunStatus
 from dashboard import formatting, palette
-from dashboard.charts import CONFIG
+from dashboard.chart_frame import CONFIG
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
 
 _ROW_PX: Final = 40

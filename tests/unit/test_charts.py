@@ -10,7 +10,7 @@ from core.errors import ErrorCode
 from core.providers import registry
 from core.services.usage import Period, span_of
 from core.storage.records import Dimension, LatencyPoint, RunStatus
-from dashboard import charts, palette
+from dashboard import chart_frame, charts, charts_by_key, palette
 from dashboard.chart_axes import Buckets, Unit, buckets_of
 
 
@@ -76,11 +76,13 @@ def test_line_ends_that_meet_have_labels_that_do_not(week: Buckets) -> None:
 
 def test_ranges_and_rankings_are_valid_and_keep_the_order_given() -> None:
     points = [latency(0, key="OPENAI/slow", p50=8e6), latency(0, key="DEMO/fast", p50=2e4)]
-    ranges = charts.percentile_ranges(points, ["slow", "fast"])
+    ranges = charts_by_key.percentile_ranges(points, ["slow", "fast"])
     go.Figure(ranges)
     assert ranges["data"][1]["y"] == ["slow", "fast"]
     assert ranges["layout"]["yaxis"]["autorange"] == "reversed"
-    ranking = charts.ranking(["RATE_LIMITED", "x" * 60], [8, 1], Unit.COUNT, colors=["#112233", "#445566"])
+    ranking = charts_by_key.ranking(
+        ["RATE_LIMITED", "x" * 60], [8, 1], Unit.COUNT, colors=["#112233", "#445566"]
+    )
     go.Figure(ranking)
     assert ranking["data"][0]["text"] == ["8", "1"]
     assert len(ranking["data"][0]["y"][1]) <= 40
@@ -90,8 +92,8 @@ def test_figures_of_nothing_are_valid(week: Buckets) -> None:
     for figure in (
         charts.stacked_bars([], week, Unit.MONEY),
         charts.lines([], week, Unit.DURATION),
-        charts.percentile_ranges([], []),
-        charts.ranking([], [], Unit.COUNT, colors=[]),
+        charts_by_key.percentile_ranges([], []),
+        charts_by_key.ranking([], [], Unit.COUNT, colors=[]),
     ):
         go.Figure(figure)
 
@@ -123,8 +125,8 @@ def test_up_to_ten_that_are_shown_have_colours_of_their_own(number: int) -> None
 def test_bars_keep_their_height_when_the_legend_takes_several_lines(week: Buckets) -> None:
     short = [charts.Series(name="a", color="#112233", values=[1] * 7)]
     long = [charts.Series(name="x" * 30, color="#112233", values=[1] * 7)] * 6
-    assert charts.legend_height(short) == charts.HEIGHT
-    assert charts.legend_height(short, long) > charts.HEIGHT + 50
+    assert charts.legend_height(short) == chart_frame.HEIGHT
+    assert charts.legend_height(short, long) > chart_frame.HEIGHT + 50
     assert charts.stacked_bars(long, week, Unit.COUNT, height=400)["layout"]["height"] == 400
 
 
