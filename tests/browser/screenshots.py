@@ -23,6 +23,7 @@ SESSION_FOLDER = isolate()  # before anything of ours is imported, so that nothi
 from playwright.sync_api import Page  # noqa: E402
 
 from core import ids  # noqa: E402
+from core.contract import Message  # noqa: E402
 from core.services.agent_config import AgentConfig  # noqa: E402
 from core.services.application import Application  # noqa: E402
 from core.services.principal import LOCAL  # noqa: E402
@@ -137,7 +138,9 @@ def _fill(server: AppServer) -> Sequence[tuple[str, str]]:
         triage = application.agents.find(LOCAL, "Support triage")
         succeeded, older = _runs(application, RunStatus.SUCCEEDED)
         failed, _ = _runs(application, RunStatus.FAILED)
-        shown = _side_by_side(application)
+        shown = _side_by_side(application, ("demo-echo", "demo-slow", "demo-error"))
+        six = _side_by_side(application, ("demo-echo", "demo-slow", "demo-flaky") * 2)
+        talk = _chat(application)
     del os.environ["AGENT_LAUNCHER_DATA_DIR"]
     return (
         *EMPTY,
@@ -145,14 +148,24 @@ def _fill(server: AppServer) -> Sequence[tuple[str, str]]:
         ("overview-30-days", f"/?{state.RANGE}=30+days"),
         ("playground-run", f"/playground?{state.PLAYGROUND_RUNS}={shown[0]}"),
         ("playground-side-by-side", f"/playground?{state.PLAYGROUND_RUNS}={','.join(shown)}"),
-        ("agent", f"/agents?{state.AGENT_ID}={triage.id}"),
-        ("agent-new", f"/agents?{state.AGENT_ID}={state.AGENT_NEW}"),
+        ("playground-failed", f"/playground?{state.PLAYGROUND_RUNS}={shown[2]}"),
+        ("playground-six", f"/playground?{state.PLAYGROUND_RUNS}={','.join(six)}"),
+        ("playground-chat", f"/playground?{state.PLAYGROUND_RUNS}={','.join(talk)}"),
+        ("agent", f"/agent?{state.AGENT_PAGE_ID}={triage.id}"),
+        ("agent-versions", f"/agent?{state.AGENT_PAGE_ID}={triage.id}&{state.AGENT_TAB}=Versions"),
+        ("agent-new", f"/agent?{state.AGENT_PAGE_ID}={state.AGENT_NEW}"),
         ("runs-filtered", f"/runs?{state.RUNS_STATUS}=Failed&{state.RANGE}=30+days"),
         ("run", f"/run?{state.RUN_ID}={succeeded}"),
         ("run-failed", f"/run?{state.RUN_ID}={failed}"),
+        ("run-retried", f"/run?{state.RUN_ID}={six[2]}"),
         ("run-compare", f"/run?{state.RUN_ID}={succeeded}&{state.RUN_COMPARE}={older}"),
         ("usage-by-agent", f"/usage?{state.USAGE_SPLIT}=Agent&{state.RANGE}=30+days"),
+        ("usage-by-model", f"/usage?{state.USAGE_SPLIT}=Model&{state.RANGE}=30+days"),
         ("usage-nothing", f"/usage?{state.RUNS_MODEL}=no-such-model"),
+        *(
+            (f"settings-{section.lower()}", f"/settings?{state.SETTINGS_SECTION}={section}")
+            for section in ("Defaults", "Prices", "Installation", "Health")
+        ),
     )
 
 
@@ -164,8 +177,8 @@ def _runs(application: Application, status: RunStatus) -> tuple[str, str]:
     return str(first.id), str(second.id)
 
 
-def _side_by_side(application: Application) -> list[str]:
-    """Three runs of the offline demo that were started together."""
+def _side_by_side(application: Application, models: Sequence[str]) -> list[str]:
+    """Runs of the offline demo that were started together."""
     group = ids.uuid7()
     specs = [
         RunSpec(
@@ -174,12 +187,29 @@ def _side_by_side(application: Application) -> list[str]:
             trigger=Trigger.PLAYGROUND,
             group_id=group,
         )
-        for model in ("demo-echo", "demo-slow", "demo-error")
+        for model in models
     ]
     runs = application.runs.start_many(LOCAL, specs)
     for run in runs:
         run.wait(60)
     return [str(run.run_id) for run in runs]
+
+
+def _chat(application: Application) -> list[str]:
+    """The runs of a conversation of two turns."""
+    config = AgentConfig(provider="DEMO", model_name="demo-echo", agent_type="chat", prompt="")
+    found: list[str] = []
+    said: list[Message] = []
+    for question in ("What is a fall-back?", "And when may it cost twice?"):
+        spec = RunSpec(config=config, prompt=question, messages=said, trigger=Trigger.PLAYGROUND)
+        outcome = application.runs.run(LOCAL, spec)
+        said = [
+            *said,
+            Message(role="user", content=question),
+            Message(role="assistant", content=outcome.response.response or ""),
+        ]
+        found.append(str(outcome.run_id))
+    return found
 
 
 if __name__ == "__main__":
