@@ -42,6 +42,7 @@ def attempt_until_final(
     limits: Limits,
     *,
     on_delta: OnDelta | None = None,
+    on_attempt: Callable[[], None] | None = None,
     on_retry: Callable[[Attempt], None] | None = None,
     policy: RetryPolicy | None = None,
     random_number: Callable[[], float] = random.random,
@@ -54,6 +55,7 @@ def attempt_until_final(
     Args:
         executor: Where to run it.
         limits: The run's deadline and cancel token; each attempt gets the time that is left.
+        on_attempt: Told that an attempt begins: between this and its end it may have been sent.
         on_retry: Told of each attempt that will be followed by another, before the wait.
     """
     rules = policy or RetryPolicy()
@@ -73,6 +75,8 @@ def attempt_until_final(
             if remaining is None
             else request.model_copy(update={"timeout_seconds": max(remaining, 0.001)})
         )
+        if on_attempt is not None:
+            on_attempt()
         attempt = executor.invoke(bounded, on_delta=forward if on_delta else None, cancel=limits.cancel)
         attempts.append(attempt)
         return attempt

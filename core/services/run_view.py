@@ -96,7 +96,7 @@ def view_of_live(live: LiveRun) -> RunView:
         text=response.response or "",
         elapsed_us=outcome.latency_us,
         attempt=outcome.attempts,
-        retry_reason=live.retry_reason,
+        retry_reason=outcome.records[-2].error_code if len(outcome.records) > 1 else None,
         first_token_us=_microseconds(response.time_to_first_token_seconds),
         input_tokens=_sum(r.input_tokens for r in outcome.records),
         output_tokens=_sum(r.output_tokens for r in outcome.records),

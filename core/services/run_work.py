@@ -27,6 +27,7 @@ from core.storage.store import Store
 log = get_logger("agent_launcher.runs")
 
 _OTHER_END = "The store has another end of this run already; this answer was not stored."
+_WAITED = "The run was stopped while it waited to try again"
 _CREDENTIAL_USE_GRAIN_SECONDS = 60.0
 """How exact a credential's "last used" is: finer would be one more write for each run."""
 
@@ -39,7 +40,8 @@ class Job:
         request: With its key.
         new_run: None for a run that is not recorded.
         credential_id: Whose key it is, if a stored one's.
-        records: Its attempts so far.
+        begun_at: When each of its attempts began, the one under way included.
+        records: Those of its attempts that another one follows, or would have followed.
     """
 
     principal: Principal
@@ -48,7 +50,13 @@ class Job:
     live: LiveRun
     credential_id: UUID | None
     created_at: datetime
+    begun_at: list[datetime] = field(default_factory=list[datetime])
     records: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits between two attempts, so that there is nothing under way."""
+        return bool(self.records) and len(self.records) == len(self.begun_at)
 
 
 @dataclass(slots=True)
@@ -101,23 +109,36 @@ class RunWorker:
                 job.request,
                 limits,
                 on_delta=on_delta,
+                on_attempt=lambda: job.begun_at.append(utc_now()),
                 on_retry=lambda attempt: self._keep_retried(job, attempt),
                 policy=self._retry_policy,
             )
         except KeyboardInterrupt:
             live.cancel.cancel()
-            self._conclude(job, _broken_off(job, Cancelled("The run was stopped (Ctrl+C).")))
+            self._break_off(job, Cancelled("The run was stopped (Ctrl+C)."))
             raise
         except Exception:
             log.exception("run %s broke off", live.run_id)
             message = "An internal error; the log has the detail under this request id."
-            return self._conclude(job, _broken_off(job, InternalError(message, request_id=str(live.run_id))))
+            return self._break_off(job, InternalError(message, request_id=str(live.run_id)))
         last = attempts[-1]
-        error = last.response.error
+        response, error = last.response, last.response.error
         if limits.cancel.cancelled and error is not None:
-            last = replace(last, response=last.response.model_copy(update={"error": _stopped(error)}))
-        # Stopped, or out of time, while it waited to try again: the last attempt is stored, and none follows.
-        return self._conclude(job, last, undecided=len(job.records) == len(attempts))
+            response = response.model_copy(update={"error": _stopped(error, waited=job.waits)})
+        # Stopped, or out of time, while it waited to try again: the last attempt is recorded, and none follows.
+        return self._conclude(job, response, None if job.waits else last)
+
+    def _break_off(self, job: Job, error: InvocationError) -> RunOutcome:
+        """Ends a run of which no attempt is left to decide it."""
+        if job.waits:
+            response = error_response(error, provider=job.request.provider, model=job.request.model_name)
+            if isinstance(error, Cancelled):
+                before = job.records[-1]
+                text = f"{_WAITED} after {before.error_code}: {before.error_message} (Ctrl+C)"
+                response = response.model_copy(update={"error": ErrorBody.of(Cancelled(text))})
+            return self._conclude(job, response, None)
+        attempt = _broken_off(job, error)
+        return self._conclude(job, attempt.response, attempt)
 
     def settle(self) -> int:
         """Stores what the store refused before (a full disk, say); returns how many outcomes still wait."""
@@ -175,18 +196,28 @@ class RunWorker:
         )
         return attempt_record(attempt, run_id=run_id, ordinal=ordinal, final=final, cost=cost)
 
-    def _conclude(self, job: Job, last: Attempt, *, undecided: bool = False) -> RunOutcome:
+    def _conclude(self, job: Job, response: AgentResponse, last: Attempt | None) -> RunOutcome:
+        """Ends a run with this response.
+
+        Args:
+            job: The run.
+            response: What the run's caller gets.
+            last: The attempt that ended it; None if it ended between two, and the last that was sent is recorded.
+        """
         live = job.live
-        records = job.records if undecided else [*job.records, self._record(job, last, final=True)]
-        finished_at = utc_now() if undecided else last.finished_at
+        if last is None:
+            records = [*job.records[:-1], replace(job.records[-1], final=True)]
+        else:
+            records = [*job.records, self._record(job, last, final=True)]
+        finished_at = utc_now() if last is None else last.finished_at
         store_error = None
         if job.new_run is not None:
-            store_error = self._store_outcome(job, records, last.response, finished_at)
+            store_error = self._store_outcome(job, records, response, finished_at)
         outcome = RunOutcome(
             run_id=live.run_id,
-            status=status_of(last.response.error),
-            response=last.response,
-            attempts=live.attempt,
+            status=status_of(response.error),
+            response=response,
+            attempts=len(records),
             latency_us=int((finished_at - job.created_at).total_seconds() * 1_000_000),
             cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
             records=tuple(records),
@@ -262,7 +293,7 @@ def _log_end(job: Job, outcome: RunOutcome) -> None:
 
 def _broken_off(job: Job, error: InvocationError) -> Attempt:
     """An attempt that ended without a response of its own, with the text that came before."""
-    started_at = job.records[-1].finished_at if job.records else job.created_at
+    started_at = job.begun_at[-1] if job.begun_at else job.created_at
     finished_at = utc_now()
     response = error_response(error, provider=job.request.provider, model=job.request.model_name)
     return Attempt(
@@ -274,8 +305,8 @@ def _broken_off(job: Job, error: InvocationError) -> Attempt:
     )
 
 
-def _stopped(error: ErrorBody) -> ErrorBody:
+def _stopped(error: ErrorBody, *, waited: bool) -> ErrorBody:
     if error.code is ErrorCode.CANCELLED:
         return error
-    text = f"The run was stopped while it waited to try again after {error.code.value}: {error.message}"
+    text = f"{_WAITED if waited else 'The run was stopped'} after {error.code.value}: {error.message}"
     return ErrorBody(code=ErrorCode.CANCELLED, message=text, may_be_billed=error.may_be_billed)

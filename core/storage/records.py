@@ -76,7 +76,8 @@ class AttemptRecord:
 
     Attributes:
         ordinal: From 1.
-        final: Whether this attempt decided the run; exactly one of a finished run's attempts does.
+        final: Whether this is the run's last attempt, by which the run is counted; exactly one of a finished run's
+            is. It decided the run, unless the run was stopped while it waited to try again.
         latency_us: As the caller saw it. `model_time_us`: as the backend reported it.
         tokens_cost_nanousd: None if no price is known for tokens that were used; 0 is a known zero.
         lambda_compute_nanousd, lambda_request_nanousd: None where it did not run on Lambda, or unknown.

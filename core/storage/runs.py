@@ -6,7 +6,7 @@ one, and never count one twice.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -148,7 +148,9 @@ class RunWriter:
 
         Args:
             attempts: All of the run's attempts, or those that `add_attempt` has not stored (an ordinal that is stored
-                is kept as it is). If no new one is final, the store adds one that carries the run's status and error.
+                is kept as it is). If no new one is final (the run was stopped while it waited to try again), the last
+                one becomes it, with its own status and error. A run without any, or of which nobody knows whether
+                another one was under way (OUTCOME_UNKNOWN), gets one that carries the run's status and error.
 
         Returns:
             False, and nothing changes, if the run has ended before. An end that the reaper wrote is not one: it
@@ -190,9 +192,22 @@ class RunWriter:
         stored = stored_attempts(connection, ending.run_id)
         ordinals = {attempt.ordinal for attempt in stored}
         new = [attempt for attempt in given if attempt.ordinal not in ordinals]
+        last: AttemptRecord | None = None
         if not any(attempt.final for attempt in new):
-            new.append(ending.undecided([*stored, *new], backend=Backend(run.backend), since=run.created_at))
+            if ending.status is RunStatus.OUTCOME_UNKNOWN or not (stored or new):
+                new.append(
+                    ending.undecided([*stored, *new], backend=Backend(run.backend), since=run.created_at)
+                )
+            elif new:
+                new[-1] = replace(new[-1], final=True)
+            else:
+                last = stored[-1] = replace(stored[-1], final=True)
+                # What it added to the figures, when it decided nothing, is added anew below.
+                rollups.forget(connection, last.id)
+                connection.execute(update(_attempt).where(_attempt.c.id == last.id).values(final=True))
         self._end_continued_run.run(connection, ending.values([*stored, *new], answer=number))
+        if last is not None:
+            self._insert_facts.run(connection, {"of_run": last.run_id, "of_ordinal": last.ordinal})
         self._insert_attempts(connection, new)
         return True
 
@@ -336,7 +351,7 @@ class _Ending:
     def undecided(
         self, attempts: Sequence[AttemptRecord], *, backend: Backend, since: datetime
     ) -> AttemptRecord:
-        """The attempt that stands for the end of a run that no attempt decided."""
+        """The attempt that stands for the end of a run of which no attempt is known to be the last."""
         last = max((attempt.finished_at for attempt in attempts), default=since)
         started_at = min(last, self.finished_at)
         return AttemptRecord(

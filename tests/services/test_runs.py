@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from core import ids
 from core.contract import Attachment, Message, utc_now
 from core.errors import (
     Conflict,
+    DeadlineExceeded,
     InvalidRequest,
     MissingApiKey,
     NotFound,
@@ -24,6 +26,7 @@ from core.errors import (
     UnknownProvider,
 )
 from core.execution.base import Attempt
+from core.interruption import Limits
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.live_runs import LiveRun, RunOutcome
@@ -300,11 +303,53 @@ def test_stop_is_felt_while_waiting_to_try_again(application: Application, vendo
     outcome = ended(live)
     assert outcome.status is RunStatus.CANCELLED
     assert outcome.cost_nanousd == 0
+    assert len(vendor.requests) == outcome.attempts == 1
     detail = application.runs.get(LOCAL, live.run_id)
-    assert [attempt.error_code for attempt in detail.attempts] == ["RATE_LIMITED", "CANCELLED"]
-    assert [attempt.final for attempt in detail.attempts] == [False, True]
-    assert detail.summary.cost_nanousd == 0
-    assert len(vendor.requests) == 1
+    assert [(a.status, a.error_code, a.final) for a in detail.attempts] == [
+        (RunStatus.FAILED, "RATE_LIMITED", True)
+    ]
+    assert (detail.summary.status, detail.summary.error_code) == (RunStatus.CANCELLED, "CANCELLED")
+    assert detail.error_message is not None
+    assert detail.error_message.startswith(
+        "The run was stopped while it waited to try again after RATE_LIMITED: "
+    )
+    assert (detail.summary.cost_nanousd, detail.summary.attempts) == (0, 1)
+    assert asdict(view_of_live(live)) == asdict(view_of_detail(detail))
+    totals = application.store.usage.totals(LOCAL.project_id, utc_now() - timedelta(hours=1), utc_now())
+    assert (totals.runs, totals.cancelled, totals.failed, totals.attempts) == (1, 1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("interruption", "status", "says"),
+    [
+        (KeyboardInterrupt(), RunStatus.CANCELLED, "stopped while it waited to try again after RATE_LIMITED"),
+        # The clock may reach the deadline while the wait for a moment just before it is under way.
+        (DeadlineExceeded("The deadline passed."), RunStatus.FAILED, "takes no more requests"),
+        (RuntimeError("a bug"), RunStatus.FAILED, "internal error"),
+    ],
+)
+def test_what_ends_a_wait_adds_no_attempt(
+    application: Application,
+    vendor: VendorServer,
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: BaseException,
+    status: RunStatus,
+    says: str,
+) -> None:
+    vendor.will(Reply.json({"error": {"message": "slow"}}, status=429, headers={"Retry-After": "1"}))
+
+    def interrupt(limits: Limits, seconds: float) -> None:
+        raise interruption
+
+    monkeypatch.setattr(Limits, "wait", interrupt)
+    expected = pytest.raises(KeyboardInterrupt) if status is RunStatus.CANCELLED else nullcontext()
+    with expected:
+        application.runs.run(LOCAL, vendor_spec(vendor))
+    (run,) = application.runs.page(LOCAL, ANYTHING).runs
+    detail = application.runs.get(LOCAL, run.id)
+    assert (run.status, run.attempts, run.cost_nanousd) == (status, 1, 0)
+    assert says in (detail.error_message or "")
+    assert [(a.error_code, a.final) for a in detail.attempts] == [("RATE_LIMITED", True)]
 
 
 def test_a_wait_longer_than_the_deadline_is_not_begun(application: Application, vendor: VendorServer) -> None:

@@ -1,7 +1,9 @@
 """The life of a run: written before it is sent, continued, ended once."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -139,20 +141,66 @@ def test_a_run_stopped_before_any_attempt_has_one_that_says_so(store: Store) -> 
     assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).cancelled == 1
 
 
-def test_a_run_stopped_between_two_attempts_keeps_the_first(store: Store) -> None:
-    run = new_run()
+@pytest.mark.parametrize("folded", ["nothing", "all", "half of a rebuild", "a rebuild begun"])
+@pytest.mark.parametrize("known", ["stored", "given again", "given only then"])
+@pytest.mark.parametrize("status", [RunStatus.CANCELLED, RunStatus.FAILED])
+def test_a_run_that_ends_between_two_attempts_has_those_that_were_sent(
+    store: Store, folded: str, known: str, status: RunStatus
+) -> None:
+    at = now().replace(minute=7)
+    beside = stored_run(store, at=at)
+    run = new_run(at=at)
     store.runs.start(run)
-    first = new_attempt(run, final=False, status=RunStatus.FAILED)
+    refused = {"final": False, "status": RunStatus.FAILED, "error_code": "RATE_LIMITED", "finished_at": at}
+    first, second = (new_attempt(run, ordinal=number, **refused) for number in (1, 2))
     store.runs.add_attempt(first)
-    again = new_attempt(run, ordinal=1, status=RunStatus.CANCELLED)
-    assert finish(store, run, again, status=RunStatus.CANCELLED, error_code="CANCELLED")
+    if known != "given only then":
+        store.runs.add_attempt(second)
+    if folded != "nothing":
+        assert store.usage.fold() == (2 if known == "given only then" else 3)
+    if folded in {"half of a rebuild", "a rebuild begun"}:
+        batch = {"half of a rebuild": 2, "a rebuild begun": 1}[folded]
+
+        def interrupt(done: int, total: int) -> None:
+            raise RuntimeError(f"{done} of {total}")
+
+        with pytest.raises(RuntimeError):
+            store.usage.rebuild(interrupt, batch=batch)
+    ended = at + timedelta(minutes=1)
+    values: dict[str, Any] = {
+        "status": status,
+        "finished_at": ended,
+        "attempts": [] if known == "stored" else [first, second],
+        "response": None,
+        "error_code": "CANCELLED",
+        "error_message": "Stopped while it waited.",
+    }
+    assert store.runs.finish(run.id, **values)
+    assert not store.runs.finish(run.id, **values)
     detail = store.runs.get(PROJECT, run.id)
-    assert detail.attempts[0] == first
-    assert [(a.ordinal, a.final, a.tokens_cost_nanousd) for a in detail.attempts] == [
-        (1, False, 1_234),
-        (2, True, 0),
-    ]
-    assert detail.summary.cost_nanousd == 1_234
+    last = replace(second, final=True)
+    assert detail.attempts == (first, last)
+    summary = detail.summary
+    assert (summary.status, summary.error_code, summary.attempts) == (status, "CANCELLED", 2)
+    assert (summary.cost_nanousd, summary.latency_us, summary.finished_at) == (2_468, 60_000_000, ended)
+    other = store.runs.get(PROJECT, beside.id).attempts[0]
+    recount = figures_of(
+        [(beside, RunStatus.SUCCEEDED, other, False), (run, status, first, False), (run, status, last, False)]
+    )
+    span = (at - timedelta(hours=1), at + timedelta(hours=2))
+    for step in ("at once", "folded", "rebuilt"):
+        if step == "folded":
+            while store.usage.fold():
+                pass
+        elif step == "rebuilt":
+            store.usage.rebuild()
+        totals = store.usage.totals(PROJECT, *span)
+        assert {name: getattr(totals, name) for name in recount} == recount, step
+        assert [(point.error_code, point.runs) for point in store.usage.errors(PROJECT, *span)] == [
+            ("CANCELLED", 1)
+        ], step
+        counted = sum(point.runs for point in store.usage.latency(PROJECT, *span))
+        assert counted == (2 if status is RunStatus.FAILED else 1), step
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing(store: Store) -> None:
