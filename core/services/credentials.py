@@ -13,7 +13,7 @@ from uuid import UUID
 
 from core import redaction
 from core.contract import parse_request, utc_now
-from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey, SecretUnreadable
+from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey, NotFound, SecretUnreadable
 from core.loggers import get_logger
 from core.providers import registry
 from core.providers.base import Connection, Feature, is_this_machine, resolve_api_key
@@ -94,6 +94,16 @@ class CredentialService:
         except SecretUnreadable as exc:
             return str(exc)
         return ""
+
+    def find(self, principal: Principal, label: str) -> CredentialPublic:
+        """The credential of that name, or of that id. Raises NotFound, naming those that there are."""
+        credentials = self.list(principal)
+        found = next((c for c in credentials if c.name == label), None)
+        found = found or next((c for c in credentials if str(c.id) == label.strip().lower()), None)
+        if found is None:
+            names = ", ".join(credential.name for credential in credentials) or "none yet"
+            raise NotFound(f"There is no credential named {label!r}. There are: {names}.")
+        return found
 
     def environment_keys(self) -> Sequence[EnvironmentKey]:
         """The vendors' own variables, by provider; never their values."""
@@ -182,7 +192,8 @@ class CredentialService:
         The one given with it, the configuration's, or the provider's only stored one that would serve. A
         stored key is sent to the server that it is for: its base URL, else the vendor's own; and to this
         machine. Whoever may edit an agent could otherwise read a key by pointing `base_url` at a server of
-        theirs.
+        theirs. A program on this machine, which may want no key at all, is asked without a stored one where several
+        would do and none is its own.
 
         Raises:
             MissingApiKey: The configuration names a credential that is gone, several would serve and none is
@@ -202,12 +213,15 @@ class CredentialService:
         own = [record for record in stored if record.provider == config.provider]
         serving = [r for r in own if _address(r.base_url) == _address(config.base_url)]
         serving = serving or [r for r in own if _same_server(r, config.base_url)]
-        serving = serving or [r for r in own if _may_serve_unnamed(r, config.base_url)]
+        if not serving:
+            serving = [r for r in own if _may_serve_unnamed(r, config.base_url)]
+            if len(serving) > 1 and config.base_url is not None:
+                return ResolvedKey()
         if len(serving) > 1:
             names = ", ".join(sorted(record.name for record in serving))
             raise MissingApiKey(
                 f"API key required for {config.provider}: several are stored ({names}). Choose one in the "
-                "agent."
+                "agent, or on the command line with --credential."
             )
         if serving:
             return self._open(serving[0])

@@ -25,6 +25,7 @@ _COMMAND_LINE_OPTIONS: Final[Mapping[str, str]] = {
     "max_tokens": "--max-tokens",
     "temperature": "--temperature",
     "base_url": "--base-url",
+    "credential_id": "--credential",
     "timeout_seconds": "--timeout",
 }
 _NOT_ON_THE_COMMAND_LINE: Final = ("top_p", "stop", "seed", "reasoning_effort", "response_schema")

@@ -22,6 +22,9 @@ def models(
     base_url: Annotated[
         str | None, typer.Option(help="With --live: a server that speaks the provider's protocol.")
     ] = None,
+    credential: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="With --live: the stored key to use, by name or id.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List models with their prices, US dollars per million tokens."""
@@ -32,13 +35,18 @@ def models(
         raise typer.BadParameter("--live needs --provider")
     if base_url and not live:
         raise typer.BadParameter("--base-url needs --live")
+    if credential and not live:
+        raise typer.BadParameter("--credential needs --live")
     with open_application() as application:
         prices = application.prices
         if live and provider:
-            found = application.agents.list_models(LOCAL, provider=provider, base_url=base_url)
+            chosen = application.credentials.find(LOCAL, credential) if credential else None
+            found = application.agents.list_models(
+                LOCAL, provider=provider, base_url=base_url, credential_id=chosen.id if chosen else None
+            )
+            server = base_url or (chosen.base_url if chosen else None)
             listed = [
-                (provider, m.name, prices.find_model(LOCAL, provider, m.name, base_url=base_url))
-                for m in found
+                (provider, m.name, prices.find_model(LOCAL, provider, m.name, base_url=server)) for m in found
             ]
         else:
             names = [registry.get_spec(provider).name] if provider else list(registry.specs())

@@ -70,6 +70,12 @@ def run(
     base_url: Annotated[
         str | None, typer.Option(help="A server that speaks the provider's protocol.")
     ] = None,
+    credential: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL", help="The stored key to use, by name or id; replaces the agent's choice."
+        ),
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0.001, max=900, help="Seconds for the whole run.")
     ] = None,
@@ -86,6 +92,8 @@ def run(
         )
     if agent and (model or base_url):
         raise typer.BadParameter("--model and --base-url go with --provider: the agent has its own")
+    from core.services.principal import LOCAL
+
     variables = dict(_pair(text) for text in var or ())
     overrides = {
         "system_prompt": system,
@@ -98,6 +106,8 @@ def run(
     try:
         text = _prompt(prompt, needed=not agent, is_template=bool(variables))
         with open_application() as application:
+            if credential is not None:
+                overrides["credential_id"] = application.credentials.find(LOCAL, credential).id
             spec = _spec(application, agent, provider, model, overrides, text, variables)
             outcome = _run(application, spec, quiet=as_json)
     except AgentLauncherError as exc:

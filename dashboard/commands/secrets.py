@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.errors import NotFound
 from dashboard import formatting
 from dashboard.commands.session import open_application, print_json, print_table, read_text, remark
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The credential's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The credential's name or id.")]
 
 
 @app.command("list")
@@ -136,12 +135,7 @@ def _ask_for_key() -> str:
 def _find(application: "Application", name: str) -> "CredentialPublic":
     from core.services.principal import LOCAL
 
-    credentials = application.credentials.list(LOCAL)
-    found = next((credential for credential in credentials if credential.name == name), None)
-    if found is None:
-        names = ", ".join(credential.name for credential in credentials) or "none yet"
-        raise NotFound(f"There is no credential named {name!r}. There are: {names}.")
-    return found
+    return application.credentials.find(LOCAL, name)
 
 
 def _ending(credential: "CredentialPublic") -> str:

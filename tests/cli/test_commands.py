@@ -131,6 +131,13 @@ def test_the_vendors_own_list_is_asked_with_the_key_that_would_serve(
     assert vendor.last.headers["authorization"] == f"Bearer {KEY}"
     assert "needs --provider" in cli("models", "--live", code=2).stderr
     assert "needs --live" in cli("models", "--base-url", base_url, code=2).stderr
+    assert "needs --live" in cli("models", "--credential", "Here", code=2).stderr
+    application.credentials.add(LOCAL, name="Too", provider="OPENAI", secret=OTHER_KEY, base_url=base_url)
+    ask = ("models", "--provider", "OPENAI", "--live")
+    assert "--credential" in cli(*ask, "--base-url", base_url, code=1).stderr
+    vendor.will(DIALECT.models(["gpt-4o"]))
+    assert "gpt-4o" in cli(*ask, "--credential", "Too").stdout
+    assert vendor.last.headers["authorization"] == f"Bearer {OTHER_KEY}"
 
 
 def test_usage_is_split_and_says_what_has_no_price(cli: Cli, application: Application) -> None:

@@ -20,6 +20,7 @@ from tests.support.vendor_server import VendorServer
 
 ECHO = ("--provider", "DEMO", "--model", "demo-echo")
 KEY = "sk-proj-abcdefghijklmnop4f2a"
+OTHER_KEY = "sk-proj-qrstuvwxyz0123456789"
 DIALECT = OpenAIDialect()
 
 
@@ -203,6 +204,55 @@ def test_a_missing_key_says_how_to_give_one(cli: Cli) -> None:
     done = cli("run", "--provider", "OPENAI", "--model", "gpt-4o", "--prompt", "Hello", code=1)
     assert "API key required for OPENAI" in done.stderr
     assert "DEMO provider works without" in done.stderr
+
+
+def test_of_several_stored_keys_one_is_named(
+    cli: Cli, application: Application, vendor: VendorServer
+) -> None:
+    base_url = DIALECT.connection(vendor.url)["base_url"]
+    for name, key in (("Production", KEY), ("Staging", OTHER_KEY)):
+        application.credentials.add(LOCAL, name=name, provider="OPENAI", secret=key, base_url=base_url)
+    ask = ("run", "--provider", "OPENAI", "--model", "gpt-4o", "--prompt", "Capital?", "--base-url", base_url)
+    refused = cli(*ask, code=1).stderr
+    assert "several are stored (Production, Staging)" in refused
+    assert "--credential" in refused
+    staging = application.credentials.find(LOCAL, "Staging")
+    for label, key in (("Production", KEY), ("Staging", OTHER_KEY), (str(staging.id), OTHER_KEY)):
+        vendor.will(DIALECT.streamed(DIALECT.events(Answer())))
+        cli(*ask, "--credential", label)
+        assert DIALECT.seen(vendor.last).key == key
+    vendor.will(DIALECT.streamed(DIALECT.events(Answer())))
+    cli("run", "--provider", "OPENAI", "--model", "gpt-4o", "--prompt", "Capital?", "--credential", "Staging")
+    assert DIALECT.seen(vendor.last).key == OTHER_KEY, "it is sent to the server that it is for"
+    unknown = cli(*ask, "--credential", "Test", code=1).stderr
+    assert "There is no credential named 'Test'. There are: Production, Staging." in unknown
+
+
+def test_a_credential_may_replace_the_agents(
+    cli: Cli, application: Application, vendor: VendorServer
+) -> None:
+    base_url = DIALECT.connection(vendor.url)["base_url"]
+    own = application.credentials.add(LOCAL, name="Own", provider="OPENAI", secret=KEY)
+    application.credentials.add(LOCAL, name="Other", provider="OPENAI", secret=OTHER_KEY)
+    fields = {"provider": "OPENAI", "model_name": "gpt-4o", "credential_id": own.id, "base_url": base_url}
+    application.agents.create(LOCAL, name="Asker", config=AgentConfig.parse(fields))
+    for given, key in (((), KEY), (("--credential", "Other"), OTHER_KEY)):
+        vendor.will(DIALECT.streamed(DIALECT.events(Answer())))
+        cli("run", "--agent", "Asker", "--prompt", "Capital?", *given)
+        assert DIALECT.seen(vendor.last).key == key
+
+
+def test_a_server_on_this_machine_is_not_refused_for_the_choice_of_a_key_that_is_not_its_own(
+    cli: Cli, application: Application, vendor: VendorServer
+) -> None:
+    for name, key in (("Production", KEY), ("Staging", OTHER_KEY)):
+        application.credentials.add(LOCAL, name=name, provider="OPENAI", secret=key)
+    vendor.will(DIALECT.streamed(DIALECT.events(Answer())))
+    cli(
+        *("run", "--provider", "OPENAI", "--model", "gpt-4o", "--prompt", "Capital?"),
+        *("--base-url", DIALECT.connection(vendor.url)["base_url"]),
+    )
+    assert DIALECT.seen(vendor.last).key not in (KEY, OTHER_KEY)
 
 
 def test_a_run_on_openai_is_streamed_priced_and_stored(
