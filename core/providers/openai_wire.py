@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.contract import AgentRequest, FinishReason, Message, TokenUsage
+from core.loggers import get_logger
 from core.providers.base import Feature
 from core.providers.registry import OPENAI
 from core.providers.wire import TextJoiner, as_count, as_list, as_object, as_text, mend
+
+log = get_logger("agent_launcher.providers")
 
 _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "stop": "stop",
@@ -232,25 +235,40 @@ def _model(value: object) -> str | None:
 
 
 def read_usage(value: object) -> TokenUsage | None:
-    """Tokens, normalised; None unless both counts are there and can be."""
+    """Tokens, normalised; None unless both counts are there and all figures agree.
+
+    OpenAI counts reasoning within `completion_tokens`. Some compatible servers (xAI, Gemini's, gateways) count
+    it beside them and say so by the total only, which is then larger than both: the difference was written,
+    and billed as output.
+    """
     body = as_object(value)
     if body is None:
         return None
-    read, written = as_count(body.get("prompt_tokens")), as_count(body.get("completion_tokens"))
-    if read is None or written is None:
+    read, answered = as_count(body.get("prompt_tokens")), as_count(body.get("completion_tokens"))
+    if read is None or answered is None:
         return None
     of_read = as_object(body.get("prompt_tokens_details")) or {}
     of_written = as_object(body.get("completion_tokens_details")) or {}
+    total = as_count(body.get("total_tokens"))
+    cached, cache_written = (
+        as_count(of_read.get("cached_tokens")),
+        as_count(of_read.get("cache_write_tokens")),
+    )
+    reasoning = as_count(of_written.get("reasoning_tokens"))
+    beside = 0 if total is None else total - read - answered
+    if beside < 0 or (cached or 0) + (cache_written or 0) > read or (reasoning or 0) > max(answered, beside):
+        # Any price of it would be a guess.
+        log.warning(
+            "usage that contradicts itself, taken as unknown: prompt=%s completion=%s total=%s cached=%s "
+            "cache_write=%s reasoning=%s",
+            *(read, answered, total, cached, cache_written, reasoning),
+        )
+        return None
     return TokenUsage(
         input_tokens=read,
-        output_tokens=written,
-        total_tokens=read + written,
-        cached_input_tokens=_part(of_read.get("cached_tokens"), read),
-        cache_write_input_tokens=_part(of_read.get("cache_write_tokens"), read),
-        reasoning_tokens=_part(of_written.get("reasoning_tokens"), written),
+        output_tokens=answered + beside,
+        total_tokens=read + answered + beside,
+        cached_input_tokens=cached,
+        cache_write_input_tokens=cache_written,
+        reasoning_tokens=reasoning,
     )
-
-
-def _part(value: object, whole: int) -> int | None:
-    count = as_count(value)
-    return count if count is not None and count <= whole else None

@@ -401,7 +401,7 @@ def test_usage_in_the_last_choice_chunk_and_no_end_mark(vendor: VendorServer):
         {"choices": [{"delta": {"content": "Hi"}}]},
         {
             "choices": [{"delta": {}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 99},
+            "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
         },
     ]
     response = answer_to(vendor, Reply.sse(chunks, last=None), stream=True)
@@ -444,6 +444,28 @@ def test_half_characters_are_made_whole(vendor: VendorServer):
         {"prompt_tokens": "3", "completion_tokens": 2},
         {"prompt_tokens": 3},
         {"prompt_tokens": 2**80, "completion_tokens": 1},
+        # Figures that contradict one another.
+        {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 4},
+        {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 9}},
+        {
+            "prompt_tokens": 3,
+            "completion_tokens": 2,
+            "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 2},
+        },
+        # Cached tokens beside the others: what the total has more was not written.
+        {
+            "prompt_tokens": 3,
+            "completion_tokens": 2,
+            "total_tokens": 14,
+            "prompt_tokens_details": {"cached_tokens": 9},
+        },
+        {"prompt_tokens": 3, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 3}},
+        {
+            "prompt_tokens": 3,
+            "completion_tokens": 2,
+            "total_tokens": 9,
+            "completion_tokens_details": {"reasoning_tokens": 5},
+        },
     ],
 )
 def test_usage_that_cannot_be_is_unknown(vendor: VendorServer, usage: object):
@@ -452,17 +474,59 @@ def test_usage_that_cannot_be_is_unknown(vendor: VendorServer, usage: object):
     assert response.token_usage is None
 
 
-def test_parts_larger_than_the_whole_are_unknown(vendor: VendorServer):
-    usage = {
-        "prompt_tokens": 3,
-        "completion_tokens": 2,
-        "prompt_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 2},
-        "completion_tokens_details": {"reasoning_tokens": None},
-    }
-    response = answer_to(vendor, Reply.json({"choices": [{"message": {"content": "Hi"}}], "usage": usage}))
-    assert response.token_usage is not None
-    assert response.token_usage.cached_input_tokens is None
-    assert response.token_usage.cache_write_input_tokens == 2
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (  # xAI
+            {
+                "prompt_tokens": 10120,
+                "completion_tokens": 1499,
+                "total_tokens": 14428,
+                "prompt_tokens_details": {"cached_tokens": 128},
+                "completion_tokens_details": {"reasoning_tokens": 2809},
+            },
+            (10120, 4308, 14428, 128, 2809),
+        ),
+        ({"prompt_tokens": 21, "completion_tokens": 0, "total_tokens": 81}, (21, 60, 81, None, None)),
+        (  # OpenAI: within the completion
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 100,
+                "total_tokens": 109,
+                "completion_tokens_details": {"reasoning_tokens": 100},
+            },
+            (9, 100, 109, None, 100),
+        ),
+        (
+            {
+                "prompt_tokens": 3,
+                "completion_tokens": 2,
+                "total_tokens": None,
+                "prompt_tokens_details": {"cache_write_tokens": "1"},
+                "completion_tokens_details": {"reasoning_tokens": None},
+            },
+            (3, 2, 5, None, None),
+        ),
+    ],
+    ids=["beside, said", "beside, not said", "within", "no total"],
+)
+def test_reasoning_beside_the_completion_is_output(
+    vendor: VendorServer, usage: dict[str, Any], expected: tuple[int | None, ...], stream: bool
+):
+    message = {"content": "Hi"}
+    chunks = [{"choices": [{"delta": message, "finish_reason": "stop"}]}, {"choices": [], "usage": usage}]
+    body = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+    reply = Reply.sse(chunks) if stream else Reply.json(body)
+    found = answer_to(vendor, reply, stream=stream).token_usage
+    assert found is not None
+    assert (
+        found.input_tokens,
+        found.output_tokens,
+        found.total_tokens,
+        found.cached_input_tokens,
+        found.reasoning_tokens,
+    ) == expected
 
 
 def test_only_models_that_can_chat_are_listed_of_the_vendors_own(

@@ -19,6 +19,7 @@ from core.pricing.catalogue import OFFLINE
 from core.pricing.cost import TokenCost, charge, nothing_billed, price_tokens, usd
 from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides
 from core.pricing.rates import MAX_TOKENS, MAX_USD_PER_MTOK, Price, Rate, Rates
+from core.providers.openai_wire import read_usage
 
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 OPENAI_PAGE = "https://developers.openai.com/api/docs/pricing"
@@ -133,6 +134,24 @@ def test_a_long_input_pays_the_tier_for_everything() -> None:
     assert above.cached_input_nanousd == 100_000 * 400
     assert above.cache_write_nanousd == 1_000 * 5_000
     assert above.output_nanousd == 1_000 * 18_000
+
+
+def test_reasoning_reported_beside_the_answer_is_paid_as_output() -> None:
+    # grok-4 on https://docs.x.ai/docs/models: 3 input, 0.75 cached, 15 output; figures of an answer of xAI's.
+    tokens = read_usage(
+        {
+            "prompt_tokens": 10_120,
+            "completion_tokens": 1_499,
+            "total_tokens": 14_428,
+            "prompt_tokens_details": {"cached_tokens": 128},
+            "completion_tokens_details": {"reasoning_tokens": 2_809},
+        }
+    )
+    cost = openai("grok-4", tokens, base_url="https://api.x.ai/v1")
+    assert cost is not None
+    assert (cost.input_nanousd, cost.cached_input_nanousd) == (9_992 * 3_000, 128 * 750)
+    assert cost.output_nanousd == (1_499 + 2_809) * 15_000
+    assert dollars(cost) == Decimal("0.094692")
 
 
 def test_reasoning_may_have_a_price_of_its_own() -> None:
