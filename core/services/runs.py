@@ -144,7 +144,7 @@ class RunService:
         return self._worker.work(job, forward)
 
     def replay(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> LiveRun:
-        """Runs a stored request again, exactly, with the key that serves now.
+        """Runs a stored request again, exactly, with the stored key of that run, else with the key that serves now.
 
         Raises:
             NotFound: No such run here; otherwise as `start`.
@@ -152,12 +152,14 @@ class RunService:
         return self.start(principal, self.spec_of(principal, run_id, trigger=trigger))
 
     def spec_of(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> RunSpec:
-        """What would repeat a stored run, with its agent's credential. Raises NotFound."""
+        """What would repeat a stored run, with its own credential, or its agent's if that is gone. Raises NotFound."""
         detail = self._store.runs.get(principal.project_id, run_id)
         request = parse_request(dict(detail.request), providers=registry.specs())
         summary = detail.summary
         spec = spec_of_request(request, trigger=trigger)
-        credential_id = self._credential_of(principal, summary.agent_version_id)
+        credential_id = detail.credential_id
+        if credential_id not in {credential.id for credential in self._credentials.list(principal)}:
+            credential_id = self._credential_of(principal, summary.agent_version_id)
         return replace(
             spec,
             config=spec.config.model_copy(update={"credential_id": credential_id}),
@@ -268,6 +270,7 @@ class RunService:
             group_id=spec.group_id,
             replay_of=spec.replay_of,
             deadline_at=now + timedelta(seconds=timeout_seconds),
+            credential_id=key.credential_id,
         )
         live = LiveRun(
             run_id,

@@ -47,6 +47,7 @@ class NewRun:
     Attributes:
         worker_id: The process that works on it; when its heart-beat stops, the run's outcome is unknown.
         request: `AgentRequest.to_public()`: the whole request without the key.
+        credential_id: Whose key it is sent with, if a stored one's.
         group_id: The runs that were started together, side by side.
         replay_of: The run this one repeats.
         deadline_at: When the run must have ended.
@@ -68,6 +69,7 @@ class NewRun:
     group_id: UUID | None = None
     replay_of: UUID | None = None
     deadline_at: datetime | None = None
+    credential_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,7 @@ class RunDetail:
     Attributes:
         response: The answer, or what was received of it; None if nothing was.
         request: As in `NewRun`.
+        credential_id: Likewise; the credential may be gone.
     """
 
     summary: RunSummary
@@ -163,6 +166,7 @@ class RunDetail:
     response: str | None
     attempts: tuple[AttemptRecord, ...]
     error_message: str | None
+    credential_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,11 @@ _content = table_of(RunContentRow)
 _attempt = table_of(AttemptRow)
 _worker = table_of(WorkerRow)
 _ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
-_NEW_RUN_FIELDS: Final = tuple(field.name for field in fields(NewRun) if field.name != "request")
+_NEW_RUN_FIELDS: Final = tuple(
+    field.name for field in fields(NewRun) if field.name not in {"request", "credential_id"}
+)
+CREDENTIAL: Final = "_credential_id"
+"""Beside the request's own fields, in the text that is stored of it: no field of the contract begins so."""
 
 
 class RunWriter:
@@ -99,7 +103,7 @@ class RunWriter:
     def start_many(self, new: Sequence[NewRun]) -> None:
         """As `start`, for runs side by side: all of them are written, or none."""
         rows = [_new_run_row(item) for item in new]
-        requests = [texts.pack(_to_json(item.request)) for item in new]
+        requests = [texts.pack(_to_json(_content_of(item))) for item in new]
 
         def insert_all(connection: Connection) -> None:
             for row, request in zip(rows, requests, strict=True):
@@ -398,6 +402,10 @@ def _new_run_row(new: NewRun) -> Mapping[str, Any]:
     text = prompt if isinstance(prompt, str) and prompt else _last_message(new.request)
     row["prompt_preview"] = text[:PREVIEW_CHARS]
     return row | {"status": RunStatus.RUNNING, "attempts": 0, "unpriced": False}
+
+
+def _content_of(new: NewRun) -> Mapping[str, Any]:
+    return new.request if new.credential_id is None else {**new.request, CREDENTIAL: str(new.credential_id)}
 
 
 def _last_message(request: Mapping[str, Any]) -> str:

@@ -588,6 +588,35 @@ def test_a_replay_uses_the_credential_of_its_agent(application: Application, ven
     assert not used(application, next(c.id for c in application.credentials.list(LOCAL) if c.name == "first"))
 
 
+def test_a_replay_uses_the_credential_of_its_run(application: Application, vendor: VendorServer) -> None:
+    first, second = (
+        application.credentials.add(
+            LOCAL, name=name, provider="OPENAI", secret=f"sk-{name}-12345678", base_url=f"{vendor.url}/v1"
+        )
+        for name in ("first", "second")
+    )
+    vendor.otherwise(Reply.json({"error": {"message": "no"}}, status=401))
+    config = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini", credential_id=second.id)
+    run = application.runs.run(LOCAL, RunSpec(config=config, prompt="Hi"))
+    again = ended(application.runs.replay(LOCAL, run.run_id))
+    ended(application.runs.replay(LOCAL, again.run_id))
+    assert [r.headers["authorization"] for r in vendor.requests] == ["Bearer sk-second-12345678"] * 3
+    detail = application.runs.get(LOCAL, again.run_id)
+    assert detail.credential_id == second.id
+    assert str(second.id) not in str(detail.request)
+    exported = next(
+        found for found in application.runs.iterate(LOCAL, ANYTHING) if found.summary.id == again.run_id
+    )
+    assert (exported.request, exported.credential_id) == (detail.request, second.id)
+    # Gone, it is as with a run that had none: what serves now.
+    application.credentials.delete(LOCAL, second.id)
+    ended(application.runs.replay(LOCAL, run.run_id))
+    assert vendor.last.headers["authorization"] == "Bearer sk-first-12345678"
+    assert application.runs.spec_of(LOCAL, run.run_id).config.credential_id is None
+    (newest, *_) = application.runs.iterate(LOCAL, ANYTHING)
+    assert newest.credential_id == first.id
+
+
 def used(application: Application, credential_id: UUID) -> bool:
     found = next(c for c in application.credentials.list(LOCAL) if c.id == credential_id)
     return found.last_used_at is not None
