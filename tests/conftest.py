@@ -164,6 +164,24 @@ def postgres_url(postgres: "PostgresServer") -> Generator[str]:
     postgres.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+def migrated_template(postgres: "PostgresServer") -> str:
+    """The name of a Postgres database with the schema, to copy: faster than migrating for each test."""
+    from core.storage.store import Store
+
+    url = postgres.create_database()
+    Store.migrate(url)
+    return url.partition("@/")[2].partition("?")[0]
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres: "PostgresServer", migrated_template: str) -> Generator[str]:
+    """The `DATABASE_URL` of a Postgres database with the schema and nothing in it."""
+    url = postgres.create_database(template=migrated_template)
+    yield url
+    postgres.drop_database(url)
+
+
 # The product and a browser on it.
 
 

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
@@ -29,23 +28,12 @@ from core.services.principal import LOCAL, Principal
 from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.storage.records import AgentRecord, RunStatus
-from core.storage.store import Store
 from tests.contract.dialects.base import Answer
 from tests.contract.dialects.openai import OpenAIDialect
-from tests.support.stored_runs import opened_application, store_run
+from tests.support.stored_runs import store_run
 from tests.support.vendor_server import Reply, VendorServer
 
 OTHERS = Principal(id="someone", project_id="another-project")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[Application]:
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
-        Store.migrate(url)
-        monkeypatch.setenv("DATABASE_URL", url)
-    with opened_application() as application:
-        yield application
 
 
 def config(**fields: Any) -> AgentConfig:

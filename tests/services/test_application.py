@@ -16,22 +16,11 @@ from core.services.runs import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.settings import load_settings
 from core.storage.records import Backend, NewRun, RunFilter, RunStatus, Trigger
-from core.storage.store import Store
 from tests.support.stored_runs import opened_application
 
 SLOW = RunSpec(
     config=AgentConfig(provider="DEMO", model_name="demo-slow"), prompt="Count", trigger=Trigger.CLI
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which database DATABASE_URL leads to; Postgres already has its schema."""
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        Store.migrate(url)
-        monkeypatch.setenv("DATABASE_URL", url)
-    return request.param
 
 
 def test_a_run_is_found_by_the_next_process(database: str) -> None:
@@ -135,6 +124,7 @@ def test_a_data_directory_that_cannot_be_made_is_told(
 # Demo agents
 
 
+@pytest.mark.usefixtures("database")
 def test_a_new_installation_gets_its_demo_agents_once() -> None:
     with opened_application() as application:
         seed_demo_agents(application)
@@ -145,6 +135,7 @@ def test_a_new_installation_gets_its_demo_agents_once() -> None:
         assert {agent.version.number for agent in agents} == {1}
 
 
+@pytest.mark.usefixtures("database")
 def test_the_demo_agents_run_as_they_are() -> None:
     with opened_application() as application:
         seed_demo_agents(application)
@@ -159,6 +150,7 @@ def test_the_demo_agents_run_as_they_are() -> None:
         assert application.runs.count(LOCAL, RunFilter()) == 2
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("leave", [lambda a, i: a.agents.archive(LOCAL, i), lambda a, i: None])
 def test_an_operator_who_changed_the_agents_gets_no_new_ones(
     leave: Callable[[Application, object], None],

@@ -48,12 +48,7 @@ time.sleep(600)
 """
 
 
-@pytest.fixture(autouse=True, params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
-        Store.migrate(url)
-        monkeypatch.setenv("DATABASE_URL", url)
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def killed_in_the_middle(environment: Mapping[str, str] | None = None) -> tuple[list[UUID], list[UUID]]:

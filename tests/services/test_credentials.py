@@ -1,6 +1,5 @@
 """Stored keys: what goes in never comes out, and goes only where it is meant to."""
 
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ from tests.support.vendor_server import VendorServer
 
 KEY = "sk-proj-abcdefghijklmnop4f2a"
 OTHER_KEY = "sk-proj-qrstuvwxyz0123456789"
-
-
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
 
 
 @pytest.fixture
@@ -308,6 +301,7 @@ def test_the_environments_keys_are_told_by_name_only(
 # The master key
 
 
+@pytest.mark.usefixtures("database")
 def test_a_lost_key_file_is_told_and_nothing_is_overwritten(tmp_path: Path) -> None:
     with opened_application() as application:
         added = application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
@@ -333,6 +327,7 @@ def test_a_lost_key_file_is_told_and_nothing_is_overwritten(tmp_path: Path) -> N
         assert resolve(credentials).secret == KEY
 
 
+@pytest.mark.usefixtures("database")
 def test_a_wrong_master_key_is_told_and_the_secret_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     with opened_application() as application:
         added = application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)

@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,31 +28,13 @@ from core.services.run_spec import RunSpec
 from core.services.run_view import view_of_detail
 from core.services.runs import RunService
 from core.storage.records import RunDetail, RunFilter, RunStatus
-from core.storage.store import Store
 from tests.contract.dialects.base import Answer, Failure
 from tests.contract.dialects.openai import OpenAIDialect
-from tests.support.stored_runs import opened_application, store_run
+from tests.support.stored_runs import store_run
 from tests.support.vendor_server import VendorServer
 
 EVERYTHING = RunFilter()
 OTHERS = Principal(id="someone", project_id="another-project")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[Application]:
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
-        Store.migrate(url)
-        monkeypatch.setenv("DATABASE_URL", url)
-    with opened_application() as application:
-        yield application
-
-
-@pytest.fixture
-def local_application() -> Generator[Application]:
-    """On SQLite alone: what it shows does not depend on the database."""
-    with opened_application() as application:
-        yield application
 
 
 def exported(application: Application, form: ExportFormat, run_filter: RunFilter = EVERYTHING) -> str:

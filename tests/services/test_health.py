@@ -1,7 +1,5 @@
 """What `doctor` finds, and the remedy that it names."""
 
-from collections.abc import Generator
-
 import pytest
 
 from core.errors import StoreNotWritable, StoreUnavailable
@@ -13,12 +11,6 @@ from core.storage.store import Store
 from tests.support.stored_runs import opened_application
 
 KEY = "sk-proj-abcdefghijklmnop4f2a"
-
-
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
 
 
 def check(application: Application, name: str) -> Check:
@@ -65,6 +57,7 @@ def test_a_stored_key_or_the_vendors_variable_serves_a_provider(
     assert KEY not in "".join(f"{c.detail}{c.remedy}" for c in application.health.checks(LOCAL))
 
 
+@pytest.mark.usefixtures("database")
 def test_a_wrong_master_key_is_broken_and_names_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     with opened_application() as application:
         application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,12 +22,6 @@ from core.storage.workers import STALE_AFTER_SECONDS
 from tests.support.stored_runs import opened_application, store_run
 
 SLOW = AgentConfig(provider="DEMO", model_name="demo-slow")
-
-
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
 
 
 def start_run(application: Application, *, worker_beat_seconds_ago: float | None) -> NewRun:

@@ -1,6 +1,5 @@
 """The project's defaults, and what becomes of one that is no longer valid."""
 
-from collections.abc import Generator
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,12 +9,6 @@ from core.services.application import Application
 from core.services.preferences import Preferences, time_zones
 from core.services.principal import LOCAL, Principal
 from tests.support.stored_runs import opened_application
-
-
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
 
 
 def test_a_new_project_starts_on_the_offline_demo(application: Application) -> None:

@@ -1,7 +1,6 @@
 """Prices as services ask for them: the project's own above the catalogue's, and never a fault of a run."""
 
 import json
-from collections.abc import Generator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -16,13 +15,6 @@ from core.services.prices import PriceService, texts_of
 from core.services.principal import LOCAL, Principal
 from core.storage.records import PriceOverrideRecord
 from core.storage.store import Store
-from tests.support.stored_runs import opened_application
-
-
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
 
 
 @pytest.fixture

@@ -1,20 +1,10 @@
-from collections.abc import Generator
-
-import pytest
-
 from core.contract import utc_now
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.services.run_diff import Quantity, RunDiff, diff_runs
 from core.services.run_spec import RunSpec
-from tests.support.stored_runs import opened_application, store_run
-
-
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
+from tests.support.stored_runs import store_run
 
 
 def compared(application: Application, old: RunSpec, new: RunSpec) -> RunDiff:

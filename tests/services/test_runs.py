@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -35,23 +35,12 @@ from core.services.run_spec import RunSpec
 from core.services.run_view import view_of_detail, view_of_live
 from core.services.runs import RunService
 from core.storage.records import RunFilter, RunStatus, Trigger
-from core.storage.store import Store
 from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
 DEMO = AgentConfig(provider="DEMO", model_name="demo-echo")
 ANYTHING = RunFilter()
 OTHERS = Principal(id="someone", project_id="another-project")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[Application]:
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
-        Store.migrate(url)
-        monkeypatch.setenv("DATABASE_URL", url)
-    with opened_application() as application:
-        yield application
 
 
 def demo(prompt: str = "Hello", **fields: Any) -> RunSpec:

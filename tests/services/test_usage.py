@@ -19,12 +19,6 @@ NOW = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
 
 
-@pytest.fixture
-def application() -> Generator[Application]:
-    with opened_application() as application:
-        yield application
-
-
 def total(figures: list[UsageFigures], name: str) -> int:
     return sum(getattr(part, name) for part in figures)
 
@@ -99,9 +93,15 @@ def test_a_stopped_run_is_not_among_the_failures_and_an_unknown_outcome_is(appli
     assert [run.id for run in overview.last_failures] == [lost]
 
 
-@pytest.fixture(scope="module")
-def _month(tmp_path_factory: pytest.TempPathFactory) -> Generator[Application]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def _month(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Application]:
     with pytest.MonkeyPatch.context() as patch:
+        if request.param == "postgresql":
+            postgres = request.getfixturevalue("postgres")
+            template = request.getfixturevalue("migrated_template")
+            patch.setenv("DATABASE_URL", postgres.create_database(template=template))
         patch.setenv("AGENT_LAUNCHER_DATA_DIR", str(tmp_path_factory.mktemp("month")))
         patch.chdir(tmp_path_factory.mktemp("empty"))
         with opened_application() as application:
