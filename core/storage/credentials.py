@@ -115,18 +115,19 @@ class CredentialRepository:
             session.delete(_find(session, project_id, credential_id))
 
     def replace_all_sealed(self, replacements: Iterable[tuple[UUID, str, str]]) -> None:
-        """Replaces secrets of all projects, given as (id, old sealed, new sealed): all of them or none.
+        """Replaces sealed texts of all projects, given as (id, old sealed, new sealed): all of them or none.
+
+        The secrets in them are the same as before, so `updated_at` stays.
 
         Raises:
             Conflict: One of them is not what it was, or gone; nothing was changed.
         """
-        now = datetime.now(UTC)
         with self._database.writing() as session:
             for credential_id, old, new in replacements:
                 changed = session.exec(
                     update(CredentialRow)
                     .where(col(CredentialRow.id) == credential_id, col(CredentialRow.sealed) == old)
-                    .values(sealed=new, updated_at=now)
+                    .values(sealed=new)
                 )
                 if changed.rowcount != 1:
                     raise Conflict(

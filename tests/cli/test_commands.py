@@ -281,10 +281,12 @@ def test_rotation_seals_all_keys_anew(cli: Cli, application: Application) -> Non
     assert "no master key yet" in cli("secrets", "rotate").stderr
     cli("secrets", "add", "--provider", "OPENAI", "--name", "Production", input=KEY)
     before = application.settings.key_file.read_text()
+    (stored,) = application.credentials.list(LOCAL)
     done = cli("secrets", "rotate")
     assert "1 secret(s) sealed again" in done.stderr
     assert done.stdout == ""
     assert application.settings.key_file.read_text() != before
+    assert application.credentials.list(LOCAL) == [stored], "nobody changed the key itself"
     with opened_application() as fresh:
         config = AgentConfig(provider="OPENAI", model_name="gpt-4o")
         assert fresh.credentials.resolve(LOCAL, config=config, given=None).secret == KEY
