@@ -116,8 +116,16 @@ class Store:
             connection.execute(text("UPDATE rollup_state SET generation = generation"))
             connection.rollback()
 
+    def check_readable(self) -> None:
+        """Raises StoreError if runs cannot be read now; costs the same however many there are."""
+        with self._database.read() as connection:
+            connection.execute(select(table_of(RunRow).c.id).limit(1))
+
     def describe(self) -> dict[str, Any]:
-        """What it is and holds, safe to show: dialect, place (no password), size in bytes, schema, rows."""
+        """What it is and holds, safe to show: dialect, place (no password), size in bytes, schema, rows.
+
+        It counts rows, which takes longer the more there are.
+        """
         url = self._database.url.render_as_string(hide_password=False)
         counted = {
             "runs": RunRow,
