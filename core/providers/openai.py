@@ -36,14 +36,14 @@ from core.errors import (
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
-from core.providers.openai_errors import Explainer, request_id
+from core.providers.explaining import Head
+from core.providers.openai_errors import OpenAIExplainer, head_of
 from core.providers.openai_wire import Answer, ChunkReader, read_answer, render
 from core.providers.registry import OPENAI
 from core.providers.wire import (
     as_list,
     as_object,
     as_text,
-    decode,
     mend,
     read_events,
 )
@@ -93,10 +93,11 @@ class OpenAIProvider:
         """The vendor's models that can answer a prompt; of another server, all."""
         call = _Call(self, connection, None, limits)
         response = call.send("GET", "/models")
-        body = call.decode_object(response, response.content)
+        head = head_of(response)
+        body = call.decode_object(head, response.content)
         data = as_list(body.get("data"))
         if data is None:
-            raise call.errors.nonsense(response, "has no list of models")
+            raise call.errors.nonsense(head, "has no list of models")
         names = {mend(name) for item in data if (name := as_text((as_object(item) or {}).get("id")))}
         if OPENAI.base_url_in_force(connection.base_url) is None and OPENAI.not_for_chat is not None:
             other = re.compile(OPENAI.not_for_chat)
@@ -152,7 +153,7 @@ class _Call:
         self._limits = limits
         self._key = resolve_api_key(OPENAI, connection)
         self._model = model
-        self.errors = Explainer(model, self._key)
+        self.errors = OpenAIExplainer(model, self._key)
         base_url = OPENAI.base_url_in_force(connection.base_url) or OPENAI.own_base_url or ""
         if self._key is not None:
             redaction.remember(self._key)
@@ -190,56 +191,52 @@ class _Call:
 
     def completion(self, response: "httpx2.Response", data: bytes) -> Completion:
         """The answer in a whole body."""
-        body = self.decode_object(response, data)
+        head = head_of(response)
+        body = self.decode_object(head, data)
         try:
             answer = read_answer(body)
         except ValueError as exc:
-            raise self.errors.nonsense(response, str(exc)) from exc
-        return self._complete(response, answer)
+            raise self.errors.nonsense(head, str(exc)) from exc
+        return self._complete(head, answer)
 
     def follow(self, response: "httpx2.Response") -> Generator[Delta | Completion]:
         """The answer in a stream of events."""
-        reader = ChunkReader()
-        done = False
+        head, reader, done = head_of(response), ChunkReader(), False
         try:
             for _, data in read_events(self.pieces(response)):
                 if data == b"[DONE]":
                     done = True
                     break
-                if text := reader.add(self._chunk(response, data)):
+                if text := reader.add(self._chunk(head, data)):
                     yield Delta(text)
         except BadProviderResponse:
             if not reader.finished:
                 raise
             # The answer itself was complete; what the cut took is at most its usage.
         if not done and not reader.finished:
-            raise self.errors.cut(response)
-        yield self._complete(response, reader.answer())
+            raise self.errors.cut(head)
+        yield self._complete(head, reader.answer())
 
-    def _complete(self, response: "httpx2.Response", answer: Answer) -> Completion:
+    def _complete(self, head: Head, answer: Answer) -> Completion:
         finish_reason, error = answer.finish_reason, None
         if answer.refused:
             finish_reason = "content_filter"
         elif finish_reason == "content_filter":
-            error = self.errors.filtered(response)
+            error = self.errors.filtered(head)
         return Completion(
             text=answer.text,
             usage=answer.usage,
             finish_reason=finish_reason,
             model=answer.model or self._model or "",
-            provider_request_id=request_id(response),
+            provider_request_id=head.request_id,
+            service_tier=answer.service_tier,
             error=error,
         )
 
-    def _chunk(self, response: "httpx2.Response", data: bytes) -> dict[str, object]:
-        try:
-            chunk = as_object(decode(data))
-        except ValueError as exc:
-            raise self.errors.nonsense(response, "has an event that is not JSON") from exc
-        if chunk is None:
-            raise self.errors.nonsense(response, "has an event that is not a JSON object")
+    def _chunk(self, head: Head, data: bytes) -> dict[str, object]:
+        chunk = self.errors.object_in(head, data, what="has an event that ")
         if chunk.get("error"):
-            raise self.errors.reported(response, chunk["error"])
+            raise self.errors.reported(head, chunk["error"])
         return chunk
 
     def pieces(self, response: "httpx2.Response") -> Iterator[bytes]:
@@ -249,19 +246,13 @@ class _Call:
         try:
             yield from response.iter_bytes()
         except httpx2.DecodingError as exc:
-            raise self.errors.nonsense(response, "could not be decoded") from exc
+            raise self.errors.nonsense(head_of(response), "could not be decoded") from exc
 
-    def decode_object(self, response: "httpx2.Response", data: bytes) -> dict[str, object]:
+    def decode_object(self, head: Head, data: bytes) -> dict[str, object]:
         """The JSON object in a body, or an error if it is something else or tells of one."""
-        try:
-            value = decode(data)
-        except ValueError as exc:
-            raise self.errors.nonsense(response, "is not JSON") from exc
-        body = as_object(value)
-        if body is None:
-            raise self.errors.nonsense(response, "is not a JSON object")
+        body = self.errors.object_in(head, data)
         if body.get("error"):
-            raise self.errors.reported(response, body["error"])
+            raise self.errors.reported(head, body["error"])
         return body
 
 
