@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
+from core.services.money import usd as exact_usd
+
 UNKNOWN = "unknown"
 NO_VALUE = "\N{EN DASH}"
 
-_NANOUSD_PER_USD = 1_000_000_000
 _CENT = Decimal("0.01")
 
 
@@ -16,7 +17,7 @@ def money(nanousd: int | None) -> str:
     """`$12.34`; below a cent the first two significant digits (`$0.00042`); `unknown` for None."""
     if nanousd is None:
         return UNKNOWN
-    usd = abs(Decimal(nanousd)) / _NANOUSD_PER_USD
+    usd = abs(exact_usd(nanousd))
     sign = "-" if nanousd < 0 else ""
     if usd == 0:
         return "$0.00"

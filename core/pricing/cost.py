@@ -11,13 +11,12 @@ shared cores, Python 3.11). The first call in a process imports the catalogue, 0
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from core.contract import TokenUsage
 from core.loggers import get_logger
 from core.pricing.catalogue import OFFLINE, find_price
 from core.pricing.overrides import PriceOverrides
-from core.pricing.rates import MAX_TOKENS, NANOUSD_PER_USD, Price, Rate
+from core.pricing.rates import MAX_TOKENS, Price, Rate
 
 log = get_logger("agent_launcher.pricing")
 
@@ -69,6 +68,7 @@ def price_tokens(
     overrides: PriceOverrides,
     base_url: str | None = None,
     answered_by_model: str | None = None,
+    service_tier: str | None = None,
 ) -> TokenCost | None:
     """What an attempt's tokens cost; None if price or usage is unknown. Never raises; a fault is logged.
 
@@ -82,6 +82,7 @@ def price_tokens(
             only for the vendor's own. A server that the catalogue does not know has no price without an
             override.
         answered_by_model: The name in the answer, often more exact than the one in the request.
+        service_tier: The tier in the answer; the prices of another one are no guess at its own.
     """
     try:
         price = find_price(
@@ -91,6 +92,7 @@ def price_tokens(
             overrides=overrides,
             base_url=base_url,
             answered_by_model=answered_by_model,
+            service_tier=service_tier,
         )
         if price is OFFLINE:
             return nothing_billed(OFFLINE.source)
@@ -133,8 +135,3 @@ def charge(price: Price, usage: TokenUsage) -> TokenCost | None:
         output_nanousd=cost(rates.output, plain) + cost(rates.reasoning, reasoning),
         source=price.source,
     )
-
-
-def usd(nanousd: int) -> Decimal:
-    """Exact US dollars."""
-    return Decimal(nanousd) / NANOUSD_PER_USD

@@ -6,7 +6,7 @@ import secrets
 from decimal import Decimal
 from typing import Final
 
-NANOUSD_PER_USD = 1_000_000_000
+from core.pricing.rates import NANOUSD_PER_USD
 
 # `json` writes no Decimal. Each goes through it as a text that no one else can have written, and then loses
 # its quotes.

@@ -10,6 +10,7 @@ import streamlit as st
 from core.contract import ReasoningEffort
 from core.errors import InvalidInput
 from core.pricing.catalogue import ModelPrice
+from core.pricing.rates import NANOUSD_PER_USD
 from core.providers import registry
 from core.providers.base import Feature
 from core.services.credentials import CredentialPublic
@@ -288,7 +289,7 @@ def _price_line(provider: str, price: ModelPrice | None) -> str:
 
 
 def _usd(amount: Decimal) -> str:
-    return formatting.money(int(amount * 1_000_000_000))
+    return formatting.money(int(amount * NANOUSD_PER_USD))
 
 
 def _names(features: frozenset[Feature]) -> list[str]:

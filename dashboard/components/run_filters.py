@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.contract import utc_now
 from core.errors import ErrorCode
+from core.pricing.rates import NANOUSD_PER_USD
 from core.providers import registry
 from core.services.usage import Period, span_of
 from core.storage.records import Backend, RunFilter, RunStatus, Trigger
@@ -28,7 +29,6 @@ RANGE_LABELS: Final[Mapping[str, str]] = {
     ALL_TIME: "All",
     CUSTOM: "Custom",
 }
-_NANOUSD_PER_USD: Final = 1_000_000_000
 _FILTER_KEYS: Final = (
     state.RUNS_AGENT,
     state.RUNS_PROVIDER,
@@ -311,4 +311,4 @@ def _status_label(value: str) -> str:
 
 
 def _nanousd(usd: float | None) -> int | None:
-    return None if usd is None else round(usd * _NANOUSD_PER_USD)
+    return None if usd is None else round(usd * NANOUSD_PER_USD)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from core.contract import TokenUsage
 from core.pricing.catalogue import OFFLINE
-from core.pricing.cost import TokenCost, charge, nothing_billed, price_tokens, usd
+from core.pricing.cost import TokenCost, charge, nothing_billed, price_tokens
 from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides
 from core.pricing.rates import MAX_TOKENS, MAX_USD_PER_MTOK, Price, Rate, Rates
 from core.providers.openai_wire import read_usage
+from core.services.money import usd
 
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 OPENAI_PAGE = "https://developers.openai.com/api/docs/pricing"
