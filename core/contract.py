@@ -45,6 +45,7 @@ MAX_TEXT_CHARS: Final = 4_000_000
 thousand of them too much for any model, for Lambda's payload and for this process's memory."""
 MAX_ATTACHMENTS: Final = 10
 MAX_ATTACHMENT_BYTES: Final = 4 * 1024 * 1024
+MAX_SERVICE_TIER_CHARS: Final = 50
 MAX_TIMEOUT_SECONDS: Final = 900.0
 """Lambda's own limit: the longest that any backend can work on one request."""
 
@@ -334,6 +335,8 @@ class AgentResponse(_Model):
     Attributes:
         execution_time_seconds: From accepting the request to the last byte, on the backend's clock.
         time_to_first_token_seconds: To the first text; unset when the answer was not streamed.
+        service_tier: The tier at which the vendor says that it worked and bills, in its own word ("default",
+            "flex", "priority"); unset if it does not say.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
@@ -348,6 +351,7 @@ class AgentResponse(_Model):
     finish_reason: FinishReason | None = None
     time_to_first_token_seconds: float | None = None
     provider_request_id: str | None = None
+    service_tier: Annotated[str, Field(max_length=MAX_SERVICE_TIER_CHARS)] | None = None
     contract_version: str | None = None
     error: ErrorBody | None = None
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from core.contract import (
     CONTRACT_VERSION,
+    MAX_SERVICE_TIER_CHARS,
     MAX_TIMEOUT_SECONDS,
     AgentRequest,
     AgentResponse,
@@ -94,6 +95,7 @@ def invoke(
         finish_reason=completion.finish_reason if completion is not None else None,
         time_to_first_token_seconds=progress.seconds_to_first_token(started),
         provider_request_id=_request_id(completion, error, request),
+        service_tier=_service_tier(completion, request),
         contract_version=CONTRACT_VERSION,
         error=None if error is None else _error_body(error, request),
     )
@@ -142,6 +144,12 @@ def _request_id(
 ) -> str | None:
     found = completion.provider_request_id if completion is not None else error.request_id if error else None
     return None if found is None else _harmless(found, request)
+
+
+def _service_tier(completion: Completion | None, request: AgentRequest) -> str | None:
+    if completion is None or completion.service_tier is None:
+        return None
+    return _harmless(completion.service_tier, request)[:MAX_SERVICE_TIER_CHARS]
 
 
 def _error_body(error: InvocationError, request: AgentRequest) -> ErrorBody:

@@ -8,13 +8,14 @@ A price is looked for in this order, and the first answer is the price:
    of whoever the catalogue knows at that address (OpenAI itself, OpenRouter, Groq, ...); a server that it
    does not know has no price, even if it serves a model of a known name.
 
-Anything else is unknown, which is None. A request that the vendor bills at another tier (batch, flex,
-priority) is priced as standard: the contract has no such parameter.
+Anything else is unknown, which is None. So is the catalogue's price of a request that the vendor worked on at
+a service tier (batch, flex, priority) for which the catalogue has no prices of its own (`extraordinary`).
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from core.contract import utc_now
 from core.pricing import listings
@@ -23,6 +24,10 @@ from core.pricing.rates import FREE, Price, Rate
 from core.providers import registry
 
 OFFLINE = Price(FREE, "offline demo")
+
+_ORDINARY_TIERS: Final = frozenset({"default", "auto", "standard", "on_demand"})
+"""What the vendors call the tier of their price lists; the last is Groq's (console.groq.com/docs/service-tiers,
+2026-11-22)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,12 @@ class ModelPrice:
         return self.input_usd_per_mtok is not None and self.output_usd_per_mtok is not None
 
 
+def extraordinary(service_tier: str | None) -> str | None:
+    """The tier in lower case if it is billed at other prices than those of the list; None if at those."""
+    tier = (service_tier or "").strip().lower()
+    return None if not tier or tier in _ORDINARY_TIERS else tier
+
+
 def find_price(
     provider: str,
     model: str,
@@ -64,6 +75,7 @@ def find_price(
     overrides: PriceOverrides,
     base_url: str | None = None,
     answered_by_model: str | None = None,
+    service_tier: str | None = None,
 ) -> Price | None:
     """The price for a request at a time, or None if it is unknown; see the module for the order.
 
@@ -75,6 +87,7 @@ def find_price(
         base_url: The server that is asked, if not the vendor's own.
         answered_by_model: The name in the answer, often a dated one with a price of its own: the catalogue is
             asked for it first. An override may name either.
+        service_tier: The one in the answer. An override holds for every tier.
     """
     spec = registry.specs().get(provider)
     if spec is not None and spec.offline:
@@ -86,7 +99,7 @@ def find_price(
     for name in names:
         listing = _find_listing(provider, name, base_url)
         if listing is not None:
-            return listing.price(at)
+            return listing.price(at, service_tier=extraordinary(service_tier))
     return None
 
 

@@ -62,6 +62,8 @@ class Listing:
     Attributes:
         model: The catalogue's own id; for most models also the name that the vendor's API takes.
         periods: The last one in force counts; if none is, the first.
+        row: The catalogue's own, for what few requests need.
+        source: As in `Price.source`, without a day.
     """
 
     model: str
@@ -69,13 +71,33 @@ class Listing:
     context_window_tokens: int | None
     deprecated: bool
     periods: tuple[Period, ...]
+    row: "types.ModelInfo"
+    source: str
 
-    def price(self, at: datetime) -> Price | None:
-        """The price at this time, or None if it is unknown."""
+    def price(self, at: datetime, *, service_tier: str | None = None) -> Price | None:
+        """The price at this time, or None if it is unknown.
+
+        Args:
+            at: When the request was sent.
+            service_tier: As `extraordinary` gives it. The catalogue's prices for it are those of a variant in
+                force; without one they are unknown, not the standard ones.
+        """
+        if service_tier is not None:
+            return self._price_at_tier(at, service_tier)
         for period in reversed(self.periods):
             if period.constraint is None or period.constraint.active(at):
                 return period.price
         return self.periods[0].price if self.periods else None
+
+    def _price_at_tier(self, at: datetime, service_tier: str) -> Price | None:
+        asked = {"processing": "batch"} if service_tier == "batch" else {"service_tier": service_tier}
+        for variant in self.row.price_variants or ():
+            in_force = variant.constraint is None or variant.constraint.active(at)
+            if in_force and variant.when == asked:
+                # A variant may say only some of the prices; the row knows which of its own hold beside them.
+                prices = self.row.get_prices(at, asked)
+                return _price(prices, f"{self.source}, {service_tier}{_since(variant.constraint)}")
+        return None
 
 
 def load() -> None:
@@ -147,17 +169,22 @@ def _listing(model: "types.ModelInfo", provider: "types.Provider") -> Listing:
         periods.append(Period(None, _price(model.prices, source)))
     else:
         for row in model.prices:
-            since = ""
-            if isinstance(row.constraint, types.StartDateConstraint):
-                since = f", since {row.constraint.start_date}"
-            periods.append(Period(row.constraint, _price(row.prices, source + since)))
+            periods.append(Period(row.constraint, _price(row.prices, source + _since(row.constraint))))
     return Listing(
         model=model.id,
         label=model.name,
         context_window_tokens=model.context_window,
         deprecated=bool(model.deprecated),
         periods=tuple(periods),
+        row=model,
+        source=source,
     )
+
+
+def _since(constraint: object) -> str:
+    from genai_prices import types
+
+    return f", since {constraint.start_date}" if isinstance(constraint, types.StartDateConstraint) else ""
 
 
 def _price(prices: "types.ModelPrice", source: str) -> Price | None:

@@ -51,6 +51,8 @@ class Completion:
         model: The model that answered, as the vendor names it; often more exact than what was asked for.
         error: Set when the vendor ended the answer in a way that makes it a failure (its content filter cut
             it); text and usage are then what was received, and billed, before.
+        service_tier: At which tier the vendor says that it worked, in its own word ("priority", "flex"); None
+            if it does not say. It decides the price.
     """
 
     text: str
@@ -59,6 +61,7 @@ class Completion:
     model: str
     provider_request_id: str | None = None
     error: InvocationError | None = None
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

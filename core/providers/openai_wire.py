@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core.contract import AgentRequest, FinishReason, Message, TokenUsage
+from core.contract import MAX_SERVICE_TIER_CHARS, AgentRequest, FinishReason, Message, TokenUsage
 from core.loggers import get_logger
 from core.providers.base import Feature
 from core.providers.registry import OPENAI
@@ -35,6 +35,7 @@ class Answer:
         finish_reason: None if the vendor gave none.
         model: None if the vendor named none.
         usage: None if the vendor reported none.
+        service_tier: At which tier the vendor says that it worked; None if it does not say.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Answer:
     finish_reason: FinishReason | None
     model: str | None
     usage: TokenUsage | None
+    service_tier: str | None
 
 
 def render(request: AgentRequest, *, stream: bool) -> dict[str, Any]:
@@ -167,6 +169,7 @@ def read_answer(body: Mapping[str, object]) -> Answer:
         finish_reason=_finish_reason(choice.get("finish_reason")),
         model=_model(body.get("model")),
         usage=read_usage(body.get("usage")),
+        service_tier=_service_tier(body.get("service_tier")),
     )
 
 
@@ -179,6 +182,7 @@ class ChunkReader:
         self._reason: object = None
         self._model: object = None
         self._usage: object = None
+        self._service_tier: object = None
 
     @property
     def finished(self) -> bool:
@@ -189,6 +193,7 @@ class ChunkReader:
         """The text that a chunk brings, empty if none."""
         self._model = self._model or chunk.get("model")
         self._usage = chunk.get("usage") or self._usage
+        self._service_tier = chunk.get("service_tier") or self._service_tier
         text = ""
         for item in as_list(chunk.get("choices")) or ():
             choice = as_object(item) or {}
@@ -211,6 +216,7 @@ class ChunkReader:
             finish_reason=_finish_reason(self._reason),
             model=_model(self._model),
             usage=read_usage(self._usage),
+            service_tier=_service_tier(self._service_tier),
         )
 
 
@@ -232,6 +238,11 @@ def _finish_reason(value: object) -> FinishReason | None:
 def _model(value: object) -> str | None:
     name = as_text(value)
     return None if name is None else mend(name)[:200]
+
+
+def _service_tier(value: object) -> str | None:
+    name = as_text(value)
+    return None if name is None else mend(name)[:MAX_SERVICE_TIER_CHARS]
 
 
 def read_usage(value: object) -> TokenUsage | None:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from core import ids
-from core.contract import ErrorBody
+from core.contract import AgentResponse, ErrorBody
 from core.errors import ErrorCode
 from core.execution.base import Attempt
+from core.pricing.catalogue import extraordinary
 from core.pricing.cost import TokenCost
 from core.storage.records import AttemptRecord, Backend, RunStatus
 
@@ -47,7 +48,7 @@ def attempt_record(
         tokens_cost_nanousd=cost.total_nanousd if cost else None,
         input_cost_nanousd=cost.all_input_nanousd if cost else None,
         output_cost_nanousd=cost.output_nanousd if cost else None,
-        price_source=cost.source if cost else None,
+        price_source=cost.source if cost else _why_unknown(response),
         finish_reason=response.finish_reason,
         answered_by_model=response.model,
         provider_request_id=response.provider_request_id,
@@ -56,6 +57,13 @@ def attempt_record(
         error_retryable=error.retryable if error else None,
         provider_status=error.provider_status if error else None,
     )
+
+
+def _why_unknown(response: AgentResponse) -> str | None:
+    tier = extraordinary(response.service_tier)
+    if tier is None or response.token_usage is None:
+        return None
+    return f"none is known for service tier {tier}"
 
 
 def status_of(error: ErrorBody | None) -> RunStatus:

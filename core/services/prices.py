@@ -71,6 +71,7 @@ class PriceService:
             overrides=overrides,
             base_url=_server(request.provider, request.base_url),
             answered_by_model=response.model,
+            service_tier=response.service_tier,
         )
 
     # Forms
