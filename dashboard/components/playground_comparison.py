@@ -1,19 +1,26 @@
 """Columns side by side: where they stand, and what stands out among their runs."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.errors import ErrorCode
 from core.services.comparison import Comparison
+from core.services.remedies import REMEDIES
 from core.services.run_view import RunView
+from core.storage.records import RunStatus
 from dashboard import formatting, routes, state
 from dashboard.components.failure import literal
 from dashboard.components.playground_result import facts_line
 
-_NARROWEST_PX = 220
-_GAP_PX = 16
+_NARROWEST_PX: Final = 220
+_GAP_PX: Final = 16
+_LINE_PX: Final = 24
+_FAILURE_FRAME_PX: Final = 104
+"""The box's edges, the line with the error's code, and the space before the remedy."""
 
 
 def card_grid(count: int) -> list[DeltaGenerator]:
@@ -70,7 +77,26 @@ def foot(run: RunView, comparison: Comparison) -> None:
 
 def answer_height(runs: Sequence[RunView], columns: int) -> int:
     """One height for all answers, so that their facts stand in line: the longest one's, within bounds."""
-    characters_per_line = 64 if columns == 2 else 42
-    lines = [sum(1 + len(line) // characters_per_line for line in run.text.splitlines()) for run in runs]
-    failed = any(run.error_code for run in runs)
-    return min(max(96, 24 * max(lines, default=0) + 40, 230 if failed else 0), 420)
+    per_line = 64 if columns == 2 else 42
+    longest = max((_text_px(run, per_line) + _failure_px(run, per_line) for run in runs), default=0)
+    return min(max(96, longest), 420)
+
+
+def _text_px(run: RunView, per_line: int) -> int:
+    return _LINE_PX * _lines(run.text, per_line) + 40 if run.text else 0
+
+
+def _failure_px(run: RunView, per_line: int) -> int:
+    """How high the box of a failure is, with its remedy; 0 for an answer."""
+    if run.error_code is None or run.status is RunStatus.CANCELLED:
+        return 0
+    remedy = REMEDIES.get(ErrorCode(run.error_code)) if run.error_code in ErrorCode.__members__ else None
+    # Within the box there is room for fewer characters, and for fewer still beside its icon.
+    said = _lines(remedy.title if remedy else "", per_line * 2 // 3) + _lines(
+        run.error_message or "", per_line * 5 // 6
+    )
+    return _LINE_PX * (said + _lines(remedy.remedy if remedy else "", per_line)) + _FAILURE_FRAME_PX
+
+
+def _lines(text: str, per_line: int) -> int:
+    return sum(1 + len(line) // per_line for line in text.splitlines())

@@ -1,0 +1,41 @@
+"""The cards of columns side by side: one height for all answers, in which nothing is cut."""
+
+from uuid import UUID
+
+import pytest
+
+from core.services.run_view import RunView
+from core.storage.records import RunStatus
+from dashboard.components.playground_comparison import answer_height
+
+
+def run(*, text: str = "", code: str | None = None, status: RunStatus = RunStatus.SUCCEEDED) -> RunView:
+    return RunView(
+        run_id=UUID(int=1),
+        status=RunStatus.FAILED if code else status,
+        provider="DEMO",
+        model="demo-error",
+        text=text,
+        error_code=code,
+        error_message="The demo model demo-error always fails." if code else None,
+    )
+
+
+def test_the_longest_answer_gives_the_height_within_bounds() -> None:
+    assert answer_height([], 3) == answer_height([run(text="Short.")], 3) == 96
+    assert 96 < answer_height([run(text="Short."), run(text="word " * 60)], 3) < 420
+    assert answer_height([run(text="word " * 2_000)], 3) == 420
+    assert answer_height([run(text="word " * 60)], 2) < answer_height([run(text="word " * 60)], 3)
+
+
+@pytest.mark.parametrize("code", ["PROVIDER_UNAVAILABLE", "A_CODE_OF_LATER"])
+def test_a_failure_has_room_for_its_remedy(code: str) -> None:
+    # In a card of three columns at 1280 pixels the box and its remedy take 241 pixels.
+    known = code == "PROVIDER_UNAVAILABLE"
+    assert answer_height([run(code=code)], 3) >= (260 if known else 128)
+    assert answer_height([run(code=code, text="Half. " * 10)], 3) > answer_height([run(code=code)], 3)
+
+
+def test_a_stopped_run_needs_no_room_for_a_remedy() -> None:
+    stopped = run(text="Half.", status=RunStatus.CANCELLED)
+    assert answer_height([stopped], 3) == 96
