@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, assert_never
 
+import pandas as pd
 import streamlit as st
 
 from core.services.money import usd_text
-from dashboard.formatting import NO_VALUE
+from dashboard.formatting import NO_VALUE, duration
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -52,16 +53,22 @@ def show_table(table: Table, *, key: str, file_name: str) -> None:
         file_name: Without extension.
     """
     columns = [(index, column) for index, column in enumerate(table.columns) if column.on_screen]
-    config = {
-        column.title: _column_config(column.kind, [row[index] for row in table.rows])
+    frame = pd.DataFrame(
+        [{column.title: _shown(column.kind, row[index]) for index, column in columns} for row in table.rows]
+    )
+    written = {
+        column.title: _written(column.kind, [row[index] for row in table.rows])
         for index, column in columns
+        if column.kind is not Kind.TEXT
     }
-    shown = [
-        {column.title: _shown(column.kind, row[index]) for index, column in columns} for row in table.rows
-    ]
     st.dataframe(
-        shown,
-        column_config=config,
+        frame.style.format(written, na_rep="") if len(frame) else frame,
+        column_config={
+            column.title: st.column_config.TextColumn()
+            if column.kind is Kind.TEXT
+            else st.column_config.NumberColumn()
+            for _, column in columns
+        },
         hide_index=True,
         key=f"{key}-table",
         placeholder=NO_VALUE,
@@ -112,6 +119,7 @@ def _exact(kind: Kind, value: Any) -> str:
 
 
 def _shown(kind: Kind, value: Any) -> Any:
+    """The value in dollars, seconds or percent: what is sorted by, and copied."""
     if value is None:
         return None
     match kind:
@@ -127,18 +135,20 @@ def _shown(kind: Kind, value: Any) -> Any:
             assert_never(kind)
 
 
-def _column_config(kind: Kind, values: Sequence[Any]) -> Any:
+def _written(kind: Kind, values: Sequence[Any]) -> Callable[[Any], str]:
+    """How a column's numbers, as they are shown, are written."""
     match kind:
-        case Kind.TEXT:
-            return st.column_config.TextColumn()
         case Kind.MONEY:
-            return st.column_config.NumberColumn(format=f"$%,.{_money_digits(values)}f")
+            digits = _money_digits(values)
+            return lambda value: f"${value:,.{digits}f}"
         case Kind.COUNT:
-            return st.column_config.NumberColumn(format="%,d")
+            return lambda value: f"{value:,.0f}"
         case Kind.DURATION:
-            return st.column_config.NumberColumn(format="%.2f s")
+            return lambda value: duration(value * 1e6)
         case Kind.SHARE:
-            return st.column_config.NumberColumn(format="%.1f %%")
+            return lambda value: f"{value:.1f} %"
+        case Kind.TEXT:
+            return str
         case _:
             assert_never(kind)
 

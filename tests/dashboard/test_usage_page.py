@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -53,6 +55,13 @@ def test_the_split_is_by_model_and_the_dearest_is_first(open_app: OpenApp) -> No
     assert costs["gpt-5.4"] == pytest.approx(0.007)
     assert costs["demo-echo (offline demo)"] == 0
     assert breakdown(app, "Unpriced")["own-model"] == 1
+
+
+def test_a_fast_model_did_not_take_no_time(application: Application, open_app: OpenApp) -> None:
+    store_run(application, at=utc_now(), provider="DEMO", model="demo-echo", seconds=0.0023, cost_nanousd=0)
+    proto: Any = open_app(routes.USAGE).dataframe[0].proto
+    written = pa.ipc.open_stream(proto.arrow_data.styler.display_values).read_pandas()
+    assert any("2 ms" in str(cell) for cell in written.to_numpy().flatten())
 
 
 @pytest.mark.usefixtures("filled")
