@@ -69,7 +69,7 @@ def _written(formatted: Callable[[float], str]) -> Callable[[float], str]:
 
 def _columns(zone: ZoneInfo) -> dict[str, Any]:
     config = st.column_config
-    # In this order: at 1280 pixels all up to the cost is seen without scrolling.
+    # In this order and of these widths: at 1280 pixels all up to the cost is seen, and no column is cut in two.
     return {
         "open": config.ButtonColumn("", width=54, type="tertiary", key=_OPEN_KEY, help="Open the run"),
         "status": config.TextColumn("Status", width=124),
@@ -77,7 +77,7 @@ def _columns(zone: ZoneInfo) -> dict[str, Any]:
         "agent": config.TextColumn("Agent", width=122),
         "provider": config.TextColumn("Provider", width=90),
         "model": config.TextColumn("Model", width=104),
-        "prompt": config.TextColumn("Prompt", width=110, help="The beginning of the last message"),
+        "prompt": config.TextColumn("Prompt", width=126, help="The beginning of the last message"),
         "latency": config.NumberColumn("Latency", width=70),
         "cost": config.TextColumn("Cost", width=80, alignment="right"),
         "input": config.NumberColumn("Tokens in", width=76),
