@@ -307,7 +307,7 @@ def resolve_api_key(
     if spec.api_key_variable is None:
         return None
     key = variables.get(spec.api_key_variable, "").strip()
-    if key and _may_have_own_key(spec, connection.base_url, variables):
+    if key and may_have_own_key(spec, connection.base_url, variables):
         return _sendable(key)
     if connection.base_url is not None and spec.base_url_in_force(connection.base_url, variables) is not None:
         return None
@@ -317,7 +317,8 @@ def resolve_api_key(
     )
 
 
-def _may_have_own_key(spec: ProviderSpec, base_url: str | None, variables: Mapping[str, str]) -> bool:
+def may_have_own_key(spec: ProviderSpec, base_url: str | None, variables: Mapping[str, str]) -> bool:
+    """Whether the key in the vendor SDK's own variable may be sent to where a request with this address goes."""
     if base_url is None or is_this_machine(base_url):
         return True
     # The environment's key is for the server that the environment names, which is the vendor's if it names none.
@@ -349,7 +350,7 @@ def _referenced(
         )
     base_url = connection.base_url
     if name == spec.api_key_variable:
-        allowed = _may_have_own_key(spec, base_url, variables)
+        allowed = may_have_own_key(spec, base_url, variables)
     else:
         # Another vendor's key goes neither to this one nor to a server that the request names.
         allowed = name not in _A_VENDORS_KEY

@@ -1,24 +1,31 @@
 """A run as text to paste elsewhere: a `curl` command, Python, our command line. Never with a key.
 
 All three ask for the same answer. `curl` asks the vendor itself, with the body that our provider sends; the
-other two go through Agent Launcher, which stores and prices the run.
+other two go through Agent Launcher, which finds the key, stores the run and prices it.
+
+No text sends a vendor's own key to another server, as no run does (`core.providers.base.resolve_api_key`).
 """
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pprint import pformat
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
 from core.contract import AgentRequest, Attachment
 from core.providers import registry
+from core.providers.base import ProviderSpec, may_have_own_key
 from core.services.run_spec import RunSpec
 from core.services.templating import literal
 
 INLINE_BODY_BYTES: Final = 64 * 1024
 """A longer body (attachments) goes into a file beside the command."""
 BODY_FILE: Final = "request.json"
+OTHER_SERVERS_KEY: Final = "API_KEY"
+"""The variable that a text names for a server to which the vendor's own key is not sent."""
 
 _WIDTH: Final = 88
 _COMMAND_LINE_OPTIONS: Final[Mapping[str, str]] = {
@@ -54,13 +61,28 @@ def curl(request: AgentRequest) -> Snippet | None:
 
             spec = registry.get_spec(request.provider)
             address = spec.base_url_in_force(request.base_url) or spec.own_base_url or ""
-            headers = [
-                f'"Authorization: Bearer ${spec.api_key_variable}"',
-                "'Content-Type: application/json'",
-            ]
-            return _post(f"{address.rstrip('/')}/chat/completions", headers, render(request, stream=False))
+            variable, comment = _key_variable(spec, request)
+            headers = [f'"Authorization: Bearer ${variable}"', "'Content-Type: application/json'"]
+            snippet = _post(_below(address, "/chat/completions"), headers, render(request, stream=False))
+            return replace(snippet, text=comment + snippet.text)
         case _:
             return None
+
+
+def _key_variable(spec: ProviderSpec, request: AgentRequest) -> tuple[str, str]:
+    """The environment variable that holds the key for where the request goes, and a comment about it."""
+    if request.api_key_ref is not None and request.api_key_ref.startswith("env:"):
+        return request.api_key_ref.removeprefix("env:"), ""
+    if may_have_own_key(spec, request.base_url, os.environ):
+        return spec.api_key_variable or OTHER_SERVERS_KEY, ""
+    return OTHER_SERVERS_KEY, f"# {OTHER_SERVERS_KEY}: the key of this server, if it wants one.\n"
+
+
+def _below(base_url: str, path: str) -> str:
+    """The address of `path` on a server whose base URL may have a query (Azure's `api-version`)."""
+    address, _, query = base_url.partition("?")
+    query = urlencode(dict(parse_qsl(query)))
+    return f"{address.rstrip('/')}{path}" + (f"?{query}" if query else "")
 
 
 def python(request: AgentRequest) -> Snippet:
@@ -76,6 +98,9 @@ def python(request: AgentRequest) -> Snippet:
         lines = ["import base64", "from pathlib import Path", "", *lines]
     lines += ["", "answer = lambda_agent_service.invoke_agent("]
     lines += [f"    {name}={_literal(value)}," for name, value in fields.items()]
+    spec = registry.get_spec(request.provider)
+    if request.base_url is not None and not may_have_own_key(spec, request.base_url, os.environ):
+        lines.append(f"    # Where no key is stored for this server: api_key_ref='env:{OTHER_SERVERS_KEY}',")
     if files:
         lines += ["    attachments=[", *files, "    ],"]
     lines += [")", 'print(answer["response"])', ""]
@@ -101,6 +126,8 @@ def command_line(spec: RunSpec, *, by_agent: bool) -> Snippet:
             arguments.append(("--prompt", prompt))
     else:
         arguments += [("--provider", config.provider), ("--model", config.model_name)]
+        if config.credential_id is not None:
+            arguments.append(("--credential", str(config.credential_id)))
         if system_prompt:
             arguments.append(("--system", system_prompt))
         arguments.append(("--prompt", prompt))

@@ -47,7 +47,13 @@ def words_of(snippet: Snippet, folder: Path) -> tuple[list[str], str]:
     result = subprocess.run(
         ["bash", "-c", script + snippet.text],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "OPENAI_API_KEY": "from-the-environment", "HOME": "/nowhere"},
+        env={
+            "PATH": os.environ["PATH"],
+            "OPENAI_API_KEY": "from-the-environment",
+            "API_KEY": "for-another-server",
+            "GATEWAY_KEY": "of-the-gateway",
+            "HOME": "/nowhere",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -132,6 +138,57 @@ def test_without_a_base_url_curl_asks_the_vendor_or_whom_the_environment_names(
     assert "curl https://api.openai.com/v1/chat/completions" in _text(curl(request()))
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     assert "curl http://127.0.0.1:9/v1/chat/completions" in _text(curl(request()))
+
+
+def test_a_query_in_the_base_url_comes_after_the_path(vendor: VendorServer, tmp_path: Path) -> None:
+    asked = request(base_url=f"{vendor.url}/openai/v1/?api-version=2026-10+01&x=a%26b")
+    path, _ = sent_by_our_provider(asked, vendor)
+    words, _ = words_of(_some(curl(asked)), tmp_path)
+    assert path.startswith("/openai/v1/chat/completions?api-version=")
+    assert words[1] == f"{vendor.url}{path}"
+
+
+def key_sent(asked: AgentRequest, folder: Path) -> str:
+    words, _ = words_of(_some(curl(asked)), folder)
+    return next(word for word in words if word.startswith("Authorization: ")).removeprefix(
+        "Authorization: Bearer "
+    )
+
+
+def test_the_vendors_own_key_is_sent_to_no_other_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = "https://gateway.example/v1"
+    assert key_sent(request(), tmp_path) == "from-the-environment"
+    assert key_sent(request(base_url="https://api.openai.com/v1/"), tmp_path) == "from-the-environment"
+    assert key_sent(request(base_url=elsewhere), tmp_path) == "for-another-server"
+    assert "# API_KEY: the key of this server" in _text(curl(request(base_url=elsewhere)))
+    assert "#" not in _text(curl(request()))
+    # The vendor's variable holds the key of the server that the environment names.
+    monkeypatch.setenv("OPENAI_BASE_URL", elsewhere)
+    assert key_sent(request(), tmp_path) == key_sent(request(base_url=elsewhere), tmp_path)
+    assert key_sent(request(base_url=elsewhere), tmp_path) == "from-the-environment"
+    assert key_sent(request(base_url="https://api.openai.com/v1"), tmp_path) == "for-another-server"
+
+
+def test_a_key_that_the_request_names_is_the_one(tmp_path: Path) -> None:
+    asked = request(base_url="https://gateway.example/v1", api_key=None, api_key_ref="env:GATEWAY_KEY")
+    assert key_sent(asked, tmp_path) == "of-the-gateway"
+
+
+def test_python_says_how_to_give_another_servers_key() -> None:
+    text = python(request(base_url="https://gateway.example/v1")).text
+    assert "    # Where no key is stored for this server: api_key_ref='env:API_KEY',\n)" in text
+    compile(text, "snippet", "exec")
+    assert "OPENAI_API_KEY" not in text
+    for base_url in (None, "http://127.0.0.1:9/v1", "https://api.openai.com/v1"):
+        assert "#" not in python(request(base_url=base_url)).text
+
+
+def test_the_command_line_names_the_chosen_key(tmp_path: Path) -> None:
+    config = AgentConfig(provider="OPENAI", model_name="gpt-4o", credential_id=UUID(int=7))
+    words, _ = words_of(command_line(RunSpec(config=config, prompt="Hi"), by_agent=False), tmp_path)
+    assert options_of(words)["--credential"] == str(UUID(int=7))
 
 
 def test_the_demo_has_no_api_of_its_own() -> None:
@@ -265,6 +322,10 @@ def test_a_key_is_in_none_of_them() -> None:
         assert not any(form in text for form in forms_of(CANARY))
 
 
-def _text(snippet: Snippet | None) -> str:
+def _some(snippet: Snippet | None) -> Snippet:
     assert snippet is not None
-    return snippet.text
+    return snippet
+
+
+def _text(snippet: Snippet | None) -> str:
+    return _some(snippet).text
