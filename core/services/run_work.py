@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from core.storage.store import Store
 log = get_logger("agent_launcher.runs")
 
 _OTHER_END = "The store has another end of this run already; this answer was not stored."
+_NOT_THERE = "The run is not in the store any more (a backup was restored?); its answer was not stored."
 _WAITED = "The run was stopped while it waited to try again"
 _CREDENTIAL_USE_GRAIN_SECONDS = 60.0
 """How exact a credential's "last used" is: finer would be one more write for each run."""
@@ -42,6 +44,8 @@ class Job:
         credential_id: Whose key it is, if a stored one's.
         begun_at: When each of its attempts began, the one under way included.
         records: Those of its attempts that another one follows, or would have followed.
+        end: Its outcome, once that is stored and announced.
+        ending: Held by whoever ends it; nobody ends it twice.
     """
 
     principal: Principal
@@ -52,6 +56,8 @@ class Job:
     created_at: datetime
     begun_at: list[datetime] = field(default_factory=list[datetime])
     records: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    end: Future[RunOutcome] = field(default_factory=Future[RunOutcome])
+    ending: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def waits(self) -> bool:
@@ -98,10 +104,28 @@ class RunWorker:
         """Tries the request until an attempt decides, and stores and announces the end, whatever happens.
 
         Raises:
-            KeyboardInterrupt: After the run has ended as CANCELLED, with what was received until then.
+            KeyboardInterrupt: After the run has ended; see `interrupt`.
         """
         live = job.live
-        live.begin()
+        try:
+            live.begin()
+            self._attempt(job, on_delta)
+            return job.end.result()
+        except KeyboardInterrupt:
+            self.interrupt(job)
+            raise
+
+    def interrupt(self, job: Job) -> None:
+        """Ends a run whose thread got a KeyboardInterrupt (Ctrl+C), wherever that was.
+
+        It ends as CANCELLED, with what was received until then, unless its own end was on its way already.
+        """
+        job.live.cancel.cancel()
+        self._break_off(job, Cancelled("The run was stopped (Ctrl+C).", sent=bool(job.begun_at)))
+        job.end.exception()  # waits for it
+
+    def _attempt(self, job: Job, on_delta: Callable[[str], None] | None) -> None:
+        live = job.live
         limits = Limits(timeout_seconds=live.timeout_seconds, cancel=live.cancel)
         try:
             attempts = attempt_until_final(
@@ -113,22 +137,19 @@ class RunWorker:
                 on_retry=lambda attempt: self._keep_retried(job, attempt),
                 policy=self._retry_policy,
             )
-        except KeyboardInterrupt:
-            live.cancel.cancel()
-            self._break_off(job, Cancelled("The run was stopped (Ctrl+C)."))
-            raise
         except Exception:
             log.exception("run %s broke off", live.run_id)
             message = "An internal error; the log has the detail under this request id."
-            return self._break_off(job, InternalError(message, request_id=str(live.run_id)))
+            self._break_off(job, InternalError(message, request_id=str(live.run_id)))
+            return
         last = attempts[-1]
         response, error = last.response, last.response.error
         if limits.cancel.cancelled and error is not None:
             response = response.model_copy(update={"error": _stopped(error, waited=job.waits)})
         # Stopped, or out of time, while it waited to try again: the last attempt is recorded, and none follows.
-        return self._conclude(job, response, None if job.waits else last)
+        self._end(job, response, None if job.waits else last)
 
-    def _break_off(self, job: Job, error: InvocationError) -> RunOutcome:
+    def _break_off(self, job: Job, error: InvocationError) -> None:
         """Ends a run of which no attempt is left to decide it."""
         if job.waits:
             response = error_response(error, provider=job.request.provider, model=job.request.model_name)
@@ -136,9 +157,25 @@ class RunWorker:
                 before = job.records[-1]
                 text = f"{_WAITED} after {before.error_code}: {before.error_message} (Ctrl+C)"
                 response = response.model_copy(update={"error": ErrorBody.of(Cancelled(text))})
-            return self._conclude(job, response, None)
+            self._end(job, response, None)
+            return
         attempt = _broken_off(job, error)
-        return self._conclude(job, attempt.response, attempt)
+        self._end(job, attempt.response, attempt)
+
+    def _end(self, job: Job, response: AgentResponse, last: Attempt | None) -> None:
+        """Begins to end the run, where no Ctrl+C can break into it: Python raises that in the main thread only."""
+        if threading.current_thread() is threading.main_thread():
+            threading.Thread(target=self._end_once, args=(job, response, last), name="run-end").start()
+        else:
+            self._end_once(job, response, last)
+
+    def _end_once(self, job: Job, response: AgentResponse, last: Attempt | None) -> None:
+        if not job.ending.acquire(blocking=False):
+            return
+        try:
+            job.end.set_result(self._conclude(job, response, last))
+        except BaseException as exc:
+            job.end.set_exception(exc)
 
     def settle(self) -> int:
         """Stores what the store refused before (a full disk, say); returns how many outcomes still wait."""
@@ -154,7 +191,7 @@ class RunWorker:
                 log.debug("run %s still cannot be stored: %s", run_id, exc)
                 continue
             except NotFound:
-                error = "The run is not in the store any more (a backup was restored?); its answer was not stored."
+                error = _NOT_THERE
             except Exception:
                 # A fault of ours in one run must not keep the others waiting, nor what is done after settling.
                 if not unstored.told:
@@ -245,6 +282,10 @@ class RunWorker:
         try:
             if self._store.runs.finish(run_id, **outcome):
                 return None
+        except NotFound:
+            # Interrupted while it was being written, or a backup was restored.
+            log.error("run %s: %s", run_id, _NOT_THERE)
+            return _NOT_THERE
         except StoreError as exc:
             log.error("run %s finished but could not be stored: %s", run_id, exc)
             with self._lock:

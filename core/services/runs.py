@@ -118,7 +118,8 @@ class RunService:
     ) -> RunOutcome:
         """Runs it in the calling thread, to its end; a provider's failure is in the response.
 
-        A KeyboardInterrupt ends the run as CANCELLED, with what was received until then, and is raised again.
+        A KeyboardInterrupt ends the run as CANCELLED, with what was received until then, unless it was just ending; it
+        is raised again when that is stored.
 
         Args:
             principal: Who asks.
@@ -130,18 +131,21 @@ class RunService:
             As `start`.
         """
         job = self._prepare(principal, spec, store=store)
-        if job.new_run is not None:
-            self._presence.appear()
-            self._store.runs.start(job.new_run)
-            self.live.add(job.live)
-        if on_delta is None:
-            return self._worker.work(job, None)
 
         def forward(piece: str) -> None:
             job.live.add_text(piece)
-            on_delta(piece)
+            if on_delta is not None:
+                on_delta(piece)
 
-        return self._worker.work(job, forward)
+        if job.new_run is not None:
+            self._presence.appear()
+            try:
+                self._store.runs.start(job.new_run)
+                self.live.add(job.live)
+            except KeyboardInterrupt:
+                self._worker.interrupt(job)
+                raise
+        return self._worker.work(job, forward if on_delta else None)
 
     def replay(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> LiveRun:
         """Runs a stored request again, exactly, with the stored key of that run, else with the key that serves now.

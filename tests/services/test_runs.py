@@ -1,5 +1,6 @@
 """Runs from being asked for to being stored, on both databases, over the demo model and a scripted vendor."""
 
+import signal
 import sqlite3
 import threading
 import time
@@ -27,6 +28,7 @@ from core.errors import (
 )
 from core.execution.base import Attempt
 from core.interruption import Limits
+from core.services import run_work
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.live_runs import LiveRun, RunOutcome
@@ -34,7 +36,7 @@ from core.services.principal import LOCAL, Principal
 from core.services.run_spec import RunSpec
 from core.services.run_view import view_of_detail, view_of_live
 from core.services.runs import RunService
-from core.storage.records import RunFilter, RunStatus, Trigger
+from core.storage.records import NewRun, RunFilter, RunStatus, Trigger
 from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -408,6 +410,69 @@ def test_ctrl_c_ends_the_run_as_cancelled(application: Application) -> None:
     assert run.status is RunStatus.CANCELLED
     assert application.runs.get(LOCAL, run.id).response == "half an "
     service.close()
+
+
+@pytest.mark.parametrize("moment", ["begun", "attempts_over", "finish", "announced"])
+def test_ctrl_c_at_any_moment_leaves_no_run_under_way(
+    local_application: Application, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A signal is handled between two steps of the main thread; `raise_signal` has it handled just there."""
+    application = local_application
+
+    def interrupted(function: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            monkeypatch.undo()
+            if before:
+                press_ctrl_c()
+            result = function(*arguments, **named)
+            if not before:
+                press_ctrl_c()
+            return result
+
+        return call
+
+    match moment:
+        case "begun":
+            monkeypatch.setattr(LiveRun, "begin", interrupted(LiveRun.begin, before=True))
+        case "attempts_over":
+            function = interrupted(run_work.attempt_until_final, before=False)
+            monkeypatch.setattr(run_work, "attempt_until_final", function)
+        case "finish":
+            function = interrupted(application.store.runs.finish, before=True)
+            monkeypatch.setattr(application.store.runs, "finish", function)
+        case _:
+            monkeypatch.setattr(LiveRun, "finish", interrupted(LiveRun.finish, before=False))
+    with pytest.raises(KeyboardInterrupt):
+        application.runs.run(LOCAL, demo())
+    (run,) = application.runs.page(LOCAL, ANYTHING).runs
+    own_end = moment in ("finish", "announced")
+    assert run.status is (RunStatus.SUCCEEDED if own_end else RunStatus.CANCELLED)
+    assert run.cost_nanousd == 0
+    assert application.runs.live.under_way() == []
+    assert application.runs.running(LOCAL) == []
+
+
+def press_ctrl_c() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    # Handled by the main thread, at its next step.
+    time.sleep(0.2)
+
+
+def test_ctrl_c_while_a_run_is_written_leaves_none_under_way(
+    local_application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = local_application
+    start = application.store.runs.start
+
+    def interrupted(run: NewRun) -> None:
+        start(run)
+        press_ctrl_c()
+
+    monkeypatch.setattr(application.store.runs, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        application.runs.run(LOCAL, demo())
+    (run,) = application.runs.page(LOCAL, ANYTHING).runs
+    assert (run.status, run.cost_nanousd) == (RunStatus.CANCELLED, 0), "it was never sent"
 
 
 def test_the_answer_of_a_run_that_was_taken_for_lost_is_kept(application: Application) -> None:
