@@ -69,7 +69,7 @@ def parameter_fields(takes: frozenset[Feature], *, key: Callable[[str], str], st
                 persist_state="session",
                 accept_new_options=True,
                 max_selections=4,
-                placeholder="Type one and press Enter",
+                placeholder="Type, then Enter",
                 help="The answer ends before the first of these texts.",
             )
 

@@ -18,6 +18,9 @@ from dashboard.components.playground_result import facts_line
 
 _NARROWEST_PX: Final = 220
 _GAP_PX: Final = 16
+_CHARACTERS_PER_LINE: Final = {2: 64, 4: 36, 6: 30}
+"""By the number of columns, else 42: four and six stand in one row where the window is wide."""
+
 _LINE_PX: Final = 24
 _FAILURE_FRAME_PX: Final = 104
 """The box's edges, the line with the error's code, and the space before the remedy."""
@@ -77,7 +80,7 @@ def foot(run: RunView, comparison: Comparison) -> None:
 
 def answer_height(runs: Sequence[RunView], columns: int) -> int:
     """One height for all answers, so that their facts stand in line: the longest one's, within bounds."""
-    per_line = 64 if columns == 2 else 42
+    per_line = _CHARACTERS_PER_LINE.get(columns, 42)
     longest = max((_text_px(run, per_line) + _failure_px(run, per_line) for run in runs), default=0)
     return min(max(96, longest), 420)
 

@@ -25,6 +25,8 @@ def test_the_longest_answer_gives_the_height_within_bounds() -> None:
     assert answer_height([], 3) == answer_height([run(text="Short.")], 3) == 96
     assert 96 < answer_height([run(text="Short."), run(text="word " * 60)], 3) < 420
     assert answer_height([run(text="word " * 2_000)], 3) == 420
+    # Six in one row of a window of 1920 pixels: these are 13 lines there.
+    assert answer_height([run(text="Answer word " * 29)], 6) >= 13 * 24
     assert answer_height([run(text="word " * 60)], 2) < answer_height([run(text="word " * 60)], 3)
 
 
