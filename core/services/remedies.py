@@ -156,10 +156,15 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
         ErrorCode.PROVIDER_TIMEOUT: Remedy(
             title="The provider did not answer in time",
             cause=(
-                "The provider took the request and then sent nothing for too long. It may have worked on it, "
-                "and billed it."
+                "The message says which of two it was. The server accepted no connection in time: then nothing "
+                "was sent, and nothing is billed. Or the server, or a gateway before it, gave up waiting for "
+                "the model (status 408): then the model may have worked on it, and billed it."
             ),
-            remedy="Run it again, ask for a shorter answer (max_tokens), or choose a faster model.",
+            remedy=(
+                "Without a connection: check the base URL, the network and the proxy settings. After a 408: "
+                "run it again; if it stays so, ask for a shorter answer (max_tokens), or choose a faster "
+                "model."
+            ),
             action=RemedyAction.RUN_AGAIN,
         ),
         ErrorCode.BAD_PROVIDER_RESPONSE: Remedy(
