@@ -181,6 +181,11 @@ class AgentRequest(_Model):
         # The original document's callers send an empty text for what they do not set.
         return None if value == "" else value
 
+    @field_validator("agent_type", mode="before")
+    @classmethod
+    def _unset_is_one_shot(cls, value: object) -> object:
+        return "one-shot" if value is None or value == "" else value
+
     @model_validator(mode="after")
     def _has_something_to_answer(self) -> Self:
         has_prompt = bool(self.prompt and self.prompt.strip())
@@ -333,6 +338,7 @@ class AgentResponse(_Model):
     """What came back. `error` is set on a failure; `response` then holds what came before it, if anything.
 
     Attributes:
+        timestamp: When the request was accepted; in JSON in UTC and whole seconds, as `2024-01-01T00:00:00Z`.
         execution_time_seconds: From accepting the request to the last byte, on the backend's clock.
         time_to_first_token_seconds: To the first text; unset when the answer was not streamed.
         service_tier: The tier at which the vendor says that it worked and bills, in its own word ("default",
@@ -360,14 +366,22 @@ class AgentResponse(_Model):
         """Whether it is certain that no token was used: the vendor got nothing, or refused it."""
         return self.token_usage is None and self.error is not None and self.error.may_be_billed is False
 
-    def to_wire(self) -> dict[str, Any]:
-        """The JSON object of the contract, without unset fields; times in UTC as `2024-01-01T00:00:00Z`.
+    @field_serializer("timestamp", when_used="json")
+    def _as_documented(self, value: datetime) -> str:
+        # Callers of the original document read it with strptime, which takes no fraction where none is foretold.
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
-        `response` and `token_usage` are always there, null if unset: callers of the original document read
-        both without looking at `error` first.
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object of the contract, without unset fields.
+
+        The original document's own keys are always there, null if unset (`response`, `token_usage` and
+        `metadata.agent_name`): its callers read them without looking at `error` first.
         """
-        wire = {"response": self.response, **self.model_dump(mode="json", exclude_none=True)}
+        wire: dict[str, Any] = {"response": self.response, **self.model_dump(mode="json", exclude_none=True)}
         wire.setdefault("token_usage", None)
+        agent = {"agent_type": self.metadata.agent_type, "agent_name": self.metadata.agent_name}
+        wire["metadata"] = {**agent, **wire["metadata"]}
         return wire
 
 

@@ -1,5 +1,6 @@
 import base64
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -84,14 +85,35 @@ def test_a_query_without_a_secret_may_stand_in_a_base_url():
 
 
 def test_the_original_documents_callers_may_send_an_empty_text_for_what_they_do_not_set():
-    request = parse_request(minimal(agent_name="", system_prompt=""), providers=PROVIDERS)
+    request = parse_request(minimal(agent_name="", system_prompt="", agent_type=""), providers=PROVIDERS)
     assert request.to_wire() == minimal(agent_type="one-shot")
+    assert parse_request(minimal(agent_type=None), providers=PROVIDERS).agent_type == "one-shot"
 
 
 def test_a_failure_has_every_key_that_the_original_documents_callers_read():
     wire = error_response(RateLimited("Slow down."), provider="DEMO", model="demo-echo").to_wire()
     assert (wire["response"], wire["token_usage"]) == (None, None)
     assert wire["error"]["code"] == "RATE_LIMITED"
+    documented = json.loads(DOCUMENTED_RESPONSE)
+    assert wire.keys() >= documented.keys()
+    assert list(wire["metadata"]) == list(documented["metadata"])
+    assert wire["metadata"]["agent_name"] is None
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2024, 1, 1, 0, 0, 0, 999_999, tzinfo=UTC),
+        datetime(2024, 1, 1, 2, 0, 0, 1, tzinfo=timezone(timedelta(hours=2))),
+        datetime(2024, 1, 1),
+    ],
+)
+def test_the_time_is_written_as_the_document_writes_it(moment: datetime):
+    response = AgentResponse.model_validate_json(DOCUMENTED_RESPONSE).model_copy(update={"timestamp": moment})
+    written = response.to_wire()["timestamp"]
+    assert written == "2024-01-01T00:00:00Z"
+    assert datetime.strptime(written, "%Y-%m-%dT%H:%M:%SZ") == datetime(2024, 1, 1)
+    assert response.timestamp == moment  # finer inside of the process
 
 
 @pytest.mark.parametrize(
