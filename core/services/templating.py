@@ -1,46 +1,32 @@
-"""`{{variables}}` in prompts: sandboxed Jinja, where an undefined variable is an error."""
+"""`{{variables}}` in prompts: sandboxed Jinja, where an undefined variable is an error.
+
+What a template may do, and how much of it, is in `core.services.template_sandbox`.
+"""
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 
 from core.errors import InvalidRequest
+from core.services.template_sandbox import MAX_CHARS, Sandbox, budget
 
-MAX_PRODUCT: Final = 2_000_000
-"""The largest text or number that multiplying may make in a template: a prompt's own limit."""
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    # The sandbox guards attributes and ranges; without this `{{ 'a' * 10**10 }}` takes the process's memory.
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        sizes = [len(side) if hasattr(side, "__len__") else abs(side) for side in (left, right)]
-        size = sizes[0] ** min(sizes[1], 100) if operator == "**" else sizes[0] * sizes[1]
-        if size > MAX_PRODUCT:
-            raise SecurityError(f"a product in it is larger than {MAX_PRODUCT:,}")
-        return super().call_binop(context, operator, left, right)
-
-
-_ENVIRONMENT: Final = _Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+_SANDBOX: Final = Sandbox()
 
 
 def variables_of(*templates: str | None) -> tuple[str, ...]:
     """The names that the templates ask for, each once, in order of appearance.
 
     Raises:
-        InvalidRequest: A template's syntax is wrong; says where.
+        InvalidRequest: A template's syntax is wrong, or it has something in it that no prompt may have; says where.
     """
     names: dict[str, None] = {}
     for template in templates:
         if not template or "{" not in template:
             continue
         try:
-            tree = _ENVIRONMENT.parse(template)
+            tree = _SANDBOX.bounded(template)
             asked = meta.find_undeclared_variables(tree)
         except TemplateSyntaxError as exc:
             raise InvalidRequest(_syntax_message(exc)) from exc
@@ -55,12 +41,13 @@ def render(template: str, variables: Mapping[str, str]) -> str:
 
     Raises:
         InvalidRequest: Wrong syntax, variables without a value (all are named), or a template that does what
-            it may not.
+            it may not, or more than it may.
     """
     if "{" not in template:
         return template
     try:
-        return _ENVIRONMENT.from_string(template).render(**variables)
+        with budget():
+            text = _SANDBOX.from_string(_SANDBOX.bounded(template)).render(**variables)
     except TemplateSyntaxError as exc:
         raise InvalidRequest(_syntax_message(exc)) from exc
     except UndefinedError as exc:
@@ -75,7 +62,12 @@ def render(template: str, variables: Mapping[str, str]) -> str:
         RecursionError,
         MemoryError,
     ) as exc:
-        raise InvalidRequest(f"The prompt's template cannot be rendered: {exc}") from exc
+        raise InvalidRequest(f"The prompt's template cannot be rendered: {exc}.") from exc
+    if len(text) > MAX_CHARS:
+        raise InvalidRequest(
+            f"The prompt's template makes a text of {len(text):,} characters; the limit is {MAX_CHARS:,}."
+        )
+    return text
 
 
 def literal(text: str) -> str:

@@ -74,6 +74,138 @@ def test_what_a_template_may_not_do_is_an_error_and_no_crash(template: str) -> N
         render(template, {"x": "text"})
 
 
+LOOP = "{% for i in range(99999) %}"
+DOUBLED = "{% set a = 'x' * 10 %}" + "{% set a = a OP a %}" * 40 + "{{ a }}"
+NESTED = "{% set a = [1] %}" + "{% set a = [a, a] %}" * 40
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        LOOP * 2 + "{% endfor %}" * 2,
+        LOOP * 4 + "{{ i }}" + "{% endfor %}" * 4,
+        LOOP + "{% if 'zzz' in big %}{% endif %}{% endfor %}",
+        LOOP + "{% if big is eq(big ~ '') %}{% endif %}{% endfor %}",
+        LOOP + "{% set y = big[1:] %}{% endfor %}",
+        LOOP + "{% set y = big|upper %}{% endfor %}",
+        LOOP + "{% set y = big.upper() %}{% endfor %}",
+        LOOP + "z" * 100_000 + "{% endfor %}",
+        LOOP + "{{ '" + "z" * 100_000 + "' }}{% endfor %}",
+        "{% set y %}" + LOOP + "z" * 100_000 + "{% endfor %}{% endset %}",
+        LOOP + "{% set a = 1 %}" * 1_000 + "{% endfor %}",
+        "{{ range(99999)|map('string')|map('center', 1000000)|list|length }}",
+        "{% set ns = namespace(x=[]) %}" + LOOP + "{% set ns.x = [ns.x, 'x' * 2000000] %}{% endfor %}",
+        "{% set ns = namespace(x=[]) %}" + LOOP + "{% set ns.x = [ns.x, [1] * 2000000] %}{% endfor %}",
+        "{% set ns = namespace(x=[]) %}" + LOOP + "{% set ns.x = [ns.x, range(99999)|list] %}{% endfor %}",
+        "{% set a = range(99999)|list %}{{ a|map('default', a)|list|length }}",
+    ],
+)
+def test_a_template_that_would_go_on_and_on_ends(template: str) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"cannot be rendered: it takes more than 2,000,000 steps\. Shorten"
+    ):
+        render(template, {"big": "x" * 1_900_000})
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a'|center(999999999) }}",
+        "{{ 'a'|indent(999999999) }}",
+        "{{ 'a\n'|indent(999999999, true) }}",
+        "{{ 'a\n'|indent(big, true) ~ big }}",
+        "{{ [1, 2]|tojson(indent=999999999) }}",
+        "{{ 1.5|round(999999999, 'ceil') }}",
+        "{{ range(99999)|join(big) }}",
+        "{{ big.join(range(99999)) }}",
+        "{{ big|replace('x', big) }}",
+        "{{ big.replace('', big) }}",
+        "{% filter center(999999999) %}a{% endfilter %}",
+        "{% set ns = namespace(x='a') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        DOUBLED.replace("OP", "~"),
+        DOUBLED.replace("OP", "+"),
+        NESTED + "{{ a }}",
+        NESTED + "{{ a|string|length }}",
+        NESTED + "{{ a ~ '' }}",
+    ],
+)
+def test_what_would_make_much_of_little_is_not_made(template: str) -> None:
+    with pytest.raises(InvalidRequest, match="would be longer than 2,000,000 characters"):
+        render(template, {"big": "x" * 1_900_000})
+
+
+def test_what_comes_out_has_a_limit_too() -> None:
+    with pytest.raises(InvalidRequest, match="makes a text of 2,400,000 characters; the limit is 2,000,000"):
+        render("{{ big }}" * 2, {"big": "x" * 1_200_000})
+    assert len(render("{{ big }}" * 2, {"big": "x" * 1_000_000})) == 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("template", "named"),
+    [
+        ("{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}", "{% macro %}"),
+        ("{% block a %}{{ self.a() }}{{ self.a() }}{% endblock %}", "{% block %}"),
+        ("{% call x() %}{% endcall %}", "{% callblock %}"),
+        ("{% for i in [1] recursive %}{{ loop([1, 2]) }}{% endfor %}", "recursive"),
+        ("{{ '%1000000000d'|format(5) }}", "the filter 'format'"),
+        ("{{ [1]|slice(999999999)|list }}", "the filter 'slice'"),
+        ("{{ x|no_such_filter }}", "There are abs, capitalize, center,"),
+    ],
+)
+def test_what_no_prompt_may_have_is_refused_when_it_is_read(template: str, named: str) -> None:
+    for read in (lambda: variables_of(template), lambda: render(template, {"x": "text"})):
+        with pytest.raises(InvalidRequest, match=r"wrong in line 1") as caught:
+            read()
+        assert named in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("template", "named"),
+    [
+        ("{{ '%1000000000d' % 5 }}", "% on a text"),
+        ("{{ '{:1000000000}'.format(5) }}", "format()"),
+        ("{{ 'x'.ljust(999999999) }}", "ljust()"),
+        ("{{ 'x'.zfill(999999999) }}", "zfill()"),
+        ("{{ '\t'.expandtabs(999999999) }}", "expandtabs()"),
+        ("{{ (5).to_bytes(99999999, 'big') }}", "to_bytes()"),
+        ("{{ lipsum(n=99999999) }}", "{{lipsum}}"),
+        ("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", "Namespace"),
+    ],
+)
+def test_methods_and_functions_that_are_not_known_are_not_called(template: str, named: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        render(template, {})
+    assert named in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{% for l in lines.split(';') if l %}{{ loop.index }}. {{ l|trim }}\n{% endfor %}", "1. a\n2. b\n"),
+        ("{% for l in [] %}x{% else %}none{% endfor %}", "none"),
+        ("{% for l in 'ab' %}{{ l }}{% if not loop.last %}, {% endif %}{% endfor %}", "a, b"),
+        ("{% for k, v in {'a': 1}.items() %}{{ k }}={{ v }}{% endfor %}", "a=1"),
+        ("{{ lines.split(';')|map('upper')|map('trim')|join('|') }}", "A|B|"),
+        ("{{ [3, 1]|sort|reverse|join(' ') }} {{ 'ab'|reverse }} {{ [1, 1]|unique|list }}", "3 1 ba [1]"),
+        ("{{ 'ab'|center(6) }}|{{ 'a\nb'|indent(2) }}|{{ 'aXb'.replace('X', '-') }}", "  ab  |a\n  b|a-b"),
+        ("{{ 'a' ~ (1 + 2) }} {{ [1] + [2] }} {{ 7 % 4 }} {{ 1 + 2.5 }}", "a3 [1, 2] 3 3.5"),
+        ("{{ missing|default('-') }} {{ missing is defined }} {{ 'a' in lines }}", "- False True"),
+        ("{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }} {{ 2.567|round(1) }}", "ab 2.6"),
+        ("{{ {'a': [1, none, true]}|tojson }} {{ lines[:1] }}{{ lines[-1] }}", '{"a": [1, null, true]} a;'),
+        ("{% set t %}x{{ 1 }}{% endset %}{{ t }}{% with y = 2 %}{{ y }}{% endwith %}", "x12"),
+    ],
+)
+def test_what_prompts_are_written_with_works(template: str, text: str) -> None:
+    assert render(template, {"lines": "a; b;"}) == text
+
+
+def test_long_lists_and_texts_are_fine() -> None:
+    lines = "\n".join(f"line {number}" for number in range(10_000))
+    template = "{% for l in lines.splitlines() %}{% if '7' in l %}- {{ l|upper }}{% endif %}\n{% endfor %}"
+    assert render(template, {"lines": lines}).count("- LINE") == 3_439
+    assert len(render("{{ text|trim|upper|replace('X', 'y') }}", {"text": "x" * 1_900_000})) == 1_900_000
+
+
 def test_small_products_are_fine() -> None:
     assert render("{{ '-' * 5 }} {{ 2 ** 10 }} {{ 3 * 4 }}", {}) == "----- 1024 12"
 
