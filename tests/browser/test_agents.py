@@ -79,6 +79,8 @@ def card(page: Page, name: str) -> Locator:
 
 def write(page: Page, field: str, text: str) -> None:
     box = page.get_by_role("textbox", name=field, exact=True)
+    # A form that another one takes the place of stays on the page until that is drawn whole.
+    expect(box).to_have_count(1)
     box.fill(text)
     box.blur()
 
