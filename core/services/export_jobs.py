@@ -6,7 +6,6 @@ downloads.
 """
 
 import contextlib
-import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from core import ids
+from core import ids, private_files
 from core.contract import utc_now
 from core.errors import NotFound, StoreError
 from core.loggers import get_logger
@@ -155,7 +154,7 @@ class ExportService:
             job.written = written
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(job.path, "xb", opener=_private) as file:
+        with open(job.path, "xb", opener=private_files.opener) as file:
             for piece in export_runs(self._runs, principal, run_filter, form=job.form, on_progress=note):
                 if job.cancelled.is_set():
                     raise _Cancelled
@@ -187,8 +186,3 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as exc:
         log.warning("an exported file could not be removed: %s", exc)
-
-
-def _private(path: str, flags: int) -> int:
-    # The file holds prompts and answers: only this user reads it.
-    return os.open(path, flags, 0o600)

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine
 
 from core.errors import Conflict, InvalidInput, SchemaMismatch, StoreUnavailable
 from core.storage import schema
-from core.storage.engine import Database
+from core.storage.engine import Database, make_single_file
 from core.storage.failures import DamagedFile, translated
 from core.storage.table_copy import copy_rows, count_rows
 from core.storage.tables import HEAD_REVISION
@@ -86,7 +86,7 @@ def back_up(database: Database, path: Path) -> BackupReport:
                 expected = _copy_sqlite(database, partial)
             else:
                 expected = _copy_postgres(database, partial)
-            _make_single_file(partial)
+            make_single_file(partial)
         try:
             tables = _verified(partial)
         except InvalidInput as exc:
@@ -280,7 +280,7 @@ def _migrate(path: Path) -> None:
         ) from exc
     finally:
         copy.close()
-    _make_single_file(path)
+    make_single_file(path)
 
 
 def _check_digest(path: Path) -> None:
@@ -295,11 +295,6 @@ def _check_digest(path: Path) -> None:
 
 def _open_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
-
-
-def _make_single_file(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _sha256(path: Path) -> str:

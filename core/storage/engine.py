@@ -9,7 +9,7 @@ Postgres: a pool; reading transactions of several statements see one snapshot.
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -234,6 +234,12 @@ def _postgres_engine(url: URL) -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
+
+
+def make_single_file(path: Path) -> None:
+    """Takes the write-ahead log into a SQLite file that nobody has open, and ends it: no file is left beside it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 _SqliteMode = Literal["rwc", "ro", "immutable"]

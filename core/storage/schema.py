@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import SchemaMismatch, StoreNotWritable
-from core.storage.engine import Database
+from core.private_files import appearing_whole
+from core.storage.engine import Database, make_single_file
 from core.storage.tables import HEAD_REVISION
 
 if TYPE_CHECKING:
@@ -138,5 +139,13 @@ def _say(revision: str | None) -> str:
 
 def _copy_aside(path: Path) -> None:
     target = path.with_name(f"{path.stem}.before-{HEAD_REVISION}{path.suffix}")
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
+    try:
+        with appearing_whole(target) as part:
+            with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+                source.backup(copy)
+            make_single_file(part)
+    except OSError as exc:
+        raise StoreNotWritable(
+            f"The copy that is kept of the database before its schema is changed, {target}, cannot be written: "
+            f"{exc.strerror}. Nothing was changed; free some space or mend the folder, and start again."
+        ) from exc

@@ -78,8 +78,12 @@ def export(
     if output is None:
         typer.echo(text, nl=False)
         return
+    from core.private_files import appearing_whole
+
     try:
-        output.write_text(text, encoding="utf-8")
+        # System prompts: for this user only, as the database is.
+        with appearing_whole(output) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as exc:
         raise InvalidInput(f"{output} cannot be written: {exc.strerror}.") from exc
     remark(f"Written to {output}")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 from uuid import UUID
@@ -167,18 +167,14 @@ def _target(output: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = output.with_name(output.name + ".part")
+    from core.private_files import appearing_whole
+
     try:
         # Prompts and answers: for this user only, as the database is.
-        part.touch(mode=0o600)
-        with part.open("wb") as file:
+        with appearing_whole(output) as part, part.open("wb") as file:
             yield file
-        part.replace(output)
     except OSError as exc:
         raise InvalidInput(f"{output} cannot be written: {exc.strerror}.") from exc
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _filter(

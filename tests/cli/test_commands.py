@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import stat
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_what_is_exported_can_be_imported_elsewhere(
     file = tmp_path / "agents.yaml"
     done = cli("agents", "export", "-o", str(file))
     assert (done.stdout, file.read_text()) == ("", cli("agents", "export").stdout)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert (
         cli("agents", "export", "Support reply (demo)").stdout
         == cli("agents", "show", "Support reply (demo)").stdout

@@ -1,6 +1,7 @@
 """The schema and its revision."""
 
 import sqlite3
+import stat
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -139,7 +140,9 @@ def test_an_older_schema_is_migrated_with_a_copy_beside_it_or_refused(
     assert store.describe()["schema"] == "9000"
     store.close()
     if dialect == "sqlite":
-        (copy,) = tmp_path.glob("store.before-9000.db")
+        (copy,) = tmp_path.glob("*before-9000*")
+        assert copy.name == "store.before-9000.db"
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         with closing(sqlite3.connect(copy)) as connection:
             assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (
                 HEAD_REVISION,
