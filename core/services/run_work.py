@@ -10,7 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from core.contract import AgentRequest, AgentResponse, ErrorBody, error_response, utc_now
-from core.errors import Cancelled, ErrorCode, InternalError, InvocationError, NotFound, StoreError
+from core.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    ErrorCode,
+    InternalError,
+    InvocationError,
+    NotFound,
+    StoreError,
+)
 from core.execution.base import Attempt, Executor
 from core.execution.retrying import RetryPolicy, attempt_until_final
 from core.interruption import Limits
@@ -41,6 +49,8 @@ class Job:
     Attributes:
         request: With its key.
         new_run: None for a run that is not recorded.
+        limits: Its deadline, counted from when it was asked for, and its stop button.
+        on_delta: Called with each piece of text; asks for a stream.
         credential_id: Whose key it is, if a stored one's.
         begun_at: When each of its attempts began, the one under way included.
         records: Those of its attempts that another one follows, or would have followed.
@@ -52,8 +62,10 @@ class Job:
     request: AgentRequest
     new_run: NewRun | None
     live: LiveRun
+    limits: Limits
     credential_id: UUID | None
     created_at: datetime
+    on_delta: Callable[[str], None] | None = None
     begun_at: list[datetime] = field(default_factory=list[datetime])
     records: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     end: Future[RunOutcome] = field(default_factory=Future[RunOutcome])
@@ -100,20 +112,15 @@ class RunWorker:
         self._unstored: dict[UUID, _Unstored] = {}
         self._credential_uses: dict[UUID, float] = {}
 
-    def work(self, job: Job, on_delta: Callable[[str], None] | None) -> RunOutcome:
+    def work(self, job: Job) -> RunOutcome:
         """Tries the request until an attempt decides, and stores and announces the end, whatever happens.
 
         Raises:
-            KeyboardInterrupt: After the run has ended; see `interrupt`.
+            KeyboardInterrupt: In the main thread only; the run has not ended then, `interrupt` does that.
         """
-        live = job.live
-        try:
-            live.begin()
-            self._attempt(job, on_delta)
-            return job.end.result()
-        except KeyboardInterrupt:
-            self.interrupt(job)
-            raise
+        job.live.begin()
+        self._attempt(job)
+        return job.end.result()
 
     def interrupt(self, job: Job) -> None:
         """Ends a run whose thread got a KeyboardInterrupt (Ctrl+C), wherever that was.
@@ -124,15 +131,32 @@ class RunWorker:
         self._break_off(job, Cancelled("The run was stopped (Ctrl+C).", sent=bool(job.begun_at)))
         job.end.exception()  # waits for it
 
-    def _attempt(self, job: Job, on_delta: Callable[[str], None] | None) -> None:
-        live = job.live
-        limits = Limits(timeout_seconds=live.timeout_seconds, cancel=live.cancel)
+    def give_up(self, job: Job, *, places: int) -> None:
+        """Ends a run that was stopped, or whose deadline passed, before `work` took it up: nothing was sent.
+
+        Args:
+            job: The run.
+            places: How many work at a time.
+        """
+        if job.live.cancel.cancelled:
+            text = "The run was stopped while it waited for a free place; it was never sent."
+            self._break_off(job, Cancelled(text, sent=False))
+            return
+        text = (
+            f"The time limit of {job.live.timeout_seconds:g} seconds passed while the run waited for a free place; "
+            f"it was never sent. {places} at a time are worked on (AGENT_LAUNCHER_MAX_CONCURRENCY). Allow more time, "
+            "or more at a time."
+        )
+        self._break_off(job, DeadlineExceeded(text, sent=False))
+
+    def _attempt(self, job: Job) -> None:
+        live, limits = job.live, job.limits
         try:
             attempts = attempt_until_final(
                 self._executor,
                 job.request,
                 limits,
-                on_delta=on_delta,
+                on_delta=job.on_delta,
                 on_attempt=lambda: job.begun_at.append(utc_now()),
                 on_retry=lambda attempt: self._keep_retried(job, attempt),
                 policy=self._retry_policy,

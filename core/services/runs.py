@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -12,6 +11,7 @@ from core.contract import AgentRequest, parse_request, utc_now
 from core.errors import Conflict, NotFound
 from core.execution.base import Executor
 from core.execution.retrying import RetryPolicy
+from core.interruption import Limits
 from core.providers import registry
 from core.providers.base import Connection, require_features, resolve_api_key
 from core.services.credentials import CredentialService, ResolvedKey
@@ -19,6 +19,7 @@ from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.presence import Presence
 from core.services.prices import PriceService
 from core.services.principal import Principal
+from core.services.run_queue import RunQueue
 from core.services.run_spec import RunSpec, request_of, spec_of_request
 from core.services.run_view import RunView, view_of_detail, view_of_live
 from core.services.run_work import Job, RunWorker
@@ -66,7 +67,11 @@ class RunService:
             prices=prices,
             retry_policy=retry_policy,
         )
-        self._threads = ThreadPoolExecutor(max_workers=max_concurrency, thread_name_prefix="run")
+        self._queue = RunQueue(
+            places=max_concurrency,
+            work=self._worker.work,
+            give_up=lambda job: self._worker.give_up(job, places=max_concurrency),
+        )
         self.live = LiveRuns()
 
     # Starting
@@ -91,6 +96,9 @@ class RunService:
     def start(self, principal: Principal, spec: RunSpec) -> LiveRun:
         """Stores the run and begins it in a thread; returns at once.
 
+        Its time begins now, also if it has to wait for a free thread. A run whose deadline passes before there is one
+        ends as DEADLINE_EXCEEDED, and was never sent.
+
         Raises:
             InvalidRequest, UnknownProvider, MissingApiKey: Nothing was stored or sent.
             SecretUnreadable, StoreError: Likewise.
@@ -104,8 +112,7 @@ class RunService:
         self._store.runs.start_many([job.new_run for job in jobs if job.new_run])
         for job in jobs:
             self.live.add(job.live)
-        for job in jobs:
-            self._threads.submit(self._worker.work, job, job.live.add_text)
+        self._queue.put([replace(job, on_delta=job.live.add_text) for job in jobs])
         return [job.live for job in jobs]
 
     def run(
@@ -117,6 +124,8 @@ class RunService:
         store: bool = True,
     ) -> RunOutcome:
         """Runs it in the calling thread, to its end; a provider's failure is in the response.
+
+        It waits for no free place, and takes none: `max_concurrency` does not count it.
 
         A KeyboardInterrupt ends the run as CANCELLED, with what was received until then, unless it was just ending; it
         is raised again when that is stored.
@@ -137,15 +146,15 @@ class RunService:
             if on_delta is not None:
                 on_delta(piece)
 
-        if job.new_run is not None:
-            self._presence.appear()
-            try:
+        try:
+            if job.new_run is not None:
+                self._presence.appear()
                 self._store.runs.start(job.new_run)
                 self.live.add(job.live)
-            except KeyboardInterrupt:
-                self._worker.interrupt(job)
-                raise
-        return self._worker.work(job, forward if on_delta else None)
+            return self._worker.work(replace(job, on_delta=forward if on_delta else None))
+        except KeyboardInterrupt:
+            self._worker.interrupt(job)
+            raise
 
     def replay(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> LiveRun:
         """Runs a stored request again, exactly, with the stored key of that run, else with the key that serves now.
@@ -243,7 +252,7 @@ class RunService:
         deadline = time.monotonic() + patience_seconds
         for live in self.live.under_way():
             live.wait(max(0.0, deadline - time.monotonic()))
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._queue.close()
         self._worker.settle()
 
     # The work
@@ -289,6 +298,7 @@ class RunService:
             request=request,
             new_run=new_run if store else None,
             live=live,
+            limits=Limits(timeout_seconds=timeout_seconds, cancel=live.cancel),
             credential_id=key.credential_id,
             created_at=now,
         )

@@ -27,6 +27,7 @@ from core.errors import (
     UnknownProvider,
 )
 from core.execution.base import Attempt
+from core.execution.local import LocalExecutor
 from core.interruption import Limits
 from core.services import run_work
 from core.services.agent_config import AgentConfig
@@ -359,6 +360,63 @@ def test_the_deadline_ends_a_run_with_what_it_has(application: Application) -> N
     assert outcome.response.error is not None
     assert outcome.response.error.code.value == "DEADLINE_EXCEEDED"
     assert application.runs.get(LOCAL, outcome.run_id).response == "You"
+
+
+def narrow_service(application: Application, *, places: int = 1) -> RunService:
+    return RunService(
+        store=application.store,
+        executor=LocalExecutor(),
+        credentials=application.credentials,
+        prices=application.prices,
+        presence=application.presence,
+        default_timeout_seconds=30,
+        max_concurrency=places,
+    )
+
+
+def test_time_in_the_queue_counts(application: Application) -> None:
+    service = narrow_service(application)
+    spec = demo("[[delay=0.8]] Hello", timeout_seconds=1.2)
+    lives = service.start_many(LOCAL, [spec] * 4)
+    outcomes = [ended(live) for live in lives]
+    codes = [outcome.response.error and outcome.response.error.code.value for outcome in outcomes]
+    assert codes == [None, *["DEADLINE_EXCEEDED"] * 3], "the second starts late, and has only what is left"
+    assert lives[1].begun
+    for live, outcome in zip(lives, outcomes, strict=True):
+        detail = application.runs.get(LOCAL, live.run_id)
+        assert outcome.latency_us < 2_000_000
+        assert asdict(view_of_live(live)) == asdict(view_of_detail(detail))
+    for live in lives[2:]:
+        detail = application.runs.get(LOCAL, live.run_id)
+        assert not live.begun
+        assert "1.2 seconds passed while the run waited for a free place" in (detail.error_message or "")
+        assert "never sent" in (detail.error_message or "")
+        assert detail.summary.cost_nanousd == 0
+    service.close()
+
+
+def test_a_run_that_waits_ends_at_its_deadline_and_not_when_a_place_is_free(application: Application) -> None:
+    service = narrow_service(application)
+    first, late = service.start_many(LOCAL, [demo("[[delay=30]] Hello"), demo("Hello", timeout_seconds=0.3)])
+    assert ended(late).latency_us < 5_000_000
+    assert first.outcome is None
+    stopped = service.start(LOCAL, demo("Hello"))
+    service.stop(LOCAL, stopped.run_id)
+    outcome = ended(stopped)
+    assert (outcome.status, outcome.cost_nanousd, stopped.begun) == (RunStatus.CANCELLED, 0, False)
+    assert first.outcome is None
+    last = service.start(LOCAL, demo("Hello"))
+    service.stop(LOCAL, first.run_id)
+    assert ended(last).status is RunStatus.SUCCEEDED
+    service.close()
+
+
+def test_closing_ends_what_waits_too(application: Application) -> None:
+    service = narrow_service(application)
+    lives = service.start_many(LOCAL, [demo("[[delay=30]] Hello")] * 3)
+    service.close()
+    assert [ended(live).status for live in lives] == [RunStatus.CANCELLED] * 3
+    assert application.runs.running(LOCAL) == []
 
 
 # When something goes wrong here
