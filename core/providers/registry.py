@@ -49,22 +49,23 @@ _OPENAI_MODELS: Final = (
         names=_MAX_COMPLETION_TOKENS,
     ),
     ModelRule(
-        # These cannot switch reasoning off.
-        pattern=(
-            r"(openai/|ft:)?(gpt-5(-(pro|mini|nano|codex).*)?(-20\d\d.*)?|gpt-.*-(pro|codex).*"
-            r"|o[134](-20.*)?|o1-pro.*|o4-mini.*)"
-        ),
-        without=_SAMPLING | {Feature.STOP},
-        names=_MAX_COMPLETION_TOKENS,
-    ),
-    ModelRule(
         pattern=r"(openai/|ft:)?(o3-mini|o1-mini|o1-preview).*",
         without=_SAMPLING | {Feature.STOP, Feature.IMAGES, Feature.DOCUMENTS},
         names=_MAX_COMPLETION_TOKENS,
     ),
     ModelRule(
+        # These cannot switch reasoning off: the first generation of gpt-5, what is made for depth or code, and
+        # all of the o series, whatever follows its number (o3-pro, o3-deep-research).
+        pattern=(
+            r"(openai/|ft:)?(gpt-5(-(pro|mini|nano|codex|search).*)?(-20\d\d.*)?|gpt-.*-(pro|codex).*"
+            r"|o\d+(-.*)?)"
+        ),
+        without=_SAMPLING | {Feature.STOP},
+        names=_MAX_COMPLETION_TOKENS,
+    ),
+    ModelRule(
         # Later generations sample like a chat model while their reasoning is off.
-        pattern=r"(openai/|ft:)?(gpt-([5-9]|\d\d)(\.\d+)?(-.*)?|o\d+(-.*)?)",
+        pattern=r"(openai/|ft:)?(gpt-([5-9]|\d\d)(\.\d+)?(-.*)?)",
         without=frozenset({Feature.STOP}),
         without_while_reasoning=_SAMPLING,
         names=_MAX_COMPLETION_TOKENS,

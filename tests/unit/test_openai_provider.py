@@ -146,6 +146,33 @@ def test_sampling_is_possible_while_reasoning_is_off():
         require_features(OPENAI, request(model_name="gpt-5", temperature=0.5, reasoning_effort="none"))
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("o1", "o1-pro", "o1-pro-2025-03-19", "o3", "o3-2025-04-16", "o3-pro", "o3-pro-2025-06-10"),
+        *("o3-mini", "o3-mini-2025-01-31", "o3-deep-research", "o3-deep-research-2025-06-26"),
+        *("o4-mini", "o4-mini-deep-research", "openai/o3-pro", "ft:o4-mini:org::id"),
+        *("gpt-5", "gpt-5-2025-08-07", "gpt-5-mini", "gpt-5-nano", "gpt-5-pro", "gpt-5-codex"),
+        *("gpt-5-search-api", "gpt-5.1-codex-max", "gpt-5.2-pro", "gpt-5.3-codex", "gpt-5.4-pro"),
+    ],
+)
+def test_a_model_that_always_reasons_is_not_said_to_sample_without(model: str):
+    for effort in (None, "none", "high"):
+        fields = {} if effort is None else {"reasoning_effort": effort}
+        with pytest.raises(InvalidRequest) as caught:
+            require_features(OPENAI, request(model_name=model, temperature=0.5, **fields))
+        assert caught.value.message == (
+            f"The model {model} does not take temperature. Leave it out, or choose another model."
+        )
+
+
+@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.2-2025-12-11", "gpt-5.4-mini", "gpt-5.5", "gpt-6-sol"])
+def test_a_model_that_may_stop_reasoning_samples_then(model: str):
+    assert Feature.TEMPERATURE in OPENAI.features_of(model, reasoning_effort="none")
+    with pytest.raises(InvalidRequest, match="only with reasoning_effort 'none'"):
+        require_features(OPENAI, request(model_name=model, temperature=0.5))
+
+
 def test_chat_variants_of_reasoning_generations():
     features = OPENAI.features_of("gpt-5-chat-latest")
     assert Feature.TEMPERATURE in features
