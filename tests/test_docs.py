@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.providers.registry import DEMO
+from core.providers.rows_demo import DEMO
 from core.services.application import Application
 from core.services.seeding import seed_demo_agents
 from core.settings import load_settings

@@ -19,7 +19,7 @@ from core import errors
 from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
-from core.providers.registry import DEMO
+from core.providers.rows_demo import DEMO
 from core.providers.wire import as_list, as_object
 
 CHARS_PER_TOKEN: Final = 4

@@ -39,7 +39,7 @@ from core.providers.base import Completion, Connection, Delta, ModelInfo, resolv
 from core.providers.explaining import Head
 from core.providers.openai_errors import OpenAIExplainer, head_of
 from core.providers.openai_wire import Answer, ChunkReader, read_answer, render
-from core.providers.registry import OPENAI
+from core.providers.rows_openai import OPENAI
 from core.providers.wire import (
     as_list,
     as_object,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import InvocationError
 from core.providers.explaining import Explainer, Head
-from core.providers.registry import OPENAI
+from core.providers.rows_openai import OPENAI
 from core.providers.wire import as_count, as_object, as_text
 
 if TYPE_CHECKING:

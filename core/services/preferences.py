@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from core.errors import InvalidInput
 from core.providers import registry
+from core.providers.rows_demo import DEMO
 from core.services.principal import Principal
 from core.storage.store import Store
 
@@ -14,8 +15,8 @@ from core.storage.store import Store
 class Preferences:
     """The defaults. `time_zone` is an IANA name."""
 
-    provider: str = registry.DEMO.name
-    model_name: str = registry.DEMO.default_model
+    provider: str = DEMO.name
+    model_name: str = DEMO.default_model
     time_zone: str = "UTC"
 
     @property
@@ -46,7 +47,7 @@ class PreferenceService:
         known = {key: str(value) for key, value in stored.items() if key in Preferences.__dataclass_fields__}
         if known.get("time_zone", "UTC") not in time_zones():
             del known["time_zone"]
-        if known.get("provider", registry.DEMO.name) not in registry.specs():
+        if known.get("provider", DEMO.name) not in registry.specs():
             known.pop("provider")
             known.pop("model_name", None)
         return Preferences(**known)

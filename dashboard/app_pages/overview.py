@@ -5,7 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from core.contract import utc_now
-from core.providers import registry
+from core.providers.rows_demo import DEMO
 from core.services.usage import Overview, Period
 from dashboard import charts, formatting, queries, routes, state
 from dashboard.chart_axes import Unit, buckets_of
@@ -23,9 +23,7 @@ def page() -> None:
     with page_header("Overview", "What your agents did, what it cost and what went wrong"):
         period = choose_period("overview", zone=queries.zone()) if newest else Period.DAYS_7
     if newest is None:
-        demo = (
-            agent for agent in queries.agents() if agent.version.config.get("provider") == registry.DEMO.name
-        )
+        demo = (agent for agent in queries.agents() if agent.version.config.get("provider") == DEMO.name)
         first_run(demo_agent=next(demo, None), has_key=bool(queries.credentials()))
         return
     with st.skeleton(height=480):

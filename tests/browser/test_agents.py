@@ -10,7 +10,7 @@ import pytest
 import yaml
 from playwright.sync_api import Locator, Page, expect
 
-from core.providers.registry import OPENAI
+from core.providers.rows_openai import OPENAI
 from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
 from core.services.principal import LOCAL
@@ -18,7 +18,7 @@ from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.storage.records import Trigger
 from tests.support.app_server import AppServer
-from tests.support.browser import VIEWPORT_1920
+from tests.support.browser import VIEWPORT_1920, drawn
 from tests.support.stored_runs import opened_application
 
 
@@ -86,7 +86,7 @@ def write(page: Page, field: str, text: str) -> None:
 
 
 def choose(page: Page, field: str, option: str) -> None:
-    page.get_by_role("combobox", name=field, exact=True).click()
+    drawn(page).get_by_role("combobox", name=field, exact=True).click()
     page.get_by_role("option", name=option, exact=True).click()
 
 

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 import pytest
 
 from core.errors import ErrorCode
-from core.providers import registry
+from core.providers.rows_demo import DEMO
+from core.providers.rows_openai import OPENAI
 from core.services.usage import Period, span_of
 from core.storage.records import Dimension, LatencyPoint, RunStatus
 from dashboard import chart_frame, charts, charts_by_key, palette
@@ -100,8 +101,8 @@ def test_figures_of_nothing_are_valid(week: Buckets) -> None:
 
 def test_a_provider_has_its_own_colour() -> None:
     assert palette.series_colors(Dimension.PROVIDER, [], ["OPENAI", "DEMO"]) == {
-        "OPENAI": registry.OPENAI.color,
-        "DEMO": registry.DEMO.color,
+        "OPENAI": OPENAI.color,
+        "DEMO": DEMO.color,
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 from core.contract import AgentResponse, parse_request
 from core.invocation import invoke
 from core.providers import registry
+from core.providers.rows_demo import DEMO
 
 
 def ask(
@@ -33,7 +34,7 @@ def test_it_needs_neither_key_nor_network():
     assert spec.label == "Offline demo"
 
 
-@pytest.mark.parametrize("model", [model.name for model in registry.DEMO.models])
+@pytest.mark.parametrize("model", [model.name for model in DEMO.models])
 def test_every_listed_model_does_something(model: str):
     response = ask("[[words=5]] Hello", model=model)
     if model == "demo-error":

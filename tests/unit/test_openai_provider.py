@@ -14,7 +14,8 @@ from core.providers import registry
 from core.providers.base import Connection, Feature, require_features, resolve_api_key
 from core.providers.openai import MAX_CLIENTS, OpenAIProvider
 from core.providers.openai_wire import render, strict_schema_faults
-from core.providers.registry import DEMO, OPENAI
+from core.providers.rows_demo import DEMO
+from core.providers.rows_openai import OPENAI
 from tests.support.vendor_server import Reply, VendorServer
 
 KEY = "sk-canary-0123456789"

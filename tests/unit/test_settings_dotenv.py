@@ -6,7 +6,7 @@ import pytest
 from core.environment import apply_dotenv, read_dotenv
 from core.errors import MissingApiKey, SettingsError
 from core.providers.base import Connection, resolve_api_key
-from core.providers.registry import OPENAI
+from core.providers.rows_openai import OPENAI
 from core.settings import load_settings, unknown_variables
 
 
