@@ -1,8 +1,9 @@
 """The runs that this process works on: what a page, or a second tab, can see before a run is stored whole."""
 
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -39,7 +40,10 @@ class LiveRun:
     """One run under way. Written by the thread that runs it, read by any.
 
     Attributes:
-        spec: What was asked, with templates and values that the stored request no longer shows; no key.
+        spec: What was asked, with templates and values that the stored request no longer shows; no key. Without
+            the attachments once it has finished: they are megabytes, and the store has them.
+        without_attachments: Whether `spec` had some that are not in it any more.
+        kept_bytes: What a finished run's texts take, about.
         begun: Whether a thread works on it; before that it waits for a free one.
         attempt: From 1.
         retry_reason: The error code of the attempt before this one; None on the first.
@@ -61,6 +65,8 @@ class LiveRun:
         self.model = model
         self.timeout_seconds = timeout_seconds
         self.spec = spec
+        self.without_attachments = False
+        self.kept_bytes = 0
         self.cancel = CancelToken()
         self.outcome: RunOutcome | None = None
         self.begun = False
@@ -70,7 +76,9 @@ class LiveRun:
         self._started = time.monotonic()
         self._finished: float | None = None
         self._pieces: list[str] = []
+        self._text = ""
         self._changed = threading.Condition()
+        self._on_finish: Callable[[LiveRun], None] | None = None
 
     @property
     def elapsed_seconds(self) -> float:
@@ -80,7 +88,8 @@ class LiveRun:
     @property
     def text(self) -> str:
         """The answer so far."""
-        return "".join(self._pieces)
+        with self._changed:
+            return self._text or "".join(self._pieces)
 
     def begin(self) -> None:
         """A thread takes it up."""
@@ -103,11 +112,28 @@ class LiveRun:
             self._changed.notify_all()
 
     def finish(self, outcome: RunOutcome) -> None:
-        """Ends it; nothing is added after this."""
+        """Ends it; nothing is added after this, and what only a run under way needs is let go."""
         with self._changed:
+            text, answer = "".join(self._pieces), outcome.response.response
+            self._text = answer if answer is not None and answer == text else text
+            self._pieces.clear()
+            self.without_attachments = bool(self.spec.attachments)
+            self.spec = replace(self.spec, attachments=())
+            self.kept_bytes = _size(self._text, None if answer is self._text else answer, self.spec)
             self._finished = time.monotonic()
             self.outcome = outcome
             self._changed.notify_all()
+            told = self._on_finish
+        if told is not None:
+            told(self)
+
+    def tell_finish(self, told: Callable[["LiveRun"], None]) -> None:
+        """Has `told` called once when it finishes, at once if it has."""
+        with self._changed:
+            self._on_finish = told
+            finished = self.outcome is not None
+        if finished:
+            told(self)
 
     def note_stored(self, store_error: str | None = None) -> None:
         """Says that the store has the outcome after all, or why it never will."""
@@ -123,24 +149,35 @@ class LiveRun:
             return self.outcome
 
     def stream(self) -> Iterator[str]:
-        """The answer's pieces as they arrive, from the first; ends with the run."""
-        position = 0
+        """The answer's pieces as they arrive, from the first; ends with the run. The last may hold several of them."""
+        position = length = 0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda at=position: len(self._pieces) > at or self.outcome is not None)
-                pieces = self._pieces[position:]
                 done = self.outcome is not None
+                pieces = [self._text[length:]] if done else self._pieces[position:]
             position += len(pieces)
-            yield from pieces
+            for piece in pieces:
+                length += len(piece)
+                if piece:
+                    yield piece
             if done:
                 return
 
 
 class LiveRuns:
-    """The register of them, by id. Finished ones stay for a while, for their pages."""
+    """The register of them, by id. Finished ones stay for a while, for their pages.
 
-    def __init__(self, *, keep_finished: int = 200) -> None:
+    Args:
+        keep_finished: About so many of them.
+        keep_bytes: No more of them than have texts of this size together; the newest one stays in any case.
+    """
+
+    def __init__(self, *, keep_finished: int = 200, keep_bytes: int = 64 * 1024 * 1024) -> None:
         self._keep = keep_finished
+        self._keep_bytes = keep_bytes
+        self._sizes: dict[UUID, int] = {}
+        self._bytes = 0
         self._look_at = keep_finished
         self._lock = threading.Lock()
         self._runs: dict[UUID, LiveRun] = {}
@@ -152,9 +189,28 @@ class LiveRuns:
             if len(self._runs) > self._look_at:
                 finished = [key for key, other in self._runs.items() if other.outcome]
                 for run_id in finished[: len(self._runs) - self._keep]:
-                    del self._runs[run_id]
+                    self._forget(run_id)
                 # Looking through all of them at each run would cost more than storing one.
                 self._look_at = len(self._runs) + self._keep // 4
+        run.tell_finish(self._note_finished)
+
+    def _note_finished(self, run: LiveRun) -> None:
+        with self._lock:
+            if run.run_id not in self._runs:
+                return
+            self._sizes[run.run_id] = run.kept_bytes
+            self._bytes += run.kept_bytes
+            if self._bytes > self._keep_bytes:
+                for run_id in [
+                    key for key, other in self._runs.items() if other.outcome and other is not run
+                ]:
+                    self._forget(run_id)
+                    if self._bytes <= self._keep_bytes:
+                        return
+
+    def _forget(self, run_id: UUID) -> None:
+        del self._runs[run_id]
+        self._bytes -= self._sizes.pop(run_id, 0)
 
     def get(self, run_id: UUID, *, project_id: str) -> LiveRun | None:
         """The run, if this process works or lately worked on it for that project."""
@@ -165,3 +221,11 @@ class LiveRuns:
         """Those that have not finished."""
         with self._lock:
             return [run for run in self._runs.values() if run.outcome is None]
+
+
+def _size(text: str, answer: str | None, spec: RunSpec) -> int:
+    texts = [text, answer or "", spec.prompt, spec.config.system_prompt, spec.config.prompt]
+    texts += [message.content for message in spec.messages] + list(spec.variables.values())
+    # A context is JSON of which only the size of its text is of interest.
+    texts.append(repr(spec.context) if spec.context else "")
+    return sum(sys.getsizeof(each) for each in texts)

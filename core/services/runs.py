@@ -181,6 +181,15 @@ class RunService:
             replay_of=run_id,
         )
 
+    def asked(self, principal: Principal, run_id: UUID) -> RunSpec:
+        """What a run was asked: as it was typed, with its templates, if this process knows that. Raises NotFound."""
+        live = self.follow(principal, run_id)
+        if live is None:
+            return self.spec_of(principal, run_id)
+        if not live.without_attachments:
+            return live.spec
+        return replace(live.spec, attachments=self.spec_of(principal, run_id).attachments)
+
     def _credential_of(self, principal: Principal, version_id: UUID | None) -> UUID | None:
         if version_id is None:
             return None

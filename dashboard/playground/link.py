@@ -153,8 +153,7 @@ def _open_runs(text: str) -> str | None:
     for part in text.split(","):
         try:
             run_id = UUID(part)
-            live = application().runs.follow(principal(), run_id)
-            specs[run_id] = live.spec if live else application().runs.spec_of(principal(), run_id)
+            specs[run_id] = application().runs.asked(principal(), run_id)
         except (ValueError, AgentLauncherError):
             missing += 1
     if not specs:

@@ -1,8 +1,11 @@
+import gc
 import threading
+import weakref
+from dataclasses import replace
 from uuid import UUID
 
 from core import ids
-from core.contract import AgentResponse, Metadata, utc_now
+from core.contract import AgentResponse, Attachment, Metadata, utc_now
 from core.services.agent_config import AgentConfig
 from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.run_spec import RunSpec
@@ -11,9 +14,9 @@ from core.storage.records import RunStatus
 SPEC = RunSpec(config=AgentConfig(provider="DEMO", model_name="demo-echo"), prompt="Hello")
 
 
-def live_run(project_id: str = "p") -> LiveRun:
+def live_run(project_id: str = "p", *, spec: RunSpec = SPEC) -> LiveRun:
     return LiveRun(
-        ids.uuid7(), project_id=project_id, provider="DEMO", model="demo-echo", timeout_seconds=5, spec=SPEC
+        ids.uuid7(), project_id=project_id, provider="DEMO", model="demo-echo", timeout_seconds=5, spec=spec
     )
 
 
@@ -49,7 +52,8 @@ def test_whoever_comes_late_still_gets_every_piece() -> None:
     live.finish(outcome_of(live.run_id))
     for listener in listeners:
         listener.join(timeout=10)
-    assert heard == [["a", "b", "c"]] * 4
+    # Once it has finished, what is left comes in one piece.
+    assert ["".join(pieces) for pieces in heard] == ["abc"] * 4
     assert live.text == "abc"
 
 
@@ -102,3 +106,33 @@ def test_only_finished_runs_are_forgotten_the_oldest_first() -> None:
     assert runs.under_way() == [*going, newest]
     assert all(runs.get(live.run_id, project_id="p") is None for live in done)
     assert runs.get(going[0].run_id, project_id="p") is going[0]
+
+
+def test_a_finished_run_keeps_its_texts_and_lets_the_attachments_go() -> None:
+    image = Attachment(media_type="image/png", data="aGVsbG8h" * 100_000)
+    live = live_run(spec=replace(SPEC, prompt="What is this?", attachments=(image,)))
+    for piece in ("a", "b"):
+        live.add_text(piece)
+    assert live.spec.attachments == (image,)
+    kept = weakref.ref(image)
+    del image
+    live.finish(outcome_of(live.run_id))
+    gc.collect()
+    assert kept() is None
+    assert live.without_attachments
+    assert (live.text, live.spec.prompt, list(live.stream())) == ("ab", "What is this?", ["ab"])
+    assert live.kept_bytes < 1_000
+
+
+def test_finished_runs_are_bounded_by_their_size_too() -> None:
+    runs = LiveRuns(keep_bytes=250_000)
+    lives = [live_run() for _ in range(5)]
+    for live in lives:
+        runs.add(live)
+        live.add_text("x" * 100_000)
+        live.finish(outcome_of(live.run_id))
+    kept = [live for live in lives if runs.get(live.run_id, project_id="p")]
+    assert kept == lives[3:]
+    small = LiveRuns(keep_bytes=1)
+    small.add(lives[0])
+    assert small.get(lives[0].run_id, project_id="p") is lives[0], "the newest one stays in any case"

@@ -746,3 +746,19 @@ def test_the_spec_of_a_run_under_way_has_its_templates_and_no_key(
         {"who": "you"},
         None,
     )
+
+
+def test_what_a_finished_run_was_asked_has_its_templates_and_its_attachments(
+    application: Application,
+) -> None:
+    image = Attachment(media_type="image/png", data="aGVsbG8=", name="a.png")
+    live = application.runs.start(
+        LOCAL, replace(demo("Say {{what}}"), variables={"what": "hello"}, attachments=(image,))
+    )
+    ended(live)
+    asked = application.runs.asked(LOCAL, live.run_id)
+    assert live.spec.attachments == ()
+    assert (asked.prompt, asked.variables, asked.attachments) == ("Say {{what}}", {"what": "hello"}, (image,))
+    assert (
+        application.runs.asked(LOCAL, ended(application.runs.start(LOCAL, demo())).run_id).attachments == ()
+    )
