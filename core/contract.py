@@ -32,6 +32,7 @@ from pydantic import (
 )
 
 from core.errors import ErrorCode, InvalidRequest, InvocationError, UnknownProvider
+from core.faults import faults_in
 from core.secret_shapes import is_secret_name
 
 CONTRACT_VERSION: Final = "1.0"
@@ -416,22 +417,9 @@ def invalid_provider_message(provider: str, providers: Collection[str]) -> str:
     return f"Invalid provider: {provider[:100]!r}. Use one of {known}: names are case-sensitive."
 
 
-_MAX_SHOWN_CHARS: Final = 100
-
-
 def _describe(exc: ValidationError) -> str:
-    lines: list[str] = []
-    for fault in exc.errors(include_url=False, include_input=False, include_context=False):
-        where = _shown(".".join(str(part) for part in fault["loc"]))
-        if fault["type"] == "extra_forbidden":
-            lines.append(
-                f"unknown field {where!r} (this is contract {CONTRACT_VERSION}; "
-                "if the caller is newer, the deployed function is older: deploy)"
-            )
-        else:
-            message = fault["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {message}" if where else message)
-    return "Invalid request: " + "; ".join(lines[:10])
+    newer = f" (this is contract {CONTRACT_VERSION}; if the caller is newer, the deployed function is older: deploy)"
+    return f"Invalid request: {faults_in(exc, unknown_field=newer)}"
 
 
 def error_response(error: InvocationError, *, provider: object, model: object) -> AgentResponse:
@@ -445,13 +433,6 @@ def error_response(error: InvocationError, *, provider: object, model: object) -
         contract_version=CONTRACT_VERSION,
         error=ErrorBody.of(error),
     )
-
-
-def _shown(name: str) -> str:
-    # A field's name is the caller's text too: it may be endless, or hold what no log can take.
-    if len(name) > _MAX_SHOWN_CHARS:
-        name = f"{name[:_MAX_SHOWN_CHARS]}..."
-    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def utc_now() -> datetime:

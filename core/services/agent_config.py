@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from core.contract import AgentType, Name, ReasoningEffort, Text
 from core.errors import InvalidInput
+from core.faults import faults_in
 
 
 class AgentConfig(BaseModel):
@@ -48,11 +49,8 @@ class AgentConfig(BaseModel):
         try:
             return cls.model_validate(dict(data))
         except ValidationError as exc:
-            faults = [
-                f"{'.'.join(str(part) for part in fault['loc']) or 'configuration'}: {fault['msg']}"
-                for fault in exc.errors(include_url=False, include_input=False, include_context=False)
-            ]
-            raise InvalidInput("The configuration is not valid: " + "; ".join(faults[:10])) from None
+            faults = faults_in(exc, whole="configuration")
+            raise InvalidInput(f"The configuration is not valid: {faults}") from None
 
     def to_json(self) -> dict[str, Any]:
         """The configuration without unset fields."""

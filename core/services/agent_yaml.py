@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import AgentLauncherError, InvalidInput
+from core.faults import faults_in
 from core.services.agent_config import AgentConfig
 from core.storage.records import AgentRecord
 
@@ -160,7 +161,7 @@ def _parse_entry(
             config["credential_id"] = _credential_id(entry.credential, credential_ids)
         parsed = check(AgentConfig.parse(config))
     except ValidationError as exc:
-        raise InvalidInput(f"{where}: {_faults(exc)}. Nothing was imported.") from None
+        raise InvalidInput(f"{where}: {faults_in(exc, whole='entry')}. Nothing was imported.") from None
     except AgentLauncherError as exc:
         raise InvalidInput(f"{where}: {exc} Nothing was imported.") from exc
     return AgentEntry(name=name, description=entry.description.strip(), config=parsed)
@@ -174,10 +175,3 @@ def _credential_id(name: str, credential_ids: Mapping[str, UUID]) -> UUID:
             f"it names the credential {name!r}, which does not exist here: add it under Settings > "
             "Credentials first, or take the line out."
         ) from None
-
-
-def _faults(exc: ValidationError) -> str:
-    faults = exc.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg']}" for fault in faults[:10]
-    )
