@@ -1,6 +1,7 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +73,18 @@ def test_the_documented_request_goes_in_and_out_unchanged():
 def test_the_documented_response_goes_in_and_out_unchanged():
     response = AgentResponse.model_validate_json(DOCUMENTED_RESPONSE)
     assert json.dumps(response.to_wire(), indent=2) == DOCUMENTED_RESPONSE
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "troubleshooting.md"])
+def test_the_documentation_says_the_limits_in_force(page: str):
+    text = " ".join((Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").split())
+    assert f"{contract.MAX_PROMPT_CHARS:,} characters of prompt" in text
+    assert (
+        f"{contract.MAX_SYSTEM_PROMPT_CHARS:,} of system prompt, {contract.MAX_MESSAGES:,} messages" in text
+    )
+    assert f"{contract.MAX_TEXT_CHARS:,} characters in all of these together" in text
+    assert f"{contract.MAX_CONTEXT_BYTES:,} bytes of JSON" in text
+    assert f"{contract.MAX_ATTACHMENTS} attachments of {contract.MAX_ATTACHMENT_BYTES // 2**20} MiB" in text
 
 
 def test_an_old_caller_may_send_null_for_what_it_does_not_set():
