@@ -176,5 +176,9 @@ def test_a_replay_of_a_run_that_needs_a_key_says_so(application: Application, op
     app = open_run(open_app, run_id)
 
     app.button(key="run-replay").click().run()
+    # The page may be drawn before the run has ended, as it is for whoever looks.
+    for live in application.runs.live.under_way():
+        live.wait(20)
+    app.run()
 
     assert "API key required for OPENAI" in texts(app)
