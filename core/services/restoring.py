@@ -7,7 +7,7 @@ from pathlib import Path
 from core.errors import SecretUnreadable
 from core.security.vault import Vault
 from core.settings import Settings, ensure_data_dir
-from core.storage.backup import RestoreReport
+from core.storage.restore import RestoreReport
 from core.storage.store import Store
 
 

@@ -21,7 +21,7 @@ from sqlmodel import Session
 
 from core import database_url
 from core.errors import SettingsError, StoreNotWritable, StoreUnavailable
-from core.storage.failures import translated
+from core.storage.failures import NoDatabaseYet, translated
 from core.storage.group_commit import GroupCommit
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -42,6 +42,10 @@ _OPEN_FOR_READING_ONLY: Final = (
 )
 
 
+Opening = Literal["create", "existing", "look"]
+"""A SQLite file is made if there is none; or it must be there; or it must be there, and nothing at all is written."""
+
+
 class _WriterLock:
     """A lock with a weak reference, shared by all stores of a process that have the same file open."""
 
@@ -58,10 +62,10 @@ class Database:
 
     Attributes:
         path: The SQLite file; None on Postgres.
-        writable: False when the SQLite file could be opened for reading only.
+        writable: False when the SQLite file could be opened for reading only, or was.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, opening: Opening = "create") -> None:
         try:
             self.url = make_url(database_url.normalise(url))
         except SettingsError as exc:
@@ -71,7 +75,7 @@ class Database:
         if self.url.get_backend_name() == "sqlite":
             self.dialect: Dialect = "sqlite"
             self.path = Path(self.url.database or "")
-            self._open_sqlite(self.path)
+            self._open_sqlite(self.path, opening)
         else:
             self.dialect = "postgresql"
             self._writer_lock = self._group = self._kept = None
@@ -80,14 +84,18 @@ class Database:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
 
-    def _open_sqlite(self, path: Path) -> None:
+    def _open_sqlite(self, path: Path, opening: Opening) -> None:
         key = str(path.resolve())
         with _writer_locks_guard:
             self._writer_lock = _writer_locks.get(key)
             if self._writer_lock is None:
                 self._writer_lock = _writer_locks[key] = _WriterLock()
         with translated():
-            how = _prepare_sqlite_file(path)
+            if opening != "create" and not path.exists():
+                raise NoDatabaseYet(
+                    f"There is no database at {path} yet: the first `agent-launcher up` makes it."
+                )
+            how = _how_to_look(path) if opening == "look" else _prepare_sqlite_file(path)
         self.writable = how == "rwc"
         self._writer = _sqlite_engine(path, how, begin="BEGIN IMMEDIATE", connections=1)
         self._reader = _sqlite_engine(path, how, begin="BEGIN", connections=_READERS)
@@ -282,6 +290,16 @@ def _prepare_sqlite_file(path: Path) -> _SqliteMode:
             raise
     _try_reading(path, "immutable")
     return "immutable"
+
+
+def _how_to_look(path: Path) -> _SqliteMode:
+    """SQLite makes files beside one with a write-ahead log even to read it, and a reader does not remove them.
+
+    Where there is no log, nobody has the file open, and it can be read as it lies.
+    """
+    how: _SqliteMode = "ro" if path.with_name(path.name + "-wal").exists() else "immutable"
+    _try_reading(path, how)
+    return how
 
 
 def _connect(path: Path, how: _SqliteMode) -> sqlite3.Connection:

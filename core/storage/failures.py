@@ -22,6 +22,10 @@ class DamagedFile(StoreUnavailable):
     """The SQLite file is no database, or it is damaged."""
 
 
+class NoDatabaseYet(StoreUnavailable):
+    """There is no SQLite file, and it was not to be made."""
+
+
 _SQLITE_FULL = (
     "The disk that holds the database is full: nothing was stored by this action, and what was stored before is "
     "intact. Free some space, or move the data directory (AGENT_LAUNCHER_DATA_DIR) to a larger disk."

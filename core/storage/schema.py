@@ -40,9 +40,12 @@ def ensure(database: Database, *, migrate: bool) -> None:
         return
     _refuse_newer(found)
     if not migrate:
+        advice = (
+            "Run" if found is None else "Take a backup first (`agent-launcher backup FILE`), and run then"
+        )
         raise SchemaMismatch(
             f"The database has {_say(found)}, and this version of the program needs {HEAD_REVISION}. "
-            "Run `agent-launcher migrate` (take a backup first: `agent-launcher backup`)."
+            f"{advice} `agent-launcher migrate`."
         )
     if not database.writable:
         raise SchemaMismatch(
@@ -52,20 +55,24 @@ def ensure(database: Database, *, migrate: bool) -> None:
     upgrade(database)
 
 
-def upgrade(database: Database) -> list[str]:
+def upgrade(database: Database, *, to: str = "head") -> list[str]:
     """Applies the migrations that are due, oldest first; returns their revisions.
 
     Before a SQLite file that has tables is changed, a copy is put beside it (`name.before-0002.db`).
+
+    Args:
+        database: Which to change.
+        to: The revision that it is to have; for a new file that takes the rows of an older database.
 
     Raises:
         SchemaMismatch: The schema is newer than this program.
         StoreError: Nothing was changed.
     """
     if database.dialect == "sqlite":
-        return _upgrade_sqlite(database)
+        return _upgrade_sqlite(database, to=to)
     with database.write() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        return _upgrade_inside(connection)
+        return _upgrade_inside(connection, to=to)
 
 
 def current_revision(database: Database) -> str | None:
@@ -74,13 +81,20 @@ def current_revision(database: Database) -> str | None:
         return _revision(connection)
 
 
-def _upgrade_sqlite(database: Database) -> list[str]:
+def known_revision(database: Database) -> str | None:
+    """As `current_revision`. Raises SchemaMismatch if it is newer than this program."""
+    found = current_revision(database)
+    _refuse_newer(found)
+    return found
+
+
+def _upgrade_sqlite(database: Database, *, to: str) -> list[str]:
     with database.exclusive() as connection:
         found = _revision(connection)
         _refuse_newer(found)
         if found is not None and found != HEAD_REVISION and database.path is not None:
             _copy_aside(database.path)
-        applied = _upgrade_inside(connection)
+        applied = _upgrade_inside(connection, to=to)
         broken = connection.execute(text("PRAGMA foreign_key_check")).first()
         if broken is not None:
             raise StoreNotWritable(
@@ -90,7 +104,7 @@ def _upgrade_sqlite(database: Database) -> list[str]:
         return applied
 
 
-def _upgrade_inside(connection: Connection) -> list[str]:
+def _upgrade_inside(connection: Connection, *, to: str) -> list[str]:
     found = _revision(connection)
     _refuse_newer(found)
     if found == HEAD_REVISION:
@@ -100,8 +114,8 @@ def _upgrade_inside(connection: Connection) -> list[str]:
 
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    applied = ScriptDirectory.from_config(config).iterate_revisions("head", found or "base")
+    command.upgrade(config, to)
+    applied = ScriptDirectory.from_config(config).iterate_revisions(to, found or "base")
     return [script.revision for script in applied][::-1]
 
 

@@ -6,13 +6,16 @@ from typing import Any, Self
 from sqlalchemy import func, select, text
 
 from core import database_url
+from core.errors import InvalidInput
 from core.storage import schema
 from core.storage.agents import AgentRepository
-from core.storage.backup import BackupReport, RestoreReport, back_up, restore
+from core.storage.backup import BackupReport, back_up
 from core.storage.credentials import CredentialRepository
 from core.storage.engine import Database, Dialect
+from core.storage.failures import NoDatabaseYet
 from core.storage.preferences import PreferenceRepository
 from core.storage.prices import PriceOverrideRepository
+from core.storage.restore import RestoreReport, restore
 from core.storage.run_queries import RunReader
 from core.storage.runs import RunWriter
 from core.storage.tables import HEAD_REVISION, AgentRow, CredentialRow, RunRow, UsageTailRow, table_of
@@ -74,17 +77,34 @@ class Store:
         finally:
             database.close()
 
+    @staticmethod
+    def backup_of(url: str, path: Path) -> BackupReport:
+        """As `backup`, of a database that need not have this program's schema yet: it is copied as it is.
+
+        Raises:
+            InvalidInput: As `backup`; or there is no database.
+            SettingsError, StoreError: No file of that name is left.
+        """
+        try:
+            database = Database(url, opening="existing")
+        except NoDatabaseYet as exc:
+            raise InvalidInput(f"There is nothing to back up. {exc}") from exc
+        try:
+            return back_up(database, path)
+        finally:
+            database.close()
+
     def backup(self, path: Path) -> BackupReport:
         """Copies everything into a new file, and verifies it; see `core.storage.backup`.
 
         Raises:
-            InvalidInput: The file exists, or its folder does not.
+            InvalidInput: The file exists, or cannot be written.
         """
         return back_up(self._database, path)
 
     @staticmethod
     def restore(path: Path, url: str, *, keep_in: Path, force: bool = False) -> RestoreReport:
-        """Puts a backup in the place of everything that the database holds; see `core.storage.backup`.
+        """Puts a backup in the place of everything that the database holds; see `core.storage.restore`.
 
         Args:
             path: The backup.

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    MetaData,
     Table,
     Text,
     cast,
@@ -26,17 +27,23 @@ from core.storage.tables import RunContentRow, metadata, table_of
 _ROWS_AT_ONCE: Final = 1_000
 
 
-def count_rows(connection: Connection) -> Mapping[str, int]:
+def count_rows(connection: Connection, tables: MetaData = metadata) -> Mapping[str, int]:
     """The number of rows of each table, by name in order."""
     return {
-        name: int(connection.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one())
-        for name in sorted(metadata.tables)
+        name: int(connection.execute(select(func.count()).select_from(tables.tables[name])).scalar_one())
+        for name in sorted(tables.tables)
     }
 
 
-def copy_rows(source: Connection, target: Connection) -> None:
-    """Puts the rows of the source in the place of those of the target, within the target's transaction."""
-    tables = metadata.sorted_tables
+def copy_rows(source: Connection, target: Connection, described: MetaData = metadata) -> None:
+    """Puts the rows of the source in the place of those of the target, within the target's transaction.
+
+    Args:
+        source: Where they are read.
+        target: Where they are written; on Postgres with this program's schema.
+        described: The tables of both.
+    """
+    tables = described.sorted_tables
     if target.dialect.name == "postgresql":
         names = ", ".join(table.name for table in tables)
         target.execute(text(f"TRUNCATE {names}"))

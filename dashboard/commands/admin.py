@@ -17,11 +17,14 @@ def backup(
     output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; must not exist yet.")],
 ) -> None:
     """Back up the whole database into one file, and verify it. Keep the master key apart: it is not in it."""
-    with open_application() as application:
-        report = application.store.backup(output)
-        key = application.vault.describe()
-    remark(f"{report.rows:,} rows in {output}, verified. SHA-256 {report.sha256}")
-    remark(f"Not in the backup: the master key ({key}). Without it the stored keys cannot be read.")
+    from core.services.backing_up import back_up
+    from core.services.principal import LOCAL
+
+    done = back_up(LOCAL, prepared_settings(), output)
+    remark(f"{done.report.rows:,} rows in {output}, verified. SHA-256 {done.report.sha256}")
+    remark(
+        f"Not in the backup: the master key ({done.master_key}). Without it the stored keys cannot be read."
+    )
 
 
 def restore(

@@ -3,17 +3,21 @@
 import json
 import re
 import shlex
+import shutil
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
+import psycopg
 import pytest
 
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.services.seeding import seed_demo_agents
+from core.storage import schema
 from tests.cli.conftest import Cli
 from tests.support.app_server import AppServer
 from tests.support.stored_runs import opened_application
@@ -80,6 +84,44 @@ def test_nothing_is_overwritten_by_a_backup(cli: Cli, application: Application, 
     assert "exists already" in cli("backup", str(file), code=1).stderr
     assert file.read_text() == "yesterday's"
     assert "does not exist" in cli("backup", str(file.parent / "nowhere" / "x.db"), code=1).stderr
+
+
+def test_postgres_is_backed_up_before_it_is_migrated(
+    cli: Cli, file: Path, migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(unquote(migrated_postgres_url)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    monkeypatch.setenv("DATABASE_URL", migrated_postgres_url)
+    monkeypatch.setattr(schema, "_MIGRATIONS", with_an_older_schema(file.parent / "migrations"))
+    told = cli("runs", "list", code=1).stderr
+    assert "Take a backup first (`agent-launcher backup FILE`), and run then `agent-launcher migrate`" in told
+    assert "verified" in cli("backup", str(file)).stderr
+    assert cli("migrate").stdout.split() == ["0001"]
+
+
+def with_an_older_schema(folder: Path) -> Path:
+    """Migrations of which the first makes what the program has, and the second nothing."""
+    shutil.copytree(schema._MIGRATIONS, folder)
+    versions = folder / "versions"
+    first = next(versions.glob("v0001*.py"))
+    first.write_text(first.read_text().replace('"0001"', '"0000"'))
+    (versions / "v0001_newer.py").write_text(
+        'revision = "0001"\ndown_revision = "0000"\ndef upgrade():\n    pass\n'
+    )
+    return folder
+
+
+def test_where_nothing_is_there_is_nothing_to_back_up(cli: Cli, file: Path, tmp_path: Path) -> None:
+    assert "There is nothing to back up" in cli("backup", str(file), code=1).stderr
+    assert not list((tmp_path / "data").glob("*.db"))
+
+
+def test_a_place_that_cannot_be_is_one_line(cli: Cli, file: Path) -> None:
+    fill(cli)
+    file.write_text("")
+    told = cli("backup", str(file / "below.db"), code=1).stderr
+    assert told.count("\n") == 1
+    assert "does not exist" in told
 
 
 def test_what_is_no_backup_changes_nothing(cli: Cli, file: Path) -> None:

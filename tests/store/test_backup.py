@@ -1,10 +1,14 @@
 """Backups of both dialects, restored into both."""
 
+import os
+import resource
+import shutil
 import sqlite3
 import stat
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -237,6 +241,160 @@ def test_what_is_replaced_is_kept_and_can_be_gone_back_to(
     again = Store.restore(kept, database_url, keep_in=kept_in)
     assert again.kept not in (None, kept)
     assert _content(store) == before
+
+
+def _copy_with_its_log(source: Path, target: Path) -> None:
+    """What a plain copy of a folder takes along, while the program runs or after it was killed."""
+    for suffix in ("", "-wal"):
+        shutil.copyfile(f"{source}{suffix}", f"{target}{suffix}")
+
+
+@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
+def test_a_database_that_was_copied_with_its_log_is_restored_whole(
+    into: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    store.backup(tmp_path / "empty.db")
+    _fill(store)
+    copied = tmp_path / "copied.db"
+    _copy_with_its_log(tmp_path / "store.db", copied)
+    as_they_were = copied.read_bytes(), (tmp_path / "copied.db-wal").read_bytes()
+    assert as_they_were[1]
+    url = f"sqlite:///{tmp_path / 'to.db'}" if into == "sqlite" else request.getfixturevalue("postgres_url")
+
+    assert Store.restore(copied, url, keep_in=tmp_path).tables["run"] == 31
+
+    target = Store.open(url)
+    assert _content(target) == _content(store)
+    target.close()
+    store.close()
+    assert (copied.read_bytes(), (tmp_path / "copied.db-wal").read_bytes()) == as_they_were
+    assert sorted(path.name for path in tmp_path.glob("copied*")) == ["copied.db", "copied.db-wal"]
+
+
+def test_a_database_that_is_written_to_meanwhile_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    stored_run(store)
+    copy = shutil.copyfile
+
+    def copy_while_another_writes(source: Path, target: Path) -> None:
+        copy(source, target)
+        stored_run(store)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_while_another_writes)
+    url = f"sqlite:///{tmp_path / 'to.db'}"
+    with pytest.raises(InvalidInput, match=r"something writes to.*agent-launcher backup"):
+        Store.restore(tmp_path / "store.db", url, keep_in=tmp_path)
+    assert not (tmp_path / "to.db").exists()
+    store.close()
+
+
+def test_a_log_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "letter.db").write_text("not a database " * 100)
+    (tmp_path / "letter.db-wal").write_text("nor its log")
+    with pytest.raises(InvalidInput, match="is not a backup, or it is damaged"):
+        Store.restore(tmp_path / "letter.db", f"sqlite:///{tmp_path / 'to.db'}", keep_in=tmp_path)
+
+
+@pytest.mark.parametrize("how", ["itself", "link", "hard link"])
+def test_the_database_is_no_backup_of_itself(tmp_path: Path, how: str) -> None:
+    file, url = tmp_path / "store.db", f"sqlite:///{tmp_path / 'store.db'}"
+    store = Store.open(url)
+    run = stored_run(store)
+    named = file if how == "itself" else tmp_path / "other.db"
+    if how == "link":
+        named.symlink_to(file)
+    elif how == "hard link":
+        named.hardlink_to(file)
+    with pytest.raises(InvalidInput, match="is the database itself"):
+        Store.restore(named, url, keep_in=tmp_path)
+    assert store.runs.get(PROJECT, run.id).response == "Hello."
+    store.close()
+    assert not list(tmp_path.glob("before-restore-*"))
+
+
+# Where the backup goes.
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_not_the_database(
+    store: Store, readable_folder: Path
+) -> None:
+    readable_folder.chmod(0o555)
+    with (
+        as_a_user_who_may_be_refused(),
+        pytest.raises(InvalidInput, match=rf"cannot be written to {readable_folder} \(Permission denied\)"),
+    ):
+        store.backup(readable_folder / "backup.db")
+    assert list(readable_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("bytes_free", [0, 100_000, 600_000])
+def test_a_full_disk_there_is_not_the_databases(store: Store, tmp_path: Path, bytes_free: int) -> None:
+    _fill(store)
+    folder = tmp_path / "small"
+    folder.mkdir()
+    with as_a_disk_of(bytes_free), pytest.raises(InvalidInput) as refused:
+        store.backup(folder / "backup.db")
+    assert f"cannot be written to {folder}" in str(refused.value)
+    assert "The database is as it was" in str(refused.value)
+    assert "holds the database" not in str(refused.value)
+    assert list(folder.iterdir()) == []
+    assert store.backup(folder / "backup.db").tables["run"] == 31
+
+
+def test_sqlites_full_disk_is_that_of_the_backup(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(store)
+    connect = sqlite3.connect
+
+    def connect_to_a_small_disk(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        if "backup.db" in str(arguments[0]):
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            connection.execute("PRAGMA max_page_count = 3")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_a_small_disk)
+    with pytest.raises(InvalidInput, match=rf"cannot be written to {tmp_path} \(the disk is full\)"):
+        store.backup(tmp_path / "backup.db")
+    assert not list(tmp_path.glob("*backup*"))
+
+
+@contextmanager
+def as_a_disk_of(size: int) -> Generator[None]:
+    """No file of this process may be larger, which is how a full disk looks to it; what is there stays readable."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def as_a_user_who_may_be_refused() -> Generator[None]:
+    """Root is refused nothing by permission bits: another user for the file system, in this thread."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def readable_folder() -> Generator[Path]:
+    """A folder that anybody may reach; pytest's own may only be reached by the one who runs the tests."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
 
 
 def test_what_held_nothing_leaves_nothing_to_keep(store: Store, tmp_path: Path) -> None:

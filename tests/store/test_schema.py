@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from core.errors import SchemaMismatch, SettingsError
+from core.errors import InvalidInput, SchemaMismatch, SettingsError
 from core.storage import schema
 from core.storage import store as store_module
 from core.storage.engine import Database
@@ -148,6 +148,81 @@ def test_an_older_schema_is_migrated_with_a_copy_beside_it_or_refused(
                 HEAD_REVISION,
             )
             assert connection.execute("SELECT count(*) FROM run").fetchone() == (1,)
+
+
+@pytest.fixture
+def program_of_two_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program with an older schema, 0000, in which agents had no description."""
+    folder = tmp_path / "two_migrations"
+    folder.mkdir()
+    _copy_tree(Path(schema.__file__).with_name("migrations"), folder)
+    for file in (folder / "versions").glob("v*.py"):
+        file.unlink()
+    (folder / "versions" / "v0000_older.py").write_text(
+        "from alembic import op\nfrom core.storage.migrations.versions import v0001_first_schema as first\n"
+        "revision = '0000'\ndown_revision = None\n"
+        "def upgrade():\n    first.upgrade()\n    op.drop_column('agent', 'description')\n"
+    )
+    (folder / "versions" / "v0001_newer.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision = {HEAD_REVISION!r}\ndown_revision = '0000'\n"
+        "def upgrade():\n"
+        "    op.add_column('agent', sa.Column('description', sa.Text(), nullable=False, server_default=''))\n"
+    )
+    monkeypatch.setattr(schema, "_MIGRATIONS", folder)
+
+
+@pytest.mark.usefixtures("program_of_two_migrations")
+@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
+def test_what_waits_for_its_migration_can_be_backed_up_first(
+    database_url: str, dialect: str, into: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = Store.open(database_url)
+    agent = store.agents.create(
+        PROJECT, name="Greeter", description="", config={"a": [1, None]}, note="", by="me"
+    )
+    store.credentials.create(PROJECT, name="Main", provider="OPENAI", sealed="gAAA", last4="1234")
+    run = stored_run(store)
+    store.close()
+    _run_sql(
+        database_url,
+        "ALTER TABLE agent DROP COLUMN description",
+        "UPDATE alembic_version SET version_num = '0000'",
+    )
+    if dialect == "postgresql":
+        _run_sql(database_url, "CREATE TABLE of_somebody_else (id INTEGER)")
+        with pytest.raises(SchemaMismatch, match=r"Take a backup first \(`agent-launcher backup FILE`\)"):
+            Store.open(database_url)
+
+    report = Store.backup_of(database_url, tmp_path / "backup.db")
+
+    assert (report.schema, report.tables["agent"], report.tables["run"]) == ("0000", 1, 1)
+    database = Database(database_url)
+    assert schema.current_revision(database) == "0000"
+    database.close()
+    target = (
+        f"sqlite:///{tmp_path / 'to.db'}"
+        if into == "sqlite"
+        else request.getfixturevalue("postgres").create_database()
+    )
+    Store.restore(tmp_path / "backup.db", target, keep_in=tmp_path)
+    restored = Store.open(target)
+    assert restored.describe()["schema"] == HEAD_REVISION
+    assert restored.agents.get(PROJECT, agent.id).version.config == {"a": [1, None]}
+    assert restored.runs.get(PROJECT, run.id).response == "Hello."
+    assert restored.credentials.list(PROJECT)[0].last4 == "1234"
+    restored.close()
+
+
+def test_what_holds_nothing_needs_no_backup(empty_url: str, dialect: str, tmp_path: Path) -> None:
+    if dialect == "postgresql":
+        with pytest.raises(SchemaMismatch) as refused:
+            Store.open(empty_url)
+        assert "Run `agent-launcher migrate`" in str(refused.value)
+        assert "backup" not in str(refused.value)
+    with pytest.raises(InvalidInput, match="nothing to back up"):
+        Store.backup_of(empty_url, tmp_path / "backup.db")
+    assert not list(tmp_path.glob("*.db*"))
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(
