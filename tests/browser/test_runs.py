@@ -23,7 +23,7 @@ from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
 from tests.support.app_server import AppServer
-from tests.support.browser import VIEWPORT_1920
+from tests.support.browser import VIEWPORT_1920, drawn
 from tests.support.stored_runs import opened_application, store_run
 
 # A picture of one dot.
@@ -155,7 +155,10 @@ def open_row(page: Page, row: int) -> None:
 
 
 def choose(page: Page, filter_name: str, option: str) -> None:
-    page.get_by_role("combobox", name=filter_name, exact=True).click()
+    box = drawn(page).get_by_role("combobox", name=filter_name, exact=True)
+    # First, for a list that was opened while the page scrolled is closed again.
+    box.scroll_into_view_if_needed()
+    box.click()
     page.get_by_role("option", name=option, exact=True).click()
     page.keyboard.press("Escape")
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response, expect, sync_playwright
 
 from tests.support.chromium import LAUNCH_FLAGS
 
@@ -72,3 +72,12 @@ def opened_page(
         yield context.new_page()
     finally:
         context.close()
+
+
+def drawn(page: Page) -> Page:
+    """Waits until the page is drawn whole: before, what is on its way out stands beside what takes its place.
+
+    For what can match both, and for what a drawing closes again, such as a list of options.
+    """
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    return page
