@@ -7,6 +7,7 @@ No command imports at its top what only some commands need (pydantic, the databa
 in its function, because every command waits for the imports of all.
 """
 
+import errno
 import sys
 from typing import Any
 
@@ -16,6 +17,10 @@ from typer.core import TyperGroup
 from core.errors import AgentLauncherError
 from dashboard.commands import admin, agents, catalogue, run, runs, secrets, serve
 from dashboard.commands.session import complain, discard_stdout
+
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What writing to an open stream answers where it leads to a full disk, over a quota, or to a terminal that is gone.
+Files that a command opens by name say so themselves, so what comes here is standard output."""
 
 
 class _Commands(TyperGroup):
@@ -32,6 +37,13 @@ class _Commands(TyperGroup):
             # The reader (`| head`) has seen enough, which is its right.
             discard_stdout()
             raise typer.Exit(0) from None
+        except OSError as exc:
+            if exc.errno in _CANNOT_WRITE and exc.filename is None:
+                discard_stdout()
+                complain(f"the output could not be written: {exc.strerror}.")
+            else:
+                _report_fault()
+            raise typer.Exit(1) from None
         except (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, EOFError):
             raise
         except Exception:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from core.contract import utc_now
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import RunFilter, RunStatus, RunSummary
@@ -106,6 +107,29 @@ def test_a_command_imports_no_screen_no_vendor_and_no_other_database(
 
 
 # Pipes
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "x", "--json"),
+        ("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "x"),
+        ("runs", "export"),
+        ("runs", "list"),
+        ("version",),
+    ],
+)
+def test_output_that_cannot_be_written_is_said_in_one_line(
+    application: Application, arguments: tuple[str, ...]
+) -> None:
+    store_run(application, at=utc_now())
+    with Path("/dev/full").open("w") as full:
+        done = command(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    said = [line for line in done.stderr.splitlines() if "offline demo" not in line]
+    assert (done.returncode, said) == (
+        1,
+        ["agent-launcher: the output could not be written: No space left on device."],
+    )
 
 
 def test_the_readers_of_a_pipe_may_leave(application: Application) -> None:
