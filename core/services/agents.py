@@ -71,8 +71,20 @@ class AgentService:
             try:
                 return self.get(principal, UUID(name_or_id))
             except (ValueError, NotFound):
-                names = ", ".join(agent.name for agent in self.list(principal)[:20]) or "none yet"
-                raise NotFound(f"No agent is called {name_or_id!r}. There are: {names}.") from None
+                raise NotFound(
+                    f"No agent is called {name_or_id!r}. {self._which_there_are(principal)}"
+                ) from None
+
+    def _which_there_are(self, principal: Principal) -> str:
+        names = ", ".join(agent.name for agent in self.list(principal)[:20])
+        if names:
+            return f"There are: {names}."
+        if self.list(principal, archived=True):
+            return "All agents are archived."
+        return (
+            "There are none yet: the demo agents come with the first start of the dashboard (`agent-launcher up`), "
+            "others from the Agents page or `agent-launcher agents import`."
+        )
 
     def versions(self, principal: Principal, agent_id: UUID) -> Sequence[AgentVersionRecord]:
         """All versions, newest first."""

@@ -200,6 +200,16 @@ def test_standard_input_without_a_prompt_is_refused(cli: Cli, application: Appli
     assert nothing_ran(application)
 
 
+def test_without_agents_it_says_where_they_come_from(cli: Cli, application: Application) -> None:
+    said = cli("run", "--agent", "Support reply (demo)", "--prompt", "Hello", code=1).stderr
+    assert "the demo agents come with the first start of the dashboard (`agent-launcher up`)" in said
+    only = application.agents.create(
+        LOCAL, name="Only", config=AgentConfig(provider="DEMO", model_name="demo-echo")
+    )
+    application.agents.archive(LOCAL, only.id)
+    assert "All agents are archived." in cli("run", "--agent", "Nobody", "--prompt", "x", code=1).stderr
+
+
 def test_a_missing_key_says_how_to_give_one(cli: Cli) -> None:
     done = cli("run", "--provider", "OPENAI", "--model", "gpt-4o", "--prompt", "Hello", code=1)
     assert "API key required for OPENAI" in done.stderr
