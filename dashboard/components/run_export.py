@@ -16,8 +16,9 @@ _POLL_SECONDS: Final = 0.5
 
 _FORM_LABELS = {ExportFormat.CSV: "CSV", ExportFormat.JSONL: "JSON lines"}
 _FORM_HELP = {
-    ExportFormat.CSV: "One row a run, for a spreadsheet. An unknown figure is an empty cell, never 0.",
-    ExportFormat.JSONL: "One object a run with its whole request and every attempt, for programs.",
+    ExportFormat.CSV: "One row a run, for a spreadsheet. An unknown figure is an empty cell, never 0. "
+    "A text that begins like a formula gets a ' before it.",
+    ExportFormat.JSONL: "One object a run with its whole request and every attempt, exactly as they are, for programs.",
 }
 
 

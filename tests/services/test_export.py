@@ -105,6 +105,17 @@ def test_an_export_of_nothing_is_a_heading_alone(application: Application) -> No
     assert exported(application, ExportFormat.JSONL) == ""
 
 
+def test_tokens_written_to_a_prompt_cache_have_a_column(local_application: Application) -> None:
+    outcome = local_application.runs.run(
+        LOCAL, RunSpec(config=AgentConfig(provider="DEMO", model_name="demo-echo"), prompt="Hello")
+    )
+    written = outcome.records[-1].cache_write_input_tokens
+    (row,) = rows(exported(local_application, ExportFormat.CSV))
+    assert row["cache_write_input_tokens"] == ("" if written is None else str(written))
+    (document,) = documents(exported(local_application, ExportFormat.JSONL))
+    assert document["cache_write_input_tokens"] == written
+
+
 @pytest.mark.parametrize("prompt", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
 def test_a_text_that_a_spreadsheet_would_run_is_made_text(
     local_application: Application, prompt: str
