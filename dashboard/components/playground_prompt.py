@@ -142,8 +142,17 @@ def cost_text(estimate: Estimate, *, offline: bool) -> str:
         return "cost unknown: this model has no known price"
     low = formatting.money(estimate.cost_low_nanousd)
     if estimate.cost_high_nanousd is None:
-        return f"{low} or more: nothing limits the answer"
+        return f"{low} or more: {_open_end(estimate)}"
     return f"{low} to {formatting.money(estimate.cost_high_nanousd)}"
+
+
+def _open_end(estimate: Estimate) -> str:
+    reasons: list[str] = []
+    if estimate.input_tokens_high is None:
+        reasons.append("how many tokens the files take is not known")
+    if estimate.output_tokens_high is None:
+        reasons.append("nothing limits the answer")
+    return ", and ".join(reasons) or "the price has no known end"
 
 
 def _range(low: int, high: int | None) -> str:
