@@ -7,10 +7,18 @@ import typer
 
 from core.storage.records import Dimension
 from dashboard import formatting
-from dashboard.commands.session import open_application, print_json, print_table, progress_bar, remark
+from dashboard.commands.session import (
+    open_application,
+    print_json,
+    print_table,
+    progress_bar,
+    provider_name,
+    remark,
+)
 
 if TYPE_CHECKING:
     from core.services.application import Application
+    from core.storage.records import UsagePoint
 
 
 def models(
@@ -68,7 +76,7 @@ def models(
         return
     rows = [
         (
-            name,
+            provider_name(name),
             model,
             _price(price.input_usd_per_mtok if price else None),
             _price(price.output_usd_per_mtok if price else None),
@@ -130,7 +138,7 @@ def usage(
         return
     rows = [
         (
-            p.label or p.key or formatting.NO_VALUE,
+            _key(by, p),
             formatting.count(p.figures.runs),
             formatting.percent(p.figures.succeeded, p.figures.decided),
             formatting.count(p.figures.input_tokens),
@@ -148,6 +156,15 @@ def usage(
         note = f", and {unpriced:,} run(s) without a known price" if unpriced else ""
         together = "cost unknown" if unpriced and not cost else formatting.money(cost)
         remark(f"{sum(p.figures.runs for p in points):,} runs, {together}{note}")
+
+
+def _key(by: Dimension, point: "UsagePoint") -> str:
+    if by is Dimension.PROVIDER:
+        return provider_name(point.key)
+    if by is Dimension.MODEL:
+        provider, slash, model = point.key.partition("/")
+        return f"{provider_name(provider)}{slash}{model}"
+    return point.label or point.key or formatting.NO_VALUE
 
 
 def _rebuild(application: "Application") -> None:

@@ -26,6 +26,7 @@ from dashboard.commands.session import (
     on_screen,
     open_application,
     print_json,
+    provider_name,
     read_text,
     remark,
 )
@@ -239,6 +240,7 @@ def _print_outcome(outcome: "RunOutcome") -> None:
 def _say(outcome: "RunOutcome") -> None:
     response, usage = outcome.response, outcome.response.token_usage
     facts = [
+        f"{provider_name(response.provider)} {response.model}",
         outcome.status.value,
         formatting.duration(outcome.latency_us),
         f"{usage.input_tokens:,} + {usage.output_tokens:,} tokens"

@@ -18,6 +18,7 @@ from dashboard.commands.session import (
     print_json,
     print_table,
     progress_bar,
+    provider_name,
     remark,
 )
 from dashboard.commands.times import moment
@@ -65,7 +66,7 @@ def list_runs(
             formatting.ago(run.created_at, now),
             run.error_code or run.status.value,
             run.agent_name or formatting.NO_VALUE,
-            f"{run.provider} {run.model}",
+            f"{provider_name(run.provider)} {run.model}",
             formatting.duration(run.latency_us),
             formatting.count(
                 None if run.input_tokens is None else run.input_tokens + (run.output_tokens or 0)
@@ -106,7 +107,7 @@ def show_run(
         "run": str(run.id),
         "status": run.status.value,
         "agent": run.agent_name or formatting.NO_VALUE,
-        "model": f"{run.provider} {run.model}",
+        "model": f"{provider_name(run.provider)} {run.model}",
         "started": run.created_at.isoformat(timespec="seconds"),
         "latency": formatting.duration(run.latency_us),
         "tokens": f"{formatting.count(run.input_tokens)} in, {formatting.count(run.output_tokens)} out",
@@ -194,10 +195,23 @@ def _filter(
         since=moment(since, "--since", now),
         until=moment(until, "--until", now),
         agent_ids=(application.agents.find(LOCAL, agent).id,) if agent else (),
-        providers=(provider,) if provider else (),
+        providers=(_provider(application, provider),) if provider else (),
         models=(model,) if model else (),
         statuses=(status,) if status else (),
     )
+
+
+def _provider(application: "Application", name: str) -> str:
+    """The name, if a provider has it, or had it when a stored run was made. Raises UnknownProvider."""
+    from core.providers import registry
+    from core.services.principal import LOCAL
+
+    if (
+        name not in registry.specs()
+        and not application.runs.page(LOCAL, RunFilter(providers=(name,)), limit=1).runs
+    ):
+        registry.get_spec(name)
+    return name
 
 
 def _texts(request: Any, response: str | None) -> list[tuple[str, str]]:

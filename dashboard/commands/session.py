@@ -128,6 +128,14 @@ def progress_bar() -> "Progress":
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
+def provider_name(name: str) -> str:
+    """A provider as a person reads it: one that makes no request at all says so."""
+    from core.providers import registry
+
+    spec = registry.specs().get(name)
+    return f"{name} (offline demo)" if spec is not None and spec.offline else name
+
+
 def on_screen(text: str) -> str:
     """The text as a terminal may show it: without control characters, which could command it."""
     if not sys.stdout.isatty() or text.isprintable():

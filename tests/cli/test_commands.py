@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -18,6 +19,7 @@ from core.services.export import ExportFormat
 from core.services.principal import LOCAL
 from core.services.seeding import seed_demo_agents
 from core.services.usage import Period
+from core.storage import schema
 from core.storage.records import RunStatus
 from dashboard.commands import catalogue, runs
 from tests.cli.conftest import Cli
@@ -103,7 +105,7 @@ def test_files_that_cannot_be_read_or_written_are_told(cli: Cli, application: Ap
 def test_models_are_listed_with_their_prices(cli: Cli) -> None:
     lines = cli("models").stdout.splitlines()
     assert lines[0].split("  ")[0] == "provider"
-    assert any(re.match(r"DEMO +demo-echo +0 +0 +128 k", line) for line in lines)
+    assert any(re.match(r"DEMO \(offline demo\) +demo-echo +0 +0 +128 k", line) for line in lines)
     only = json.loads(cli("models", "--provider", "OPENAI", "--json").stdout)
     assert {model["provider"] for model in only} == {"OPENAI"}
     (one,) = (model for model in only if model["model"] == "gpt-4o-mini")
@@ -327,7 +329,77 @@ def test_a_wrong_master_key_is_one_clear_line(cli: Cli, monkeypatch: pytest.Monk
 # The installation
 
 
-def test_doctor_lists_its_checks(cli: Cli) -> None:
+def everything_below(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def test_doctor_makes_nothing_where_nothing_is(cli: Cli, tmp_path: Path) -> None:
+    before = everything_below(tmp_path)
+    done = cli("doctor")
+    assert everything_below(tmp_path) == before
+    assert "no database yet; the first `agent-launcher up` makes it" in done.stdout
+    assert "data: the first start makes it" in done.stdout
+    assert "FAIL" not in done.stdout
+    (tmp_path / "data").write_text("a file")
+    done = cli("doctor", code=1)
+    assert "FAIL  Data directory" in done.stdout
+
+
+def test_doctor_changes_nothing_of_what_is_there(cli: Cli, application: Application, tmp_path: Path) -> None:
+    orphan = store_run(application, at=utc_now())
+    cli("secrets", "add", "--provider", "OPENAI", "--name", "Production", input=KEY)
+    # First while another process has it open, then when nobody has.
+    for _ in range(2):
+        before = everything_below(tmp_path)
+        done = cli("doctor")
+        after = everything_below(tmp_path)
+        # SQLite counts its readers in it; what is stored is in the two others.
+        for index in [name for name in before if name.endswith("-shm")]:
+            del before[index], after[index]
+        assert after == before
+        assert "1 run, 0 agents, 1 credential" in done.stdout
+        assert "1 finished attempt not in the roll-ups yet" in done.stdout
+        application.close()
+    with opened_application() as again:
+        assert again.runs.get(LOCAL, orphan).summary.status is RunStatus.SUCCEEDED
+
+
+def test_doctor_leaves_an_older_schema_as_it_is(cli: Cli, application: Application, tmp_path: Path) -> None:
+    application.close()
+    with closing(sqlite3.connect(tmp_path / "data" / "agent-launcher.db")) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        connection.commit()
+    monkeypatched = tmp_path / "migrations"
+    shutil.copytree(schema._MIGRATIONS, monkeypatched)
+    (monkeypatched / "versions" / "v0000_older.py").write_text("revision = '0000'\ndown_revision = None\n")
+    before = everything_below(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "_MIGRATIONS", monkeypatched)
+        done = cli("doctor")
+    after = everything_below(tmp_path)
+    assert {name: data for name, data in after.items() if "__pycache__" not in name} == before
+    assert re.search("warn  Database: .* has the older schema 0000", done.stdout)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_doctor_says_what_is_wrong_with_the_settings(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    monkeypatch.setenv("AGENT_LAUNCHER_PORT", "many")
+    done = cli("doctor", *["--json"] * as_json, code=1)
+    if as_json:
+        (found,) = json.loads(done.stdout)
+        assert (found["name"], found["verdict"]) == ("Settings", "failed")
+        assert "AGENT_LAUNCHER_PORT is 'many'" in found["detail"]
+    else:
+        assert "FAIL  Settings: " in done.stdout
+        assert "AGENT_LAUNCHER_PORT is 'many'" in done.stdout
+    assert done.stderr == ""
+
+
+def test_doctor_lists_its_checks(cli: Cli, application: Application) -> None:
+    del application
     done = cli("doctor")
     assert "  ok  Database: SQLite at" in done.stdout
     assert "warn  Provider OPENAI: No key" in done.stdout
@@ -405,7 +477,7 @@ def test_migrate_brings_postgres_up_to_date(
     assert "Postgres at" in cli("doctor").stdout
     assert len(json.loads(cli("runs", "list", "--json").stdout)) == 1
     assert cli("runs", "export").stdout.count("demo-echo") == 1
-    assert "DEMO/demo-echo" in cli("usage").stdout
+    assert "DEMO (offline demo)/demo-echo" in cli("usage").stdout
 
 
 def test_version(cli: Cli) -> None:

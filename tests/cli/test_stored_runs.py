@@ -67,6 +67,36 @@ def test_the_filters_of_the_page_are_there(
     assert listed(cli, month, *arguments) == found
 
 
+@pytest.mark.parametrize("command", [("runs", "list"), ("runs", "export")])
+def test_a_name_that_nothing_has_is_refused_with_those_that_there_are(
+    cli: Cli, application: Application, command: tuple[str, ...]
+) -> None:
+    refused = cli(*command, "--provider", "openai", code=1)
+    assert refused.stdout == ""
+    assert "Invalid provider: 'openai'" in refused.stderr
+    assert "OPENAI" in refused.stderr
+    said = cli(*command, "--status", "done", code=2).stderr
+    assert all(status.value.lower() in said.lower() for status in (RunStatus.SUCCEEDED, RunStatus.FAILED))
+    store_run(application, at=utc_now(), provider="GONE")
+    assert "GONE" in cli(*command, "--provider", "GONE").stdout, (
+        "of a provider that is not installed any more"
+    )
+
+
+def test_the_offline_demo_is_labelled_where_people_read(cli: Cli) -> None:
+    said = cli("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Hello").stderr
+    assert "DEMO (offline demo) demo-echo" in said
+    assert "DEMO (offline demo) demo-echo" in cli("runs", "list").stdout
+    (run,) = json.loads(cli("runs", "list", "--json").stdout)
+    assert (run["provider"], run["model"]) == ("DEMO", "demo-echo")
+    assert "DEMO (offline demo) demo-echo" in cli("runs", "show", run["id"]).stdout
+    assert "DEMO (offline demo)/demo-echo" in cli("usage").stdout
+    assert "DEMO (offline demo) " in cli("usage", "--by", "provider").stdout
+    assert "DEMO (offline demo) " in cli("models", "--provider", "DEMO").stdout
+    for json_form in (("usage", "--by", "provider"), ("models",), ("runs", "show", run["id"])):
+        assert "(offline demo)" not in cli(*json_form, "--json").stdout
+
+
 def test_a_date_and_a_time_with_a_zone_are_understood(cli: Cli, month: dict[str, str]) -> None:
     day = (utc_now() - timedelta(days=3)).date().isoformat()
     assert listed(cli, month, "--since", day) == ["unpriced", "greeter", "failed"]
