@@ -95,21 +95,19 @@ def attempt_until_final(
         error = attempt.response.error
         return error is not None and error.retryable and not streamed and not limits.cancel.cancelled
 
-    def before_sleep(state: RetryCallState) -> None:
-        del state
-        if on_retry is not None:
-            on_retry(attempts[-1])
-
+    first = [attempt_once()]
+    if not may_retry(first[0]):
+        return attempts
     retrying = Retrying(
         retry=retry_if_result(may_retry),
         stop=lambda state: stop_after_attempt(rules.max_attempts)(state) or out_of_time(state),
         wait=wait_seconds,
         sleep=limits.wait,
-        before_sleep=before_sleep,
+        before_sleep=lambda _: on_retry(attempts[-1]) if on_retry is not None else None,
         retry_error_callback=lambda state: attempts[-1],
     )
     try:
-        retrying(attempt_once)
+        retrying(lambda: first.pop() if first else attempt_once())
     except (Cancelled, DeadlineExceeded):
         # Stopped while it waited: the last attempt stands, and the caller sees from the limits why nothing followed.
         return attempts

@@ -24,6 +24,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -119,7 +120,6 @@ class OpenAIProvider:
 
     def _build(self, key: str, base_url: str) -> "openai.OpenAI":
         import httpx2
-        import openai
 
         from core.providers.httpx2_adapter import build_client
 
@@ -127,7 +127,7 @@ class OpenAIProvider:
             self._http = build_client()
         address, _, query = base_url.partition("?")
         try:
-            return openai.OpenAI(
+            return _client_class()(
                 api_key=key,
                 base_url=address,
                 default_query=dict(parse_qsl(query)),
@@ -142,6 +142,27 @@ class OpenAIProvider:
             raise InvalidRequest(
                 "The base URL is not a valid address. It looks like https://host/v1."
             ) from exc
+
+
+@cache
+def _client_class() -> "type[openai.OpenAI]":
+    import httpx2
+    import openai
+
+    class Client(openai.OpenAI):
+        """The SDK's client, which parses an address once and not with each request."""
+
+        @cached_property
+        def _addresses(self) -> dict[str, httpx2.URL]:
+            return {}
+
+        def _prepare_url(self, url: str) -> httpx2.URL:
+            address = self._addresses.get(url)
+            if address is None:
+                address = self._addresses[url] = super()._prepare_url(url)
+            return address
+
+    return Client
 
 
 class _Call:
