@@ -35,7 +35,11 @@ _replaced_factory: Callable[..., logging.LogRecord] | None = None
 
 
 def configure_logging(
-    settings: Settings, *, stream: TextIO | None = None, stream_level: str | None = None
+    settings: Settings,
+    *,
+    stream: TextIO | None = None,
+    stream_level: str | None = None,
+    to_file: bool = True,
 ) -> None:
     """Sends what every logger of this process says to `stream` and to the log file.
 
@@ -48,6 +52,7 @@ def configure_logging(
         settings: The level, the file's place and the secrets to look for.
         stream: Instead of stderr.
         stream_level: The least level on `stream`, if that should be quieter than the file.
+        to_file: False for what must leave nothing behind.
     """
     release_logging()
     for secret in (*settings.secrets(), *_secrets_in_the_environment()):
@@ -60,7 +65,8 @@ def configure_logging(
     _handlers.append(on_stream)
     problem: OSError | None = None
     try:
-        _handlers.append(_LogFile(settings.log_file))
+        if to_file:
+            _handlers.append(_LogFile(settings.log_file))
     except OSError as exc:
         problem = exc
     for handler in _handlers:

@@ -6,9 +6,10 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
-from core.errors import AgentLauncherError, StoreError
+from core.errors import AgentLauncherError, SettingsError, StoreError
 from core.providers import registry
 from core.providers.base import ProviderSpec
 from core.redaction import redact
@@ -17,6 +18,7 @@ from core.services.credentials import CredentialService
 from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.settings import Settings, unknown_variables
+from core.storage.failures import MigrationDue, NoDatabaseYet
 from core.storage.store import Store
 
 LOW_DISK_BYTES: Final = 500 * 1024 * 1024
@@ -137,10 +139,48 @@ class HealthService:
         return [_provider(spec, stored.count(spec.name)) for spec in registry.specs().values()]
 
 
+def look(principal: Principal, settings: Settings) -> Sequence[Check]:
+    """As `HealthService.checks`, of an installation that nobody has opened: nothing is made, migrated or written."""
+    try:
+        store = Store.look(settings.database_url)
+    except StoreError as exc:
+        return checks_without_store(settings, exc)
+    try:
+        vault = Vault(settings, secrets_exist=store.credentials.any_sealed)
+        credentials = CredentialService(store, vault)
+        return HealthService(settings, store, vault, credentials, PriceService(store)).checks(principal)
+    finally:
+        store.close()
+
+
+def checks_of_settings(problem: SettingsError) -> Sequence[Check]:
+    """What can be said when the settings cannot be read."""
+    return [Check(name="Settings", verdict=Verdict.FAILED, detail=str(problem))]
+
+
 def checks_without_store(settings: Settings, problem: StoreError) -> Sequence[Check]:
     """What can be said when the database cannot be opened."""
-    failed = Check(name="Database", verdict=Verdict.FAILED, detail=f"{settings.database_label}: {problem}")
-    return [*_around_the_store(settings), failed]
+    return [*_around_the_store(settings), _unopened(settings, problem)]
+
+
+def _unopened(settings: Settings, problem: StoreError) -> Check:
+    embedded = settings.database_url.startswith("sqlite")
+    if isinstance(problem, NoDatabaseYet) or (
+        embedded and isinstance(problem, MigrationDue) and problem.found is None
+    ):
+        return Check(
+            name="Database",
+            verdict=Verdict.OK,
+            detail=f"{settings.database_label}: no database yet; the first `agent-launcher up` makes it",
+        )
+    if embedded and isinstance(problem, MigrationDue):
+        return Check(
+            name="Database",
+            verdict=Verdict.WARNING,
+            detail=f"{settings.database_label} has the older schema {problem.found}",
+            remedy="The next start of this version of the program migrates it, and keeps a copy of it.",
+        )
+    return Check(name="Database", verdict=Verdict.FAILED, detail=f"{settings.database_label}: {problem}")
 
 
 def _around_the_store(settings: Settings) -> list[Check]:
@@ -176,6 +216,8 @@ def _settings(settings: Settings) -> Check:
 
 def _data_dir(settings: Settings) -> Check:
     path = settings.data_dir
+    if not path.exists():
+        return _missing_data_dir(path)
     free = shutil.disk_usage(path).free
     detail = f"{path}, {free / 1024**3:.1f} GiB free"
     if not os.access(path, os.W_OK | os.X_OK):
@@ -202,9 +244,25 @@ def _data_dir(settings: Settings) -> Check:
     return Check(name="Data directory", verdict=Verdict.OK, detail=detail)
 
 
+def _missing_data_dir(path: Path) -> Check:
+    if os.access(_existing(path), os.W_OK | os.X_OK):
+        return Check(name="Data directory", verdict=Verdict.OK, detail=f"{path}: the first start makes it")
+    return Check(
+        name="Data directory",
+        verdict=Verdict.FAILED,
+        detail=f"{path} does not exist, and this user cannot make it",
+        remedy="Make it, or set AGENT_LAUNCHER_DATA_DIR to another directory.",
+    )
+
+
+def _existing(path: Path) -> Path:
+    """The path, or what there is of it."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
 def _logs(settings: Settings) -> Check:
     path = settings.log_file
-    writable = os.access(path if path.exists() else settings.data_dir, os.W_OK)
+    writable = os.access(_existing(path), os.W_OK)
     if not writable:
         return Check(
             name="Logs",

@@ -6,6 +6,7 @@ the polling of SQLite's busy handler; each writing transaction is a BEGIN IMMEDI
 Postgres: a pool; reading transactions of several statements see one snapshot.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
@@ -63,6 +64,7 @@ class Database:
     Attributes:
         path: The SQLite file; None on Postgres.
         writable: False when the SQLite file could be opened for reading only, or was.
+        opened_to_look: Whether nothing at all may be written, see `Opening`.
     """
 
     def __init__(self, url: str, *, opening: Opening = "create") -> None:
@@ -71,6 +73,7 @@ class Database:
         except SettingsError as exc:
             raise SettingsError(f"DATABASE_URL {exc}") from exc
         self.writable = True
+        self.opened_to_look = opening == "look"
         self.path: Path | None = None
         if self.url.get_backend_name() == "sqlite":
             self.dialect: Dialect = "sqlite"
@@ -103,6 +106,13 @@ class Database:
         with translated():
             self._kept = self._writer.connect()
         self._snapshots = self._reader
+
+    def check_permissions(self) -> None:
+        """Whether this user may write the SQLite file, without trying. Raises StoreNotWritable."""
+        if self.path is not None and not (
+            os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK | os.X_OK)
+        ):
+            raise StoreNotWritable(_OPEN_FOR_READING_ONLY)
 
     @property
     def engine(self) -> Engine:

@@ -26,6 +26,18 @@ class NoDatabaseYet(StoreUnavailable):
     """There is no SQLite file, and it was not to be made."""
 
 
+class MigrationDue(SchemaMismatch):
+    """The schema is older than the program's, or there is none yet.
+
+    Attributes:
+        found: The revision that the database has; None if it has no tables of ours.
+    """
+
+    def __init__(self, message: str, *, found: str | None) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 _SQLITE_FULL = (
     "The disk that holds the database is full: nothing was stored by this action, and what was stored before is "
     "intact. Free some space, or move the data directory (AGENT_LAUNCHER_DATA_DIR) to a larger disk."

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, inspect, text
 from core.errors import SchemaMismatch, StoreNotWritable
 from core.private_files import appearing_whole
 from core.storage.engine import Database, make_single_file
+from core.storage.failures import MigrationDue
 from core.storage.tables import HEAD_REVISION
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def ensure(database: Database, *, migrate: bool) -> None:
         migrate: Whether an older schema, or none, is brought up to date.
 
     Raises:
-        SchemaMismatch: It is newer than this program; or older, and `migrate` is False or the file is read-only.
+        SchemaMismatch: It is newer than this program; or older and the file is read-only.
+        MigrationDue: It is older, and `migrate` is False.
     """
     found = current_revision(database)
     if found == HEAD_REVISION:
@@ -43,9 +45,10 @@ def ensure(database: Database, *, migrate: bool) -> None:
         advice = (
             "Run" if found is None else "Take a backup first (`agent-launcher backup FILE`), and run then"
         )
-        raise SchemaMismatch(
+        raise MigrationDue(
             f"The database has {_say(found)}, and this version of the program needs {HEAD_REVISION}. "
-            f"{advice} `agent-launcher migrate`."
+            f"{advice} `agent-launcher migrate`.",
+            found=found,
         )
     if not database.writable:
         raise SchemaMismatch(

@@ -64,6 +64,23 @@ class Store:
             raise
         return cls(database)
 
+    @classmethod
+    def look(cls, url: str) -> Self:
+        """Opens what is there to look at it: nothing is made, migrated or written, not even beside a SQLite file.
+
+        Raises:
+            NoDatabaseYet: There is no SQLite file.
+            MigrationDue: The schema is older than this program, or there is none.
+            SettingsError, StoreError: As `open`.
+        """
+        database = Database(url, opening="look")
+        try:
+            schema.ensure(database, migrate=False)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
     @staticmethod
     def migrate(url: str) -> list[str]:
         """Brings the schema up to date; returns the revisions that were applied, oldest first.
@@ -130,7 +147,10 @@ class Store:
         return self._database.writable
 
     def check_writable(self) -> None:
-        """Raises StoreError if nothing can be written now; changes nothing."""
+        """Raises StoreError if nothing can be written now, or as far as can be told by looking; changes nothing."""
+        if self._database.opened_to_look and self.dialect == "sqlite":
+            self._database.check_permissions()
+            return
         with self._database.write() as connection:
             # Changes a row and takes it back: a full disk or a missing privilege shows only so.
             connection.execute(text("UPDATE rollup_state SET generation = generation"))

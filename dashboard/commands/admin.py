@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.errors import InvalidInput, StoreError
-from dashboard.commands.session import complain, open_application, prepared_settings, print_json, remark
+from core.errors import InvalidInput, SettingsError
+from dashboard.commands.session import complain, prepared_settings, print_json, remark
 
 if TYPE_CHECKING:
     from core.services.health import Check
@@ -78,15 +78,21 @@ def migrate() -> None:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Look at everything that this installation needs; exit code 1 if something is broken. Sends nothing."""
-    from core.services.health import Verdict, checks_without_store
+    """Look at everything that this installation needs; exit code 1 if something is broken. Changes nothing."""
+    from core.environment import apply_dotenv
+    from core.logs import configure_logging
+    from core.services.health import Verdict, checks_of_settings, look
     from core.services.principal import LOCAL
+    from core.settings import load_settings
 
     try:
-        with open_application() as application:
-            checks = application.health.checks(LOCAL)
-    except StoreError as exc:
-        checks = checks_without_store(prepared_settings(), exc)
+        apply_dotenv()
+        settings = load_settings()
+    except SettingsError as exc:
+        checks = checks_of_settings(exc)
+    else:
+        configure_logging(settings, stream_level="ERROR", to_file=False)
+        checks = look(LOCAL, settings)
     if as_json:
         print_json(
             [

@@ -364,21 +364,21 @@ def test_doctor_changes_nothing_of_what_is_there(cli: Cli, application: Applicat
         assert again.runs.get(LOCAL, orphan).summary.status is RunStatus.SUCCEEDED
 
 
-def test_doctor_leaves_an_older_schema_as_it_is(cli: Cli, application: Application, tmp_path: Path) -> None:
+def test_doctor_leaves_an_older_schema_as_it_is(
+    cli: Cli, application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     application.close()
     with closing(sqlite3.connect(tmp_path / "data" / "agent-launcher.db")) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
         connection.commit()
-    monkeypatched = tmp_path / "migrations"
-    shutil.copytree(schema._MIGRATIONS, monkeypatched)
-    (monkeypatched / "versions" / "v0000_older.py").write_text("revision = '0000'\ndown_revision = None\n")
-    before = everything_below(tmp_path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema, "_MIGRATIONS", monkeypatched)
-        done = cli("doctor")
-    after = everything_below(tmp_path)
-    assert {name: data for name, data in after.items() if "__pycache__" not in name} == before
+    migrations = tmp_path / "migrations"
+    shutil.copytree(schema._MIGRATIONS, migrations)
+    (migrations / "versions" / "v0000_older.py").write_text("revision = '0000'\ndown_revision = None\n")
+    monkeypatch.setattr(schema, "_MIGRATIONS", migrations)
+    before = everything_below(tmp_path / "data")
+    done = cli("doctor")
+    assert everything_below(tmp_path / "data") == before
     assert re.search("warn  Database: .* has the older schema 0000", done.stdout)
 
 

@@ -1,5 +1,7 @@
 """What `doctor` finds, and the remedy that it names."""
 
+from pathlib import Path
+
 import pytest
 
 from core.errors import StoreNotWritable, StoreUnavailable
@@ -137,6 +139,17 @@ def test_without_a_database_the_rest_is_still_looked_at() -> None:
     assert "look at its folder" in checks[-1].detail
 
 
-def test_a_missing_data_directory_is_a_finding_not_a_fault() -> None:
-    checks = checks_without_store(load_settings(), StoreUnavailable("No file."))
-    assert {check.name: check.verdict for check in checks}["Data directory"] is Verdict.FAILED
+def test_a_missing_data_directory_is_a_finding_not_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def data_directory() -> Check:
+        checks = checks_without_store(load_settings(), StoreUnavailable("No file."))
+        return {check.name: check for check in checks}["Data directory"]
+
+    found = data_directory()
+    assert (found.verdict, found.detail) == (Verdict.OK, f"{tmp_path / 'data'}: the first start makes it")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AGENT_LAUNCHER_DATA_DIR", str(tmp_path / "file" / "data"))
+    found = data_directory()
+    assert found.verdict is Verdict.FAILED
+    assert "cannot make it" in found.detail
