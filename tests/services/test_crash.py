@@ -48,6 +48,40 @@ time.sleep(600)
 """
 
 
+FIFTY = 50
+VICTIMS = """
+import os, sys, time
+from core.execution import local
+from core.providers import demo
+from core.services.agent_config import AgentConfig
+from core.services.application import Application
+from core.services.principal import LOCAL
+from core.services.runs import RunSpec
+from core.settings import load_settings
+
+settings = load_settings()
+config = AgentConfig(provider="DEMO", model_name="demo-echo")
+slow = config.model_copy(update={"model_name": "demo-slow"})
+
+def work():
+    application = Application.open(settings, kind="test")
+    done = application.runs.run(LOCAL, RunSpec(config=config, prompt="Done"))
+    live = application.runs.start(LOCAL, RunSpec(config=slow, prompt="[[words=5000]] Never finished"))
+    next(live.stream())
+    line = f"{os.getpid()} {done.run_id if done.stored else None} {live.run_id}\\n"
+    os.write(1, line.encode())  # at once and whole, among those of the others
+    time.sleep(600)
+
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        try:
+            work()
+        finally:
+            os._exit(1)
+time.sleep(600)
+"""
+
+
 pytestmark = pytest.mark.usefixtures("database")
 
 
@@ -118,6 +152,46 @@ def test_nothing_stays_running_after_the_restart() -> None:
         }
     finally:
         application.close()
+
+
+def test_of_fifty_killed_processes_nothing_stays_running_and_nothing_acknowledged_is_lost() -> None:
+    """In real time, with the real heart-beats; `tests/store` kills at random moments, and moves the clock."""
+    acknowledged = killed_in_the_middle_of_runs(FIFTY)
+    assert len(acknowledged) == FIFTY
+    restarted = time.monotonic()
+    application = Application.open(load_settings(), kind="test")
+    try:
+        under_way = [running for _, running in acknowledged]
+        assert len(orphans(application, under_way)) == FIFTY
+        application.housekeeping.start()
+        while left := orphans(application, under_way):
+            waited = time.monotonic() - restarted
+            assert waited < SETTLED_WITHIN_SECONDS, f"{len(left)} runs are RUNNING after {waited:.0f} s"
+            time.sleep(0.25)
+        for detail in details(application, under_way):
+            assert detail.summary.status is RunStatus.OUTCOME_UNKNOWN
+            assert "process" in (detail.error_message or "")
+        for detail in details(application, [done for done, _ in acknowledged]):
+            assert detail.summary.status is RunStatus.SUCCEEDED
+            assert (detail.response or "").startswith('You asked: "Done')
+        assert application.runs.running(LOCAL) == []
+    finally:
+        application.close()
+
+
+def killed_in_the_middle_of_runs(count: int) -> list[tuple[UUID, UUID]]:
+    """Of each process, a run that it had finished and the one that it worked on when it was killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", VICTIMS, str(count)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        try:
+            lines = [parent.stdout.readline().split() for _ in range(count)]
+            for pid, _, _ in lines:
+                os.kill(int(pid), signal.SIGKILL)
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)  # its own session: it, and what it forked
+    return [(UUID(done), UUID(running)) for _, done, running in lines]
 
 
 def test_the_server_settles_what_a_killed_process_left(make_server: Callable[..., AppServer]) -> None:
