@@ -45,12 +45,15 @@ class Span:
 
     Attributes:
         grain: What a chart's bucket should be.
+        compared_until: The end of the last whole quarter of an hour before `until`: what is compared ends here, since
+            a part of a quarter would be compared with a whole one.
         previous_since, previous_until: As many days, directly before: from the same midnight to the same time
-            of day, so that a young day is compared with as much of the day before.
+            of day as `compared_until`, so that a young day is compared with as much of the day before.
     """
 
     since: datetime
     until: datetime
+    compared_until: datetime
     previous_since: datetime
     previous_until: datetime
     grain: Grain
@@ -72,12 +75,15 @@ def span_of(period: Period, *, zone: ZoneInfo, now: datetime | None = None) -> S
         case _:
             assert_never(period)
     first = moment.date() - timedelta(days=days - 1)
+    # Every zone's offset is a multiple of a quarter, so this is the end of one in UTC too.
+    compared = moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
     previous_end_date = moment.date() - timedelta(days=days)
     return Span(
         since=_midnight(first, zone),
         until=moment.astimezone(ZoneInfo("UTC")),
+        compared_until=compared.astimezone(ZoneInfo("UTC")),
         previous_since=_midnight(first - timedelta(days=days), zone),
-        previous_until=datetime.combine(previous_end_date, moment.timetz()).astimezone(ZoneInfo("UTC")),
+        previous_until=datetime.combine(previous_end_date, compared.timetz()).astimezone(ZoneInfo("UTC")),
         grain=timedelta(hours=1) if days == 1 else "day",
         zone=zone,
     )
@@ -89,18 +95,23 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The overview page's figures, each with its value in the period before.
+    """The overview page's figures, and what is compared: as much of the span as of the period before.
 
     Attributes:
-        latency, previous_latency: None if no run finished then.
+        figures, latency: Of the whole span.
+        compared, compared_latency: Of the span up to `Span.compared_until`.
+        previous, previous_latency: Of the period before, up to the same time of day.
+        latency, compared_latency, previous_latency: None if no run finished then.
         series, latency_series: By bucket, oldest first; a bucket in which nothing happened is not in it.
         last_failures: Of the span, newest first, at most five.
     """
 
     span: Span
     figures: UsageFigures
+    compared: UsageFigures
     previous: UsageFigures
     latency: LatencyPoint | None
+    compared_latency: LatencyPoint | None
     previous_latency: LatencyPoint | None
     series: Sequence[UsagePoint]
     latency_series: Sequence[LatencyPoint]
@@ -149,13 +160,16 @@ class UsageService:
         before = usage.latency(
             project, span.previous_since, span.previous_until, grain=None, zone=zone, by=None
         )
+        compared = usage.latency(project, span.since, span.compared_until, grain=None, zone=zone, by=None)
         failed = RunFilter(since=span.since, statuses=FAILURES)
         whole = self.latency(principal, span, by=None, whole=True)
         return Overview(
             span=span,
             figures=self.totals(principal, span),
+            compared=usage.totals(project, span.since, span.compared_until),
             previous=usage.totals(project, span.previous_since, span.previous_until),
             latency=whole[0] if whole else None,
+            compared_latency=compared[0] if compared else None,
             previous_latency=before[0] if before else None,
             series=self.series(principal, span, by=None),
             latency_series=self.latency(principal, span, by=None),

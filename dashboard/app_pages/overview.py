@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.contract import utc_now
 from core.providers.rows_demo import DEMO
-from core.services.usage import Overview, Period
+from core.services.usage import Overview, Period, Span
 from dashboard import charts, formatting, queries, routes, state
 from dashboard.chart_axes import Unit, buckets_of
 from dashboard.components.cards import card, chart, metric_row
@@ -35,13 +35,19 @@ def page() -> None:
     _quick_links()
 
 
+def _comparison(span: Span) -> str:
+    began, ended = (formatting.day(at, span.zone) for at in (span.previous_since, span.previous_until))
+    days = began if began == ended else f"{began} to {ended}"
+    if span.compared_until == span.since:
+        return f"Compared with {days} from the first whole quarter of an hour on."
+    return f"Change against {days}, both until {span.compared_until.astimezone(span.zone):%H:%M}."
+
+
 def _figures(data: Overview) -> None:
     span, zone = data.span, data.span.zone
     buckets = buckets_of(span)
     metric_row(overview_metrics(data, buckets))
-    began, ended = formatting.day(span.previous_since, zone), formatting.day(span.previous_until, zone)
-    days = began if began == ended else f"{began} to {ended}"
-    st.caption(f"Change against {days}, until the same time of day.")
+    st.caption(_comparison(span))
     left, right = st.columns(2)
     with left, card("Spend", _spend_caption(data, len(buckets.starts))):
         known = data.figures.known_cost_nanousd

@@ -99,16 +99,16 @@ def _unsplit(figures: UsageFigures) -> float:
 
 def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
     """The row of figures on top of the overview."""
-    now, before = data.figures, data.previous
-    success, success_before = _success(now), _success(before)
+    now, compared, before = data.figures, data.compared, data.previous
+    success, success_before = _success(compared), _success(before)
     return [
         Metric(
             label="Spend",
             value=formatting.money_known(now.cost_nanousd, now.unpriced_runs),
             # A total that leaves something out grows and shrinks with what it leaves out.
             change=None
-            if now.unpriced_runs or before.unpriced_runs
-            else formatting.change(now.cost_nanousd, before.cost_nanousd),
+            if compared.unpriced_runs or before.unpriced_runs
+            else formatting.change(compared.cost_nanousd, before.cost_nanousd),
             tone=None,
             note=unpriced_note(now),
             course=[
@@ -121,7 +121,7 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
         Metric(
             label="Runs",
             value=formatting.count(now.runs),
-            change=formatting.change(now.runs, before.runs),
+            change=formatting.change(compared.runs, before.runs),
             tone=None,
             note=None,
             course=course(data.series, buckets, data.span.until, lambda figures: figures.runs),
@@ -130,7 +130,9 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
         Metric(
             label="Success",
             value=formatting.percent(now.succeeded, now.decided),
-            change=formatting.points((now.succeeded, now.decided), (before.succeeded, before.decided)),
+            change=formatting.points(
+                (compared.succeeded, compared.decided), (before.succeeded, before.decided)
+            ),
             tone=_tone(better=success - success_before, notable=0.01),
             note=None,
             course=[
@@ -145,7 +147,7 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
         Metric(
             label="Tokens",
             value=formatting.count(tokens_of(now)),
-            change=formatting.change(tokens_of(now), tokens_of(before)),
+            change=formatting.change(tokens_of(compared), tokens_of(before)),
             tone=None,
             note=None,
             course=course(data.series, buckets, data.span.until, tokens_of),
@@ -179,12 +181,13 @@ def _latency_metric(
     name: str, data: Overview, value: Callable[[LatencyPoint], float], meaning: str
 ) -> Metric:
     now = value(data.latency) if data.latency else None
+    compared = value(data.compared_latency) if data.compared_latency else None
     before = value(data.previous_latency) if data.previous_latency else None
     return Metric(
         label=f"Latency {name}",
         value=formatting.duration(now),
-        change=formatting.change(now, before),
-        tone=_tone(better=1 - now / before, notable=0.1) if now and before else None,
+        change=formatting.change(compared, before),
+        tone=_tone(better=1 - compared / before, notable=0.1) if compared and before else None,
         note=None,
         course=[value(point) / 1e6 for point in data.latency_series],
         help=f"{meaning} From the request until the whole answer, retries included.",

@@ -28,7 +28,8 @@ def test_today_begins_at_the_zones_midnight_and_is_compared_with_as_much_of_yest
     assert span.since == datetime(2026, 11, 21, 23, tzinfo=UTC)
     assert span.until == NOW
     assert span.previous_since == datetime(2026, 11, 20, 23, tzinfo=UTC)
-    assert span.previous_until == datetime(2026, 11, 21, 14, 5, tzinfo=UTC)
+    assert span.compared_until == datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+    assert span.previous_until == datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
     assert span.grain == timedelta(hours=1)
 
 
@@ -36,7 +37,7 @@ def test_today_begins_at_the_zones_midnight_and_is_compared_with_as_much_of_yest
 def test_a_range_of_days_is_today_and_the_days_before(period: Period, days: int) -> None:
     span = span_of(period, zone=ZoneInfo("UTC"), now=NOW)
     assert span.since == datetime(2026, 11, 22, tzinfo=UTC) - timedelta(days=days - 1)
-    assert span.until - span.since == span.previous_until - span.previous_since
+    assert span.compared_until - span.since == span.previous_until - span.previous_since
     assert span.since - span.previous_since == timedelta(days=days)
     assert span.grain == "day"
 
@@ -76,6 +77,33 @@ def test_the_overview_counts_each_run_once_in_its_period(application: Applicatio
         "2026-11-20",
         "2026-11-22",
     ]
+
+
+@pytest.mark.parametrize(
+    ("time", "compared"),
+    [((0, 1), 0), ((0, 16), 15), ((23, 59), 23 * 60 + 45)],
+    ids=["00:01", "00:16", "23:59"],
+)
+def test_a_day_is_compared_with_exactly_as_much_of_the_day_before(
+    local_application: Application, time: tuple[int, int], compared: int
+) -> None:
+    """Some runs in each minute around, on both days, in a zone whose midnight is not UTC's."""
+    zone = ZoneInfo("Asia/Kolkata")
+    hour, minute = time
+    now = datetime(2026, 11, 22, hour, minute, 30, tzinfo=zone)
+    minutes = (0, 1, 2, 10, 14, 15, 16, 29, 30, *range(23 * 60 + 40, 24 * 60))
+    midnight = datetime(2026, 11, 22, tzinfo=zone)
+    for offset in minutes:
+        at = midnight + timedelta(minutes=offset, seconds=5)
+        store_run(local_application, at=at - timedelta(days=1), seconds=1)
+        if at <= now:
+            store_run(local_application, at=at, seconds=2)
+    overview = local_application.usage.overview(LOCAL, Period.TODAY, zone=zone, now=now)
+    alike = sum(offset < compared for offset in minutes)
+    assert (overview.compared.runs, overview.previous.runs) == (alike, alike)
+    assert overview.figures.runs == sum(offset <= hour * 60 + minute for offset in minutes)
+    for latency in (overview.compared_latency, overview.previous_latency):
+        assert (latency.runs if latency else 0) == alike
 
 
 def test_an_overview_of_nothing_knows_no_latency(application: Application) -> None:

@@ -93,6 +93,7 @@ def test_a_moment_belongs_to_the_bucket_that_has_begun() -> None:
     span = Span(
         since=datetime(2026, 11, 20, tzinfo=UTC),
         until=datetime(2026, 11, 22, 14, tzinfo=UTC),
+        compared_until=datetime(2026, 11, 22, 14, tzinfo=UTC),
         previous_since=datetime(2026, 11, 17, tzinfo=UTC),
         previous_until=datetime(2026, 11, 19, 14, tzinfo=UTC),
         grain="day",

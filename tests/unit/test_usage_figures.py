@@ -32,8 +32,10 @@ def spend(figures: UsageFigures, previous: UsageFigures) -> Metric:
     data = Overview(
         span=week(),
         figures=figures,
+        compared=figures,
         previous=previous,
         latency=None,
+        compared_latency=None,
         previous_latency=None,
         series=[UsagePoint(start=today, key="", label="", figures=figures)],
         latency_series=[],
