@@ -196,7 +196,7 @@ def _secrets(request: AgentRequest) -> list[str]:
     secrets = [request.api_key.get_secret_value()] if request.api_key is not None else []
     spec = registry.specs().get(request.provider)
     names = [
-        spec.api_key_variable if spec is not None else None,
+        *(spec.api_key_variables if spec is not None else ()),
         (request.api_key_ref or "").removeprefix("env:"),
     ]
     return secrets + [value for name in names if name and (value := os.environ.get(name))]

@@ -124,6 +124,7 @@ class ModelRule:
         without: What these models cannot take although the provider can.
         without_while_reasoning: What they can take only with `reasoning_effort` "none", said in the request.
         names: The vendor's name of a parameter where these models have another one than `Feature` says.
+        efforts: The values of `reasoning_effort` that these models know; None leaves it to the vendor.
         own_endpoint_only: Does not hold where requests go to another server
             (`ProviderSpec.base_url_in_force`), which gives its own models any name.
     """
@@ -132,6 +133,7 @@ class ModelRule:
     without: frozenset[Feature] = frozenset()
     without_while_reasoning: frozenset[Feature] = frozenset()
     names: Mapping[Feature, str] = field(default_factory=lambda: MappingProxyType({}))
+    efforts: tuple[ReasoningEffort, ...] | None = None
     own_endpoint_only: bool = False
 
 
@@ -145,6 +147,7 @@ class ProviderSpec:
         module: Imported on first use; must define `create() -> Provider`.
         features: What the provider can take; what one of its models can take is `features_of`.
         api_key_variable: The vendor SDK's own environment variable; None if the provider takes no key.
+        api_key_variable_first: Another one that the SDK reads, and prefers where both are set.
         base_url_variable: Likewise for the endpoint.
         own_base_url: The vendor's own endpoint; None if the provider has no one address.
         default_model: What a new agent starts with.
@@ -153,6 +156,7 @@ class ProviderSpec:
         description: One sentence for a person who chooses.
         model_rules: Where its models differ; the first rule that matches a name holds.
         not_for_chat: Matches the names in the vendor's list of models that cannot answer a prompt.
+        unreadable: The media types of the contract's attachments that it cannot read although it takes others.
         sdk: The vendor SDK's import name, so that a server can import it before the first run has to wait for it.
     """
 
@@ -164,6 +168,7 @@ class ProviderSpec:
     color: str
     description: str
     api_key_variable: str | None = None
+    api_key_variable_first: str | None = None
     base_url_variable: str | None = None
     own_base_url: str | None = None
     offline: bool = False
@@ -172,12 +177,27 @@ class ProviderSpec:
     models: tuple[ModelInfo, ...] = field(default=())
     model_rules: tuple[ModelRule, ...] = ()
     not_for_chat: str | None = None
+    unreadable: frozenset[str] = frozenset()
     sdk: str | None = None
 
     @property
     def needs_api_key(self) -> bool:
         """Whether a request without a key is refused before it is sent."""
         return self.api_key_variable is not None
+
+    @property
+    def api_key_variables(self) -> tuple[str, ...]:
+        """The vendor SDK's own environment variables for the key; the first that is set holds."""
+        return tuple(name for name in (self.api_key_variable_first, self.api_key_variable) if name)
+
+    def key_variable_in_force(self, environment: Mapping[str, str] | None = None) -> str | None:
+        """The one of `api_key_variables` whose key is sent; None if none is set.
+
+        Args:
+            environment: Instead of `os.environ`.
+        """
+        variables = os.environ if environment is None else environment
+        return next((name for name in self.api_key_variables if variables.get(name, "").strip()), None)
 
     def base_url_in_force(
         self, base_url: str | None = None, environment: Mapping[str, str] | None = None
@@ -266,6 +286,12 @@ def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
         raise InvalidRequest(
             f"{spec.name} does not take {_names(missing)}. Leave it out, or choose another provider."
         )
+    types = {attachment.media_type for attachment in request.attachments or ()}
+    if unreadable := sorted(types & spec.unreadable):
+        raise InvalidRequest(
+            f"{spec.name} does not read {', '.join(unreadable)}. Convert the attachment, or choose another "
+            "provider."
+        )
     rule = spec.rule_for(request.model_name, base_url=request.base_url)
     if rule is None:
         return
@@ -278,6 +304,12 @@ def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
         raise InvalidRequest(
             f"The model {request.model_name} takes {_names(missing)} only with reasoning_effort 'none'. "
             "Leave it out, or switch reasoning off."
+        )
+    effort = request.reasoning_effort
+    if effort is not None and rule.efforts is not None and effort not in rule.efforts:
+        raise InvalidRequest(
+            f"The model {request.model_name} does not take reasoning_effort {effort!r}. "
+            f"Use one of {', '.join(rule.efforts)}, leave it out, or choose another model."
         )
 
 
@@ -306,9 +338,9 @@ def resolve_api_key(
         return _sendable(_referenced(spec, connection, connection.api_key_ref, variables))
     if spec.api_key_variable is None:
         return None
-    key = variables.get(spec.api_key_variable, "").strip()
-    if key and may_have_own_key(spec, connection.base_url, variables):
-        return _sendable(key)
+    variable = spec.key_variable_in_force(variables)
+    if variable is not None and may_have_own_key(spec, connection.base_url, variables):
+        return _sendable(variables[variable].strip())
     if connection.base_url is not None and spec.base_url_in_force(connection.base_url, variables) is not None:
         return None
     raise MissingApiKey(
@@ -349,7 +381,7 @@ def _referenced(
             f"api_key_ref may not name {name}: that is no provider's key. Put the key in another variable."
         )
     base_url = connection.base_url
-    if name == spec.api_key_variable:
+    if name in spec.api_key_variables:
         allowed = may_have_own_key(spec, base_url, variables)
     else:
         # Another vendor's key goes neither to this one nor to a server that the request names.

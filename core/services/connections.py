@@ -90,4 +90,4 @@ class Connections:
             ending = f" (ends in {found.last4})" if found.last4 else ""
             return ServingKey(label=f"the stored credential {found.name!r}{ending}", credential_id=found.id)
         key = resolve_api_key(spec, connection)
-        return ServingKey(label=f"{spec.api_key_variable} of the environment" if key else "no key")
+        return ServingKey(label=f"{spec.key_variable_in_force()} of the environment" if key else "no key")

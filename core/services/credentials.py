@@ -4,7 +4,6 @@ What comes out is a name and the last four characters; the secret itself goes on
 about to be sent, and only to the server that it is for.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,8 +109,8 @@ class CredentialService:
         return [
             EnvironmentKey(
                 provider=spec.name,
-                variable=spec.api_key_variable,
-                is_set=bool(os.environ.get(spec.api_key_variable, "").strip()),
+                variable=spec.key_variable_in_force() or spec.api_key_variable,
+                is_set=spec.key_variable_in_force() is not None,
             )
             for spec in registry.specs().values()
             if spec.api_key_variable

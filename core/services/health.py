@@ -281,8 +281,8 @@ def _provider(spec: ProviderSpec, stored: int) -> Check:
         return Check(name=name, verdict=Verdict.OK, detail=f"Needs no key{where}")
     if stored:
         return Check(name=name, verdict=Verdict.OK, detail=f"{_counted(stored, 'stored credential')}{where}")
-    if os.environ.get(variable, "").strip():
-        return Check(name=name, verdict=Verdict.OK, detail=f"Key from {variable}{where}")
+    if given := spec.key_variable_in_force():
+        return Check(name=name, verdict=Verdict.OK, detail=f"Key from {given}{where}")
     return Check(
         name=name,
         verdict=Verdict.WARNING,

@@ -101,10 +101,10 @@ def _ours(settings: Settings) -> list[SettingShown]:
 def _vendors() -> list[SettingShown]:
     shown: list[SettingShown] = []
     for spec in registry.specs().values():
-        if spec.api_key_variable:
-            given = bool(os.environ.get(spec.api_key_variable, "").strip())
+        for variable in spec.api_key_variables:
+            given = bool(os.environ.get(variable, "").strip())
             value = "set" if given else ""
-            shown.append(SettingShown(variable=spec.api_key_variable, value=value, given=given))
+            shown.append(SettingShown(variable=variable, value=value, given=given))
         if spec.base_url_variable:
             address = os.environ.get(spec.base_url_variable, "").strip()
             shown.append(

@@ -5,7 +5,6 @@ installation has a key for are loaded: the others would cost memory for nothing.
 """
 
 import importlib
-import os
 
 from core.errors import OperatorError
 from core.loggers import get_logger
@@ -23,7 +22,7 @@ def warm(application: Application) -> None:
         catalogue.warm()
         stored = {credential.provider for credential in application.credentials.list(LOCAL)}
         for spec in registry.specs().values():
-            has_key = spec.name in stored or bool(os.environ.get(spec.api_key_variable or "", "").strip())
+            has_key = spec.name in stored or spec.key_variable_in_force() is not None
             if has_key and spec.sdk is not None:
                 importlib.import_module(spec.sdk)
                 registry.load(spec.name)
