@@ -84,7 +84,11 @@ def test_what_reaches_the_vendor(
         "response_schema": schema,
     }
     features = registry.get_spec(dialect.provider).features_of(dialect.model)
-    parameters = {name: value for name, value in parameters.items() if Feature(name) in features}
+    parameters = {
+        name: value
+        for name, value in parameters.items()
+        if Feature(name) in features and name not in dialect.one_of[1:]
+    }
     call(
         request_to(
             agent_type="chat",
@@ -112,7 +116,7 @@ def test_what_reaches_the_vendor(
     assert json.loads(block) == {"order": {"id": 1, "note": "Ü"}}
     assert prompt == "And now?"
     assert seen.files == [("image/png", PIXEL)]
-    assert seen.parameters == parameters
+    assert seen.parameters == {**dialect.always_sent, **parameters}
     assert seen.key == CANARY
     assert seen.streamed is stream
 
@@ -123,7 +127,7 @@ def test_unset_parameters_are_not_sent(
     script(vendor, dialect, Answer(), stream=stream)
     call(request_to(), stream=stream)
     seen = dialect.seen(vendor.last)
-    assert seen.parameters == {}
+    assert seen.parameters == dialect.always_sent
     assert seen.system is None
     assert seen.turns == [("user", "What is the capital of France?")]
 

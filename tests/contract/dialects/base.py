@@ -1,9 +1,10 @@
 """What the suite must be able to say in a vendor's words, and to read from them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from core.contract import TokenUsage
@@ -86,6 +87,10 @@ class Dialect(ABC):
     """A model that takes every feature of the provider, save what `reasoning_model` is for."""
     reasoning_model: str | None
     refused_by_reasoning_model: frozenset[str]
+    always_sent: Mapping[str, Any] = MappingProxyType({})
+    """What the vendor requires and is sent although the request does not set it."""
+    one_of: tuple[str, ...] = ()
+    """Parameters of which the vendor takes only one in a request."""
 
     @abstractmethod
     def connection(self, url: str) -> dict[str, Any]:
