@@ -1,6 +1,9 @@
 """Our HTTP (`core.providers.http`) as the transport of an httpx2 client, for SDKs that are built on it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
@@ -93,3 +96,48 @@ def _parsed(url: str) -> httpx2.URL:
 def build_client() -> httpx2.Client:
     """A client to give to an SDK, shared by its keys and addresses; no redirects, no cookies."""
     return _Client()
+
+
+@dataclass(slots=True)
+class Kept:
+    """What `keeping` gives.
+
+    Attributes:
+        streamed: Leave the body on the wire, for whoever asked to read.
+        without: Headers that the SDK sets and that are not to be sent, in lower case.
+        response: The answer; None while no request was sent.
+    """
+
+    streamed: bool
+    without: Collection[str]
+    response: httpx2.Response | None = None
+
+
+_kept: ContextVar[Kept] = ContextVar("agent_launcher_kept")
+
+
+@contextmanager
+def keeping(*, streamed: bool, without: Collection[str] = ()) -> Generator[Kept]:
+    """The answer to the one request that an SDK sends, in this thread, through a `KeepingClient`."""
+    kept = Kept(streamed, without)
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
+class KeepingClient(_Client):
+    """For an SDK that has no door for raw answers: keeps the answer, and shows the SDK an empty one.
+
+    So the SDK makes the request, and can neither hide a fault of the answer nor ask again. Sends within
+    `keeping` only.
+    """
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:
+        """Sends it as it is; errors are those of `core.providers.http`."""
+        kept = _kept.get()
+        for name in kept.without:
+            del request.headers[name]
+        kept.response = super().send(request, stream=kept.streamed, **given)
+        return httpx2.Response(200, request=request)
