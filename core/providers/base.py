@@ -149,7 +149,14 @@ class ProviderSpec:
         api_key_variable: The vendor SDK's own environment variable; None if the provider takes no key.
         api_key_variable_first: Another one that the SDK reads, and prefers where both are set.
         base_url_variable: Likewise for the endpoint.
-        own_base_url: The vendor's own endpoint; None if the provider has no one address.
+        own_base_url: The vendor's own endpoint, or where the SDK asks when told nothing; None if the provider
+            has no one address.
+        api_key_optional: Takes a key, and works without: only some of its servers want one.
+        bare_host_port: Set where an address may also be a mere host, or host and port: the port that is meant
+            where none is given. An address that listens everywhere (0.0.0.0) then means this machine.
+        self_hosted: Its servers are the operator's own, so that tokens cost nothing there.
+        cloud_host: But not on this host: the vendor's own, whose prices are the vendor's.
+        cloud_models: Nor for models of such names (a pattern), which a server of one's own asks the vendor's for.
         default_model: What a new agent starts with.
         color: Its colour in every chart, as `#rrggbb`.
         offline: Makes no request at all; labelled so wherever it is shown.
@@ -171,6 +178,11 @@ class ProviderSpec:
     api_key_variable_first: str | None = None
     base_url_variable: str | None = None
     own_base_url: str | None = None
+    api_key_optional: bool = False
+    bare_host_port: int | None = None
+    self_hosted: bool = False
+    cloud_host: str | None = None
+    cloud_models: str | None = None
     offline: bool = False
     price_provider: str | None = None
     key_help: str = ""
@@ -183,7 +195,34 @@ class ProviderSpec:
     @property
     def needs_api_key(self) -> bool:
         """Whether a request without a key is refused before it is sent."""
+        return self.takes_api_key and not self.api_key_optional
+
+    @property
+    def takes_api_key(self) -> bool:
+        """Whether a key can be given, stored and sent."""
         return self.api_key_variable is not None
+
+    def is_cloud(self, address: str | None) -> bool:
+        """Whether the address is on the vendor's own host (`cloud_host`)."""
+        if self.cloud_host is None or not address:
+            return False
+        try:
+            host = (urlsplit(address).hostname or "").lower()
+        except ValueError:
+            return False
+        return host == self.cloud_host or host.endswith(f".{self.cloud_host}")
+
+    def is_self_hosted(self, *models: str, base_url: str | None = None) -> bool:
+        """Whether a request is worked on by a machine of the operator's own, as far as names tell.
+
+        Args:
+            models: The model's names, in the request and in the answer.
+            base_url: The server that is asked, as `base_url_in_force` gives it.
+        """
+        if not self.self_hosted or self.is_cloud(base_url):
+            return False
+        pattern = self.cloud_models
+        return pattern is None or not any(_compiled(pattern).fullmatch(model) for model in models)
 
     @property
     def api_key_variables(self) -> tuple[str, ...]:
@@ -217,6 +256,8 @@ class ProviderSpec:
             variables = os.environ if environment is None else environment
             address = variables.get(self.base_url_variable, "").strip()
         address = address.rstrip("/")
+        if address and self.bare_host_port is not None:
+            address = _with_scheme(address, port=self.bare_host_port)
         own = (self.own_base_url or "").rstrip("/")
         return address if address and address.lower() != own.lower() else None
 
@@ -249,6 +290,19 @@ class ProviderSpec:
         if reasoning_effort != "none":
             without |= rule.without_while_reasoning
         return self.features - without
+
+
+_EVERYWHERE: Final = re.compile(r"(https?://)(?:0\.0\.0\.0|\[::\])(?=[:/?]|$)", re.IGNORECASE)
+
+
+def _with_scheme(address: str, *, port: int) -> str:
+    """An address of which only the host may have been given, or only the port (":11434"), as a whole one."""
+    if "://" not in address:
+        host, slash, path = address.partition("/")
+        host = f"127.0.0.1{host}" if host.startswith(":") else host
+        has_port = re.search(r":\d+$", host) is not None and (host.count(":") == 1 or "]" in host)
+        address = f"http://{host}{'' if has_port else f':{port}'}{slash}{path}"
+    return _EVERYWHERE.sub(r"\g<1>127.0.0.1", address)
 
 
 @cache
@@ -341,7 +395,8 @@ def resolve_api_key(
     variable = spec.key_variable_in_force(variables)
     if variable is not None and may_have_own_key(spec, connection.base_url, variables):
         return _sendable(variables[variable].strip())
-    if connection.base_url is not None and spec.base_url_in_force(connection.base_url, variables) is not None:
+    elsewhere = spec.base_url_in_force(connection.base_url, variables)
+    if spec.api_key_optional or (connection.base_url is not None and elsewhere is not None):
         return None
     raise MissingApiKey(
         f"API key required for {spec.name}. Add one under Settings > Credentials, or set "
@@ -352,6 +407,8 @@ def resolve_api_key(
 def may_have_own_key(spec: ProviderSpec, base_url: str | None, variables: Mapping[str, str]) -> bool:
     """Whether the key in the vendor SDK's own variable may be sent to where a request with this address goes."""
     if base_url is None or is_this_machine(base_url):
+        return True
+    if spec.is_cloud(base_url) and base_url.lower().startswith("https://"):
         return True
     # The environment's key is for the server that the environment names, which is the vendor's if it names none.
     return spec.base_url_in_force(base_url, variables) == spec.base_url_in_force(None, variables)
