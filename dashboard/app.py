@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import routes
+from dashboard import backend, routes
 from dashboard.components.frame import page_frame, window
 
 window()
@@ -26,4 +26,4 @@ pages = {
     ],
 }
 
-page_frame(st.navigation(pages))
+page_frame(st.navigation(pages), notice=backend.notice)

@@ -37,6 +37,16 @@ def application() -> Application:
         return _application
 
 
+def notice() -> str:
+    """What every page should say of the store; "" when all is well. Raises as `application`."""
+    if application().store.writable:
+        return ""
+    return (
+        "The database is open for reading only: it, its folder or the disk is read-only for this user. What was stored "
+        "is shown; to run and change things, make them writable and start again."
+    )
+
+
 def principal() -> Principal:
     """Who is looking; until sign-in exists, the one local principal."""
     return LOCAL

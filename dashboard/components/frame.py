@@ -1,5 +1,6 @@
 """What stands around every page: the window, the page, and a clear text when it cannot be shown."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +23,16 @@ def window() -> None:
     st.logo(_MARK, size="large")
 
 
-def page_frame(page: StreamlitPage) -> None:
-    """Draws the chosen page. An error of ours becomes its text, which names the remedy.
+def page_frame(page: StreamlitPage, *, notice: Callable[[], str]) -> None:
+    """Draws the chosen page, below what every page should say now, if that is anything.
 
+    An error of ours, also of `notice`, becomes its text, which names the remedy.
     A fault of the program goes on to the server's `on_script_error`, as do errors of callbacks and fragments.
     """
     st.set_page_config(page_title=f"{page.title} · Agent Launcher")
     try:
+        if said := notice():
+            st.warning(said, icon=":material/lock:")
         page.run()
     except AgentLauncherError as exc:
         show_failure(exc)
