@@ -148,6 +148,7 @@ FILES = [
     for media_type in ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
     if (Feature.DOCUMENTS if media_type == "application/pdf" else Feature.IMAGES)
     in registry.get_spec(name).features_of(dialect.model)
+    and media_type not in registry.get_spec(name).unreadable
 ]
 
 
@@ -158,6 +159,21 @@ def test_attachments(
     vendor.will(dialect.whole(Answer()))
     call(request_to(attachments=[{"media_type": media_type, "data": PIXEL, "name": "file"}]))
     assert dialect.seen(vendor.last).files == [(media_type, PIXEL)]
+
+
+UNREADABLE = [(name, kind) for name in DIALECTS for kind in sorted(registry.get_spec(name).unreadable)]
+
+
+@pytest.mark.parametrize(("dialect", "media_type"), UNREADABLE, indirect=["dialect"])
+def test_a_file_that_the_vendor_cannot_read_is_refused_by_name_unsent(
+    vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller, media_type: str
+):
+    response = call(request_to(attachments=[{"media_type": media_type, "data": PIXEL}]))
+    assert response.error is not None
+    assert response.error.code == "INVALID_REQUEST"
+    assert media_type in response.error.message
+    assert dialect.provider in response.error.message
+    assert vendor.requests == []
 
 
 REASONING = [name for name, dialect in DIALECTS.items() if dialect.reasoning_model is not None]
@@ -203,7 +219,11 @@ def test_finish_reason(
 ):
     script(vendor, dialect, Answer(finish=finish), stream=stream)
     response = call(request_to(), stream=stream)
-    assert response.error is None
+    if finish is None and stream and dialect.streams_end_with_the_reason:
+        assert response.error is not None
+        assert response.error.code == "BAD_PROVIDER_RESPONSE"
+    else:
+        assert response.error is None
     assert response.finish_reason == finish
     assert response.response == Answer().text
 
@@ -236,6 +256,7 @@ def test_empty_answer(
     assert response.token_usage is not None
 
 
+@pytest.mark.parametrize("dialect", [name for name, d in DIALECTS.items() if d.can_refuse], indirect=True)
 def test_refusal_is_an_answer(
     vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller, stream: bool
 ):

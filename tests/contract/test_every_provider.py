@@ -85,7 +85,7 @@ def test_failure(subject: Subject, call: Caller, stream: bool, code: str):
     assert response.error.code == code
     kinds = [kind for kind in vars(errors).values() if getattr(kind, "code", None) == code]
     assert response.error.retryable is next(iter(kinds)).default_retryable
-    assert response.response is None
+    assert not response.response
     assert subject.requests_received() in {1, None}
 
 

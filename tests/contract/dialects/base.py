@@ -87,6 +87,10 @@ class Dialect(ABC):
     """A model that takes every feature of the provider, save what `reasoning_model` is for."""
     reasoning_model: str | None
     refused_by_reasoning_model: frozenset[str]
+    can_refuse: bool = True
+    """The vendor marks a refusal as such; one that does not answers with a text like any other."""
+    streams_end_with_the_reason: bool = False
+    """The finish reason is a stream's end mark: there is no stream that is complete without one."""
     always_sent: Mapping[str, Any] = MappingProxyType({})
     """What the vendor requires and is sent although the request does not set it."""
     one_of: tuple[str, ...] = ()
