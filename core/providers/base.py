@@ -122,7 +122,9 @@ class ModelRule:
     Attributes:
         pattern: Matched against the whole model name, without regard to case.
         without: What these models cannot take although the provider can.
-        without_while_reasoning: What they can take only with `reasoning_effort` "none", said in the request.
+        without_while_reasoning: What they cannot take while they reason: they need `reasoning_effort` "none".
+        reasons_unasked: Whether they reason where the request says nothing of it; if not, an unset
+            `reasoning_effort` is as good as "none".
         names: The vendor's name of a parameter where these models have another one than `Feature` says.
         efforts: The values of `reasoning_effort` that these models know; None leaves it to the vendor.
         own_endpoint_only: Does not hold where requests go to another server
@@ -132,9 +134,14 @@ class ModelRule:
     pattern: str
     without: frozenset[Feature] = frozenset()
     without_while_reasoning: frozenset[Feature] = frozenset()
+    reasons_unasked: bool = True
     names: Mapping[Feature, str] = field(default_factory=lambda: MappingProxyType({}))
     efforts: tuple[ReasoningEffort, ...] | None = None
     own_endpoint_only: bool = False
+
+    def reasons(self, reasoning_effort: ReasoningEffort | None) -> bool:
+        """Whether the models reason on a request with this effort."""
+        return self.reasons_unasked if reasoning_effort is None else reasoning_effort != "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +294,7 @@ class ProviderSpec:
         if rule is None:
             return self.features
         without = rule.without
-        if reasoning_effort != "none":
+        if rule.reasons(reasoning_effort):
             without |= rule.without_while_reasoning
         return self.features - without
 
@@ -354,7 +361,7 @@ def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
             f"The model {request.model_name} does not take {_names(missing)}. "
             "Leave it out, or choose another model."
         )
-    if request.reasoning_effort != "none" and (missing := used & rule.without_while_reasoning):
+    if rule.reasons(request.reasoning_effort) and (missing := used & rule.without_while_reasoning):
         raise InvalidRequest(
             f"The model {request.model_name} takes {_names(missing)} only with reasoning_effort 'none'. "
             "Leave it out, or switch reasoning off."

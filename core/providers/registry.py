@@ -12,12 +12,17 @@ from typing import Final, cast
 from core.contract import invalid_provider_message
 from core.errors import UnknownProvider
 from core.providers.base import Provider, ProviderSpec
+from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.rows_demo import DEMO
 from core.providers.rows_openai import OPENAI
 
 ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
 
-BUILT_IN: Final = (DEMO, OPENAI)
+BUILT_IN: Final = (
+    DEMO,
+    ANTHROPIC,
+    OPENAI,
+)
 
 
 _lock: Final = threading.RLock()

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
+from tests.contract.dialects.anthropic import AnthropicDialect
 from tests.contract.dialects.base import Dialect
 from tests.contract.dialects.openai import OpenAIDialect
 
-DIALECTS: Final[Mapping[str, Dialect]] = {dialect.provider: dialect for dialect in (OpenAIDialect(),)}
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    dialect.provider: dialect
+    for dialect in (
+        AnthropicDialect(),
+        OpenAIDialect(),
+    )
+}

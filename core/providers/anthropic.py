@@ -1,0 +1,285 @@
+"""Anthropic's Claude, and every server that speaks its Messages API, on the official SDK.
+
+As with OpenAI, the SDK keeps the address, the headers, the authentication and the errors of a status, and the
+documented JSON is read here: the SDK hides a body that is not JSON and a stream that was cut
+(`docs/decisions/2026-11-22-http-transport.md`).
+
+How a contract request becomes a Messages request:
+- `system_prompt` is the top-level `system`, the context is in the last user turn (`AgentRequest.turns`),
+  attachments are blocks of the last user turn, before its text.
+- `max_tokens` is required by the API: unset, it is `AGENT_LAUNCHER_DEFAULT_MAX_TOKENS`. Thinking counts
+  towards it.
+- `temperature` and `top_p` are refused by the current version of the API (2026-10-21), whatever the model. The
+  models up to 4.6 take one of them, while they do not reason, by the version before (2023-06-01), so a request
+  that has one is sent by that version; newer models take none (`rows_anthropic`).
+- `reasoning_effort` is `output_config.effort` ("minimal" is "low", the vendor's least), with adaptive thinking
+  for the models that think only when asked (4.6 to 4.8), and a budget of tokens in its place for those up to
+  4.5 (`anthropic_wire`). "none" switches thinking off, or is refused where nothing does.
+- `response_schema` is `output_config.format`, with its objects closed (`anthropic_wire.closed`). The vendor
+  refuses keywords that it cannot guarantee, by name.
+
+How an answer comes back: text blocks joined; thinking is counted and not shown. A refusal before any text is
+an answer whose text is the vendor's explanation (empty if it gives none), with finish reason `content_filter`;
+one in the middle of the text is the error `CONTENT_FILTERED` with the text that came before. A stream is
+complete when `message_stop` was received, and `BAD_PROVIDER_RESPONSE` otherwise.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from core import redaction
+from core.contract import AgentRequest
+from core.errors import BadProviderResponse, InvalidRequest, InvocationError
+from core.interruption import Limits
+from core.providers import http
+from core.providers.anthropic_errors import AnthropicExplainer, head_of
+from core.providers.anthropic_wire import API_VERSION, Answer, EventReader, api_version, read_answer, render
+from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.explaining import Head
+from core.providers.rows_anthropic import ANTHROPIC
+from core.providers.wire import as_count, as_list, as_object, as_text, mend, read_events
+
+if TYPE_CHECKING:
+    import anthropic
+    import httpx2
+
+MAX_CLIENTS: Final = 64
+"""Clients kept, one for each key and base URL; they share their connections, so another one is cheap."""
+MODELS_PER_PAGE: Final = 1_000
+"""The API's most."""
+MAX_PAGES: Final = 20
+
+_NO_KEY: Final = "no-key"
+"""What the SDK is given for a server that wants none; the header is left out."""
+_NOT_AN_ADDRESS: Final = "The base URL is not a valid address. It looks like https://host."
+
+
+class AnthropicProvider:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: OrderedDict[tuple[str, str], anthropic.Anthropic] = OrderedDict()
+        self._http: httpx2.Client | None = None
+
+    def complete(self, request: AgentRequest, limits: Limits) -> Completion:
+        """The whole answer at once."""
+        body = render(request, stream=False)
+        call = _Call(self, Connection.of(request), request.model_name, limits)
+        response = call.send("POST", "/v1/messages", body=body)
+        return call.completion(response, response.content)
+
+    def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
+        """The answer as it is written."""
+        body = render(request, stream=True)
+        call = _Call(self, Connection.of(request), request.model_name, limits)
+        response = call.send("POST", "/v1/messages", body=body, stream=True)
+        try:
+            if response.headers.get("content-type", "").startswith("application/json"):
+                # A server that cannot stream answers at once.
+                completion = call.completion(response, b"".join(call.pieces(response)))
+                if completion.text:
+                    yield Delta(completion.text)
+                yield completion
+            else:
+                yield from call.follow(response)
+        finally:
+            response.close()
+
+    def list_models(self, connection: Connection, limits: Limits) -> Sequence[ModelInfo]:
+        """The vendor's models, sorted by name, without those that it has retired."""
+        call = _Call(self, connection, None, limits)
+        found: dict[str, ModelInfo] = {}
+        after: str | None = None
+        for _ in range(MAX_PAGES):
+            page = call.page_of_models(after)
+            for item in as_list(page["data"]) or ():
+                row = as_object(item) or {}
+                name = as_text(row.get("id"))
+                if name is not None and row.get("lifecycle") != "retired":
+                    found[mend(name)] = _model_info(mend(name), row)
+            last = as_text(page.get("last_id"))
+            if page.get("has_more") is not True or last is None or last == after:
+                break
+            after = last
+        return [found[name] for name in sorted(found)]
+
+    def client(self, key: str, base_url: str) -> "anthropic.Anthropic":
+        """The SDK's client for this key and address."""
+        with self._lock:
+            client = self._clients.get((key, base_url))
+            if client is not None:
+                self._clients.move_to_end((key, base_url))
+                return client
+            client = self._build(key, base_url)
+            self._clients[key, base_url] = client
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)
+            return client
+
+    def _build(self, key: str, base_url: str) -> "anthropic.Anthropic":
+        import anthropic
+        import httpx2
+
+        from core.providers.httpx2_adapter import build_client
+
+        if self._http is None:
+            self._http = build_client()
+        address, _, query = base_url.partition("?")
+        try:
+            return anthropic.Anthropic(
+                api_key=key,
+                # The SDK's paths begin with /v1; many write it in the address, as for OpenAI.
+                base_url=address.rstrip("/").removesuffix("/v1"),
+                default_query=dict(parse_qsl(query)),
+                http_client=self._http,
+                max_retries=0,
+                timeout=None,
+                open_telemetry=False,
+                # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold
+                # back a stream.
+                default_headers={"Accept-Encoding": "identity", "anthropic-version": API_VERSION},
+            )
+        except httpx2.InvalidURL as exc:
+            raise InvalidRequest(_NOT_AN_ADDRESS) from exc
+
+
+class _Call:
+    """One request and what is needed to explain its failure."""
+
+    def __init__(
+        self, provider: AnthropicProvider, connection: Connection, model: str | None, limits: Limits
+    ) -> None:
+        self._limits = limits
+        self._key = resolve_api_key(ANTHROPIC, connection)
+        self._model = model
+        self.errors = AnthropicExplainer(model, self._key)
+        base_url = ANTHROPIC.base_url_in_force(connection.base_url) or ANTHROPIC.own_base_url or ""
+        if self._key is not None:
+            redaction.remember(self._key)
+        self._client = provider.client(self._key or _NO_KEY, base_url)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None = None,
+        query: Mapping[str, object] | None = None,
+        stream: bool = False,
+    ) -> "httpx2.Response":
+        """Sends it; the response has a success status, and its body unless it is streamed."""
+        import anthropic
+        import httpx2
+
+        headers: dict[str, str | anthropic.Omit] = {}
+        if self._key is None:
+            headers["Authorization"] = anthropic.omit
+        if body is not None and (version := api_version(body)) != API_VERSION:
+            headers["anthropic-version"] = version
+        options: anthropic.RequestOptions = {"headers": headers} if headers else {}
+        try:
+            with http.bounded_by(self._limits):
+                if method == "GET":
+                    if query:
+                        options["params"] = query
+                    return self._client.get(path, cast_to=httpx2.Response, options=options)
+                return self._client.post(
+                    path, cast_to=httpx2.Response, body=body, options=options, stream=stream
+                )
+        except anthropic.APIStatusError as exc:
+            raise self.errors.status(exc) from exc
+        except anthropic.APIConnectionError as exc:
+            # The SDK wraps whatever its client raises, also the errors of our transport.
+            ours = exc.__cause__
+            if not isinstance(ours, InvocationError):
+                # What is left to httpx2 is a body that it cannot decompress.
+                raise BadProviderResponse(
+                    "The answer could not be decoded. Check the base URL and any proxy on the way.",
+                    detail=repr(ours),
+                ) from exc
+        except httpx2.InvalidURL as exc:
+            raise InvalidRequest(_NOT_AN_ADDRESS) from exc
+        raise ours
+
+    def page_of_models(self, after: str | None) -> dict[str, object]:
+        """One page of the list, whose `data` is a list."""
+        query = {"limit": MODELS_PER_PAGE} | ({} if after is None else {"after_id": after})
+        response = self.send("GET", "/v1/models", query=query)
+        head = head_of(response)
+        page = self.decode_object(head, response.content)
+        if as_list(page.get("data")) is None:
+            raise self.errors.nonsense(head, "has no list of models")
+        return page
+
+    def completion(self, response: "httpx2.Response", data: bytes) -> Completion:
+        """The answer in a whole body."""
+        head = head_of(response)
+        body = self.decode_object(head, data)
+        try:
+            answer = read_answer(body)
+        except ValueError as exc:
+            raise self.errors.nonsense(head, str(exc)) from exc
+        return self._complete(head, answer)
+
+    def follow(self, response: "httpx2.Response") -> Generator[Delta | Completion]:
+        """The answer in a stream of events."""
+        head, reader = head_of(response), EventReader()
+        for _, data in read_events(self.pieces(response)):
+            event = self.errors.object_in(head, data, what="has an event that ")
+            self._raise_reported(head, event)
+            if text := reader.add(event):
+                yield Delta(text)
+            if reader.finished:
+                break
+        if not (reader.begun and reader.finished):
+            raise self.errors.cut(head)
+        yield self._complete(head, reader.answer())
+
+    def _complete(self, head: Head, answer: Answer) -> Completion:
+        cut = answer.finish_reason == "content_filter" and not answer.refused
+        return Completion(
+            text=answer.text,
+            usage=answer.usage,
+            finish_reason=answer.finish_reason,
+            model=answer.model or self._model or "",
+            provider_request_id=head.request_id,
+            service_tier=answer.service_tier,
+            error=self.errors.filtered(head) if cut else None,
+        )
+
+    def _raise_reported(self, head: Head, body: Mapping[str, object]) -> None:
+        if body.get("type") == "error" or body.get("error"):
+            raise self.errors.reported(head, body.get("error"))
+
+    def pieces(self, response: "httpx2.Response") -> Iterator[bytes]:
+        """A streamed body as it arrives."""
+        import httpx2
+
+        try:
+            yield from response.iter_bytes()
+        except httpx2.DecodingError as exc:
+            raise self.errors.nonsense(head_of(response), "could not be decoded") from exc
+
+    def decode_object(self, head: Head, data: bytes) -> dict[str, object]:
+        """The JSON object in a body, or an error if it is something else or tells of one."""
+        body = self.errors.object_in(head, data)
+        self._raise_reported(head, body)
+        return body
+
+
+def _model_info(name: str, row: Mapping[str, object]) -> ModelInfo:
+    label = as_text(row.get("display_name"))
+    return ModelInfo(
+        name,
+        label=None if label is None else mend(label)[:200],
+        context_window_tokens=as_count(row.get("max_input_tokens")) or None,
+    )
+
+
+def create() -> AnthropicProvider:
+    """The provider, for the registry."""
+    return AnthropicProvider()
