@@ -82,11 +82,12 @@ class CredentialService:
                 found[record.id] = str(exc)
         return found
 
-    def master_key_fault(self) -> str:
+    def master_key_fault(self, principal: Principal) -> str:
         """Why no stored key could be opened after a restart, and what to do about it; "" when all is well.
 
         A process that has read the key file goes on opening secrets when the file is lost.
         """
+        del principal  # until sign-in exists, whoever asks may know this
         try:
             if self._vault.fingerprint is None and self._store.credentials.any_sealed():
                 return str(self._vault.missing())
@@ -104,8 +105,9 @@ class CredentialService:
             raise NotFound(f"There is no credential named {label!r}. There are: {names}.")
         return found
 
-    def environment_keys(self) -> Sequence[EnvironmentKey]:
+    def environment_keys(self, principal: Principal) -> Sequence[EnvironmentKey]:
         """The vendors' own variables, by provider; never their values."""
+        del principal  # until sign-in exists, whoever asks may know this
         return [
             EnvironmentKey(
                 provider=spec.name,

@@ -106,7 +106,7 @@ class HealthService:
         return Check(name="Roll-ups", verdict=Verdict.OK, detail=detail)
 
     def _master_key(self, principal: Principal) -> Check:
-        if fault := self._credentials.master_key_fault():
+        if fault := self._credentials.master_key_fault(principal):
             return Check(name="Master key", verdict=Verdict.FAILED, detail=fault)
         where = self._vault.describe()
         stored = self._credentials.list(principal)

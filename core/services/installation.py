@@ -66,7 +66,6 @@ class InstallationService:
 
     def describe(self, principal: Principal) -> Installation:
         """Everything, read now. Raises StoreError."""
-        del principal  # until sign-in exists, whoever sees the page may see this
         return Installation(
             version=version("agent-launcher"),
             contract_version=CONTRACT_VERSION,
@@ -75,13 +74,13 @@ class InstallationService:
             log_file=self._settings.log_file,
             log_level=self._settings.log_level,
             database=self._store.describe(),
-            master_key=self.master_key(),
+            master_key=self.master_key(principal),
             settings=(*_ours(self._settings), *_vendors()),
         )
 
-    def master_key(self) -> str:
+    def master_key(self, principal: Principal) -> str:
         """Where the master key comes from, with its fingerprint; or why it cannot be used. Safe to show."""
-        return self._credentials.master_key_fault() or self._vault.describe()
+        return self._credentials.master_key_fault(principal) or self._vault.describe()
 
 
 def _ours(settings: Settings) -> list[SettingShown]:

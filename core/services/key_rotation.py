@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from core.errors import Conflict
 from core.security.rotation import Rotation, rotate_secrets
 from core.security.vault import Vault
+from core.services.principal import Principal
 from core.storage.store import Store
 
 
@@ -28,11 +29,12 @@ class _StoredSecrets:
         return False
 
 
-def rotate(vault: Vault, store: Store) -> Rotation:
-    """Seals every secret with a new key; safe to kill at any point, and to run again.
+def rotate(principal: Principal, vault: Vault, store: Store) -> Rotation:
+    """Seals every secret, of all projects, with a new key; safe to kill at any point, and to run again.
 
     Raises:
         SecretUnreadable: A secret cannot be opened; nothing was changed.
         Conflict: Other processes kept storing secrets meanwhile.
     """
+    del principal  # until sign-in exists, whoever runs the command may do this
     return rotate_secrets(vault, _StoredSecrets(store))

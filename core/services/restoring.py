@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.errors import SecretUnreadable
 from core.security.vault import Vault
+from core.services.principal import Principal
 from core.settings import Settings, ensure_data_dir
 from core.storage.restore import RestoreReport
 from core.storage.store import Store
@@ -27,12 +28,13 @@ class Restored:
     remedy: str
 
 
-def restore(settings: Settings, file: Path, *, force: bool = False) -> Restored:
+def restore(principal: Principal, settings: Settings, file: Path, *, force: bool = False) -> Restored:
     """Puts a backup in the place of what the configured database holds, and tries the master key on its keys.
 
     What is replaced is backed up into the data directory first.
 
     Args:
+        principal: Who asks; what is replaced is of every project.
         settings: Which database, and where the master key is.
         file: What a backup wrote.
         force: Restore although live processes use the database.
@@ -41,6 +43,7 @@ def restore(settings: Settings, file: Path, *, force: bool = False) -> Restored:
         Conflict: They do; nothing was changed.
         InvalidInput, SettingsError, StoreError: Nothing was changed.
     """
+    del principal  # until sign-in exists, whoever runs the command may do this
     ensure_data_dir(settings)
     vault = Vault(settings, secrets_exist=lambda: True)
     report = Store.restore(file, settings.database_url, keep_in=settings.data_dir, force=force)

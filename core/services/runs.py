@@ -89,8 +89,9 @@ class RunService:
         resolve_api_key(provider, Connection.of(request))
         return request
 
-    def preview(self, spec: RunSpec) -> AgentRequest:
+    def preview(self, principal: Principal, spec: RunSpec) -> AgentRequest:
         """The request without anybody's key: what an estimate or a form needs. Errors as in `request_of`."""
+        del principal  # nothing of a project is read: the spec says it all
         return request_of(spec, key=ResolvedKey(), default_timeout_seconds=self._default_timeout_seconds)
 
     def start(self, principal: Principal, spec: RunSpec) -> LiveRun:

@@ -193,14 +193,16 @@ class UsageService:
             errors=self.errors(principal, span, run_filter=run_filter),
         )
 
-    def rebuild(self, on_progress: Callable[[int, int], None]) -> None:
+    def rebuild(self, principal: Principal, on_progress: Callable[[int, int], None]) -> None:
         """Counts all attempts of all projects again; figures stay as they are until it is done.
 
         Interrupted, it is continued by the next call, or by the housekeeping.
 
         Args:
+            principal: Who asks.
             on_progress: Told (attempts counted by this call, attempts in all), batch by batch.
         """
+        del principal  # until sign-in exists, whoever runs the command may do this
         self._store.usage.rebuild(on_progress)
 
     def totals(self, principal: Principal, span: Span, run_filter: RunFilter | None = None) -> UsageFigures:

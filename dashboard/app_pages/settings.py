@@ -41,11 +41,11 @@ def _credentials() -> None:
     service = application().credentials
     data = Credentials(
         stored=service.list(principal()),
-        fault=service.master_key_fault(),
+        fault=service.master_key_fault(principal()),
         unreadable=service.unreadable(principal()),
-        environment=service.environment_keys(),
+        environment=service.environment_keys(principal()),
         tests=st.session_state.get(state.SETTINGS_TESTS, {}),
-        master_key=application().installation.master_key(),
+        master_key=application().installation.master_key(principal()),
         now=utc_now(),
         zone=queries.zone(),
     )

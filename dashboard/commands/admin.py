@@ -40,6 +40,7 @@ def restore(
     """Restore a backup into the configured database, verified before anything is replaced; what is there is kept."""
     from shlex import quote
 
+    from core.services.principal import LOCAL
     from core.services.restoring import restore as restore_backup
 
     settings = prepared_settings()
@@ -51,7 +52,7 @@ def restore(
         typer.confirm(
             f"Replace everything in {settings.database_label} with this backup?", abort=True, err=True
         )
-    done = restore_backup(settings, file, force=force)
+    done = restore_backup(LOCAL, settings, file, force=force)
     remark(f"{done.report.rows:,} rows restored into {settings.database_label}, verified.")
     if kept := done.report.kept:
         remark(f"What was there before is kept. To go back: agent-launcher restore {quote(str(kept))}")

@@ -168,9 +168,13 @@ def _key(by: Dimension, point: "UsagePoint") -> str:
 
 
 def _rebuild(application: "Application") -> None:
+    from core.services.principal import LOCAL
+
     with progress_bar() as progress:
         task = progress.add_task("Counting attempts")
-        application.usage.rebuild(lambda done, total: progress.update(task, completed=done, total=total))
+        application.usage.rebuild(
+            LOCAL, lambda done, total: progress.update(task, completed=done, total=total)
+        )
         counted = int(progress.tasks[0].completed)
     remark(f"{counted:,} attempt(s) counted again.")
 

@@ -111,9 +111,10 @@ def remove(name: Name) -> None:
 def rotate() -> None:
     """Seal every stored key under a new master key. Safe to interrupt, and to run again."""
     from core.services.key_rotation import rotate as rotate_all
+    from core.services.principal import LOCAL
 
     with open_application() as application:
-        done = rotate_all(application.vault, application.store)
+        done = rotate_all(LOCAL, application.vault, application.store)
     if done.fingerprint is None:
         remark("There is no master key yet: it is made when the first secret is stored.")
         return

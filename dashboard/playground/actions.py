@@ -96,7 +96,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
         else:
             refuse_files(slot, able)
             attachments()
-        request = application().runs.preview(spec)
+        request = application().runs.preview(principal(), spec)
         request = application().runs.check(principal(), spec)
     except AgentLauncherError as exc:
         fault = exc

@@ -290,10 +290,10 @@ def test_a_run_notes_that_its_key_was_used(application: Application, vendor: Ven
 def test_the_environments_keys_are_told_by_name_only(
     credentials: CredentialService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (openai,) = (key for key in credentials.environment_keys() if key.provider == "OPENAI")
+    (openai,) = (key for key in credentials.environment_keys(LOCAL) if key.provider == "OPENAI")
     assert (openai.variable, openai.is_set) == ("OPENAI_API_KEY", False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    (openai,) = (key for key in credentials.environment_keys() if key.provider == "OPENAI")
+    (openai,) = (key for key in credentials.environment_keys(LOCAL) if key.provider == "OPENAI")
     assert openai.is_set
     assert KEY not in repr(openai)
 
@@ -308,10 +308,10 @@ def test_a_lost_key_file_is_told_and_nothing_is_overwritten(tmp_path: Path) -> N
         key_file = application.settings.key_file
         kept = key_file.rename(tmp_path / "kept.key")
         # This process has read it, and still works; but its operator must know.
-        assert "is missing" in application.credentials.master_key_fault()
+        assert "is missing" in application.credentials.master_key_fault(LOCAL)
     with opened_application() as application:
         credentials = application.credentials
-        assert "is missing" in credentials.master_key_fault()
+        assert "is missing" in credentials.master_key_fault(LOCAL)
         assert "is missing" in credentials.unreadable(LOCAL)[added.id]
         for attempt in (
             lambda: resolve(credentials),
@@ -322,7 +322,7 @@ def test_a_lost_key_file_is_told_and_nothing_is_overwritten(tmp_path: Path) -> N
                 attempt()
         assert not key_file.exists()
         kept.rename(key_file)
-        assert credentials.master_key_fault() == ""
+        assert credentials.master_key_fault(LOCAL) == ""
         assert credentials.unreadable(LOCAL) == {}
         assert resolve(credentials).secret == KEY
 
@@ -334,7 +334,7 @@ def test_a_wrong_master_key_is_told_and_the_secret_is_kept(monkeypatch: pytest.M
     monkeypatch.setenv("AGENT_LAUNCHER_SECRET_KEY", "another-long-passphrase")
     with opened_application() as application:
         credentials = application.credentials
-        assert credentials.master_key_fault() == ""
+        assert credentials.master_key_fault(LOCAL) == ""
         assert "was sealed with the master key" in credentials.unreadable(LOCAL)[added.id]
         with pytest.raises(SecretUnreadable):
             resolve(credentials)
@@ -353,7 +353,7 @@ def test_rotation_seals_every_key_anew(application: Application) -> None:
         for name in ("a", "b", "c")
     ]
     before = application.vault.fingerprint
-    done = rotate(application.vault, application.store)
+    done = rotate(LOCAL, application.vault, application.store)
     assert done.resealed == 3
     assert done.fingerprint == application.vault.fingerprint != before
     for credential in added:
@@ -370,7 +370,7 @@ class _OvertakenVault(Vault):
     def seal(self, text: str) -> str:
         token = super().seal(text)
         other = Vault(self.application.settings, secrets_exist=lambda: True)
-        assert rotate(other, self.application.store).resealed >= 0
+        assert rotate(LOCAL, other, self.application.store).resealed >= 0
         return token
 
 
