@@ -14,6 +14,7 @@ from core.errors import UnknownProvider
 from core.providers.base import Provider, ProviderSpec
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.rows_demo import DEMO
+from core.providers.rows_gemini import GEMINI
 from core.providers.rows_openai import OPENAI
 
 ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
@@ -22,6 +23,7 @@ BUILT_IN: Final = (
     DEMO,
     ANTHROPIC,
     OPENAI,
+    GEMINI,
 )
 
 

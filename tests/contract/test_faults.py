@@ -244,7 +244,7 @@ def test_a_body_cut_short(
     assert_failed(call(request_to(), stream=stream), "BAD_PROVIDER_RESPONSE")
 
 
-@pytest.mark.parametrize("failure", [Failure.RATE_LIMIT, Failure.SERVER_ERROR, Failure.BAD_KEY])
+@pytest.mark.parametrize("failure", [Failure.RATE_LIMIT, Failure.SERVER_ERROR, Failure.FORBIDDEN])
 def test_an_error_whose_body_is_cut_is_still_that_error(
     vendor: VendorServer,
     dialect: Dialect,

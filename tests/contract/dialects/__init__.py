@@ -5,6 +5,7 @@ from typing import Final
 
 from tests.contract.dialects.anthropic import AnthropicDialect
 from tests.contract.dialects.base import Dialect
+from tests.contract.dialects.gemini import GeminiDialect
 from tests.contract.dialects.openai import OpenAIDialect
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
@@ -12,5 +13,6 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     for dialect in (
         AnthropicDialect(),
         OpenAIDialect(),
+        GeminiDialect(),
     )
 }
