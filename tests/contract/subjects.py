@@ -151,3 +151,8 @@ NAMES = [spec.name for spec in registry.BUILT_IN]
 def subject_for(name: str, vendor: VendorServer, key: str) -> Subject:
     """The provider of that name, ready to be brought into situations."""
     return Demo() if name == "DEMO" else Scripted(DIALECTS[name], vendor, key)
+
+
+def can_fail(name: str, code: str) -> bool:
+    """Whether the provider of that name has a sign for a failure that is this code."""
+    return name not in DIALECTS or FAILURES[code] in DIALECTS[name].failures

@@ -31,8 +31,8 @@ def script(vendor: VendorServer, dialect: Dialect, answer: Answer, *, stream: bo
 
 
 def test_answer(vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller, stream: bool):
-    answer = Answer()
-    script(vendor, dialect, answer, stream=stream)
+    answer = dialect.told(Answer())
+    script(vendor, dialect, Answer(), stream=stream)
     response = call(
         request_to(system_prompt="Be brief.", context={"lang": "en"}, agent_name="Guide"), stream=stream
     )
@@ -41,7 +41,7 @@ def test_answer(vendor: VendorServer, dialect: Dialect, request_to: MakeRequest,
     assert response.token_usage == answer.usage
     assert response.finish_reason == "stop"
     assert response.model == answer.model
-    assert response.provider_request_id == answer.request_id
+    assert response.provider_request_id == (answer.request_id if dialect.names_requests else None)
     assert response.metadata.agent_name == "Guide"
     assert response.metadata.context_provided
     assert response.metadata.custom_system_prompt
@@ -115,7 +115,7 @@ def test_what_reaches_the_vendor(
     block, _, prompt = block.rpartition("\n\n")
     assert json.loads(block) == {"order": {"id": 1, "note": "Ü"}}
     assert prompt == "And now?"
-    assert seen.files == [("image/png", PIXEL)]
+    assert seen.files == [("image/png" if dialect.names_file_types else "", PIXEL)]
     assert seen.parameters == {**dialect.always_sent, **parameters}
     assert seen.key == CANARY
     assert seen.streamed is stream
@@ -158,7 +158,7 @@ def test_attachments(
 ):
     vendor.will(dialect.whole(Answer()))
     call(request_to(attachments=[{"media_type": media_type, "data": PIXEL, "name": "file"}]))
-    assert dialect.seen(vendor.last).files == [(media_type, PIXEL)]
+    assert dialect.seen(vendor.last).files == [(media_type if dialect.names_file_types else "", PIXEL)]
 
 
 UNREADABLE = [(name, kind) for name in DIALECTS for kind in sorted(registry.get_spec(name).unreadable)]
@@ -267,6 +267,7 @@ def test_refusal_is_an_answer(
     assert response.finish_reason == "content_filter"
 
 
+@pytest.mark.parametrize("dialect", [name for name, d in DIALECTS.items() if d.can_filter], indirect=True)
 def test_filtered_answer_is_an_error_with_its_text_and_its_bill(
     vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller, stream: bool
 ):

@@ -13,7 +13,7 @@ from core.interruption import CancelToken, Limits
 from core.providers import registry
 from core.providers.base import Completion, Connection, Delta, Feature
 from tests.contract.conftest import CANARY, Caller
-from tests.contract.subjects import FAILURES, NAMES, Subject, subject_for
+from tests.contract.subjects import FAILURES, NAMES, Subject, can_fail, subject_for
 from tests.support.vendor_server import VendorServer
 
 GRACE_S = 1.0
@@ -78,7 +78,11 @@ def test_chat(subject: Subject, call: Caller, stream: bool):
     assert response.metadata.agent_type == "chat"
 
 
-@pytest.mark.parametrize("code", sorted(FAILURES))
+@pytest.mark.parametrize(
+    ("subject", "code"),
+    [(name, code) for name in NAMES for code in sorted(FAILURES) if can_fail(name, code)],
+    indirect=["subject"],
+)
 def test_failure(subject: Subject, call: Caller, stream: bool, code: str):
     response = call(subject.fails(code), stream=stream)
     assert response.error is not None

@@ -95,6 +95,22 @@ class Dialect(ABC):
     """What the vendor requires and is sent although the request does not set it."""
     one_of: tuple[str, ...] = ()
     """Parameters of which the vendor takes only one in a request."""
+    names_requests: bool = True
+    """The vendor gives each request an id."""
+    can_filter: bool = True
+    """The vendor has a filter that cuts answers, and says so."""
+    names_file_types: bool = True
+    """The wire says what an attachment is; `Seen.files` has "" in its place if not."""
+    failures: frozenset[Failure] = frozenset(Failure)
+    """Those for which the vendor has a sign of its own."""
+    failures_in_a_stream: frozenset[Failure] = frozenset(
+        {Failure.SERVER_ERROR, Failure.RATE_LIMIT, Failure.BAD_PARAMETER}
+    )
+    """Those that it can tell apart in the middle of a stream."""
+
+    def told(self, answer: Answer) -> Answer:
+        """What the vendor's wire can say of this answer; all of it, if not less."""
+        return answer
 
     @abstractmethod
     def connection(self, url: str) -> dict[str, Any]:
