@@ -35,8 +35,9 @@ from core.contract import AgentRequest
 from core.errors import BadProviderResponse, InvalidRequest, InvocationError
 from core.interruption import Limits
 from core.providers import http
+from core.providers.anthropic_answer import Answer, EventReader, read_answer
 from core.providers.anthropic_errors import AnthropicExplainer, head_of
-from core.providers.anthropic_wire import API_VERSION, Answer, EventReader, api_version, read_answer, render
+from core.providers.anthropic_wire import API_VERSION, api_version, render
 from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
 from core.providers.explaining import Head
 from core.providers.rows_anthropic import ANTHROPIC

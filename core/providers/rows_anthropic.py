@@ -10,6 +10,7 @@ from core.providers.base import Feature, ModelRule, ProviderSpec
 _SAMPLING: Final = frozenset({Feature.TEMPERATURE, Feature.TOP_P})
 _PREFIX: Final = r"(anthropic/)?claude-"
 _DATED: Final = r"(-\d{8}|-latest|@\d{8})?"
+_ALWAYS_THINKING: Final = _PREFIX + rf"((fable|mythos)-.*|opus-5[-.]5{_DATED})"
 
 # Sources: platform.claude.com/docs, "Thinking" (with "Sampling parameters"), "Effort", "Structured outputs",
 # "PDF support", "What's new in" and "Migrating to" of Opus 5, Opus 5.5, Sonnet 5.5 and Haiku 5.5, and "API
@@ -37,9 +38,20 @@ _ANTHROPIC_MODELS: Final = (
     ),
     ModelRule(
         # The last that sample: 4.5 and 4.6, as long as they do not reason, which they do only when asked to.
-        pattern=_PREFIX + rf"(opus|sonnet|haiku)-4[-.][56]{_DATED}",
+        pattern=_PREFIX + rf"(opus|sonnet|haiku)-4[-.]5{_DATED}",
         without_while_reasoning=_SAMPLING,
         reasons_unasked=False,
+    ),
+    ModelRule(
+        pattern=_PREFIX + rf"(opus|sonnet|haiku)-4[-.]6{_DATED}",
+        without_while_reasoning=_SAMPLING,
+        reasons_unasked=False,
+        efforts=("none", "minimal", "low", "medium", "high", "max"),
+    ),
+    ModelRule(
+        pattern=_ALWAYS_THINKING,
+        without=_SAMPLING,
+        efforts=("minimal", "low", "medium", "high", "xhigh", "max"),
     ),
     ModelRule(pattern=_PREFIX + r".*", without=_SAMPLING),
 )
@@ -67,7 +79,7 @@ _THINKING: Final = (
         asked_by="enabled",
     ),
     Thinking(pattern=_PREFIX + rf"(opus|sonnet|haiku)-4[-.]\d+{_DATED}", asked_by="adaptive"),
-    Thinking(pattern=_PREFIX + r"(fable|mythos)-.*|" + _PREFIX + rf"opus-5[-.]5{_DATED}"),
+    Thinking(pattern=_ALWAYS_THINKING),
     # Without tools, and no request of ours has any, this is thinking off.
     Thinking(pattern=_PREFIX + rf"sonnet-5[-.]5{_DATED}", off_by="between_tools"),
 )
