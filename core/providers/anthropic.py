@@ -24,6 +24,7 @@ one in the middle of the text is the error `CONTENT_FILTERED` with the text that
 complete when `message_stop` was received, and `BAD_PROVIDER_RESPONSE` otherwise.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -37,8 +38,8 @@ from core.interruption import Limits
 from core.providers import http
 from core.providers.anthropic_answer import Answer, EventReader, read_answer
 from core.providers.anthropic_errors import AnthropicExplainer, head_of
-from core.providers.anthropic_wire import API_VERSION, api_version, render
-from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.anthropic_wire import API_VERSION, api_version, render, root
+from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
 from core.providers.explaining import Head
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.wire import as_count, as_list, as_object, as_text, mend, read_events
@@ -129,12 +130,11 @@ class AnthropicProvider:
 
         if self._http is None:
             self._http = build_client()
-        address, _, query = base_url.partition("?")
+        address, _, query = root(base_url).partition("?")
         try:
             return anthropic.Anthropic(
                 api_key=key,
-                # The SDK's paths begin with /v1; many write it in the address, as for OpenAI.
-                base_url=address.rstrip("/").removesuffix("/v1"),
+                base_url=address,
                 default_query=dict(parse_qsl(query)),
                 http_client=self._http,
                 max_retries=0,
@@ -156,6 +156,9 @@ class _Call:
     ) -> None:
         self._limits = limits
         self._key = resolve_api_key(ANTHROPIC, connection)
+        self._withheld: list[str] = []
+        if not may_have_own_key(ANTHROPIC, connection.base_url, os.environ):
+            self._withheld = _custom_headers(os.environ)
         self._model = model
         self.errors = AnthropicExplainer(model, self._key)
         base_url = ANTHROPIC.base_url_in_force(connection.base_url) or ANTHROPIC.own_base_url or ""
@@ -176,12 +179,14 @@ class _Call:
         import anthropic
         import httpx2
 
-        headers: dict[str, str | anthropic.Omit] = {}
-        if self._key is None:
-            headers["Authorization"] = anthropic.omit
-        if body is not None and (version := api_version(body)) != API_VERSION:
-            headers["anthropic-version"] = version
-        options: anthropic.RequestOptions = {"headers": headers} if headers else {}
+        # The SDK adds what ANTHROPIC_CUSTOM_HEADERS says to every request. None of it may take the place of the
+        # key, nor go to a server that only the request names: it may hold a gateway's secrets.
+        headers: dict[str, str | anthropic.Omit] = dict.fromkeys(self._withheld, anthropic.omit)
+        headers["X-Api-Key"] = anthropic.omit
+        headers["Authorization"] = anthropic.omit if self._key is None else f"Bearer {self._key}"
+        if body is not None:
+            headers["anthropic-version"] = api_version(body)
+        options: anthropic.RequestOptions = {"headers": headers}
         try:
             with http.bounded_by(self._limits):
                 if method == "GET":
@@ -270,6 +275,12 @@ class _Call:
         body = self.errors.object_in(head, data)
         self._raise_reported(head, body)
         return body
+
+
+def _custom_headers(environment: Mapping[str, str]) -> list[str]:
+    """The names in the SDK's own variable, one header a line."""
+    lines = environment.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
+    return [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
 
 
 def _model_info(name: str, row: Mapping[str, object]) -> ModelInfo:

@@ -76,6 +76,15 @@ def api_version(body: Mapping[str, object]) -> str:
     return SAMPLING_API_VERSION if "temperature" in body or "top_p" in body else API_VERSION
 
 
+def root(base_url: str) -> str:
+    """The address under which the API's paths stand, with its query.
+
+    The paths begin with /v1; many write it in the address, as for OpenAI.
+    """
+    address, mark, query = base_url.partition("?")
+    return f"{address.rstrip('/').removesuffix('/v1')}{mark}{query}"
+
+
 def default_max_tokens(environment: Mapping[str, str] | None = None) -> int:
     """What is sent where a request sets no `max_tokens`, which the API requires.
 

@@ -65,6 +65,20 @@ def curl(request: AgentRequest) -> Snippet | None:
             headers = [f'"Authorization: Bearer ${variable}"', "'Content-Type: application/json'"]
             snippet = _post(_below(address, "/chat/completions"), headers, render(request, stream=False))
             return replace(snippet, text=comment + snippet.text)
+        case "ANTHROPIC":
+            from core.providers import anthropic_wire
+
+            spec = registry.get_spec(request.provider)
+            address = anthropic_wire.root(spec.base_url_in_force(request.base_url) or spec.own_base_url or "")
+            variable, comment = _key_variable(spec, request)
+            body = anthropic_wire.render(request, stream=False)
+            headers = [
+                f'"Authorization: Bearer ${variable}"',
+                f"'anthropic-version: {anthropic_wire.api_version(body)}'",
+                "'Content-Type: application/json'",
+            ]
+            snippet = _post(_below(address, "/v1/messages"), headers, body)
+            return replace(snippet, text=comment + snippet.text)
         case _:
             return None
 

@@ -69,16 +69,17 @@ def _copy(column: Column, *, chat: bool) -> None:
     try:
         spec = actions.spec_to_copy(column.slot, chat=chat)
         request = application().runs.check(principal(), spec)
+        # The default is the installation's; to write it down would only make the text longer.
+        request = request.model_copy(update={"timeout_seconds": spec.config.timeout_seconds})
+        curl = snippets.curl(request)
     except AgentLauncherError as exc:
         show_failure(exc)
         return
-    # The default is the installation's; to write it down would only make the text longer.
-    request = request.model_copy(update={"timeout_seconds": spec.config.timeout_seconds})
     is_current = column.agent is not None and spec.agent_version_id == column.agent.version.id
     if column.agent is not None and is_current:
         spec = replace(spec, config=config_of(column.agent.version))
     texts = {
-        "curl|bash": snippets.curl(request),
+        "curl|bash": curl,
         "Python|python": snippets.python(request),
         "Command line|bash": snippets.command_line(spec, by_agent=is_current),
     }

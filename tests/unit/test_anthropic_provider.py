@@ -632,6 +632,25 @@ def test_a_server_that_wants_no_key_gets_none(
     assert not {"authorization", "x-api-key"} & vendor.last.headers.keys()
 
 
+def test_custom_headers_replace_no_key_and_go_to_no_server_of_the_requests_choice(
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+):
+    secret = "gateway-secret-of-this-machine"
+    headers = f"X-Gateway: {secret}\nAuthorization: Bearer {secret}\nX-Api-Key: {secret}\nno header"
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", headers)
+    monkeypatch.setattr("core.providers.base.is_this_machine", lambda _url: False)
+    provider, key = registry.load("ANTHROPIC"), f"{KEY}-with-headers"
+    vendor.will(DIALECT.whole(Answer()), DIALECT.whole(Answer()))
+    provider.complete(request(base_url=vendor.url, api_key=key), Limits(timeout_seconds=20))
+    assert secret not in str(vendor.last.headers)
+    assert vendor.last.headers["authorization"] == f"Bearer {key}"
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", vendor.url)
+    provider.complete(request(api_key=key), Limits(timeout_seconds=20))
+    assert vendor.last.headers["x-gateway"] == secret
+    assert vendor.last.headers["authorization"] == f"Bearer {key}"
+    assert "x-api-key" not in vendor.last.headers
+
+
 def test_clients_are_reused_and_few():
     provider = AnthropicProvider()
     first = provider.client(KEY, "http://127.0.0.1:1")

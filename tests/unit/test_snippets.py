@@ -50,6 +50,7 @@ def words_of(snippet: Snippet, folder: Path) -> tuple[list[str], str]:
         env={
             "PATH": os.environ["PATH"],
             "OPENAI_API_KEY": "from-the-environment",
+            "ANTHROPIC_API_KEY": "from-the-environment",
             "API_KEY": "for-another-server",
             "GATEWAY_KEY": "of-the-gateway",
             "HOME": "/nowhere",
@@ -113,6 +114,29 @@ def test_curl_sends_the_vendor_what_our_provider_sends(
         "@-",
     ]
     assert json.loads(stdin) == body
+
+
+@pytest.mark.parametrize("path", ["", "/v1/", "/gateway?team=7"])
+@pytest.mark.parametrize(
+    "fields", [{}, {"model_name": "claude-sonnet-4-6", "temperature": 0.5, "stop": ["'"]}]
+)
+def test_curl_asks_anthropic_as_our_provider_does(
+    fields: dict[str, Any],
+    path: str,
+    vendor: VendorServer,
+    tmp_path: Path,
+) -> None:
+    asked = request(
+        provider="ANTHROPIC", base_url=vendor.url + path, **{"model_name": "claude-haiku-5-5", **fields}
+    )
+    vendor.will(Reply.json({"content": [], "stop_reason": "end_turn"}))
+    registry.load("ANTHROPIC").complete(asked, Limits(timeout_seconds=20))
+    words, stdin = words_of(_some(curl(asked)), tmp_path)
+    headers = dict(word.split(": ") for word in words if ": " in word)
+    assert words[1] == f"{vendor.url}{vendor.last.path}"
+    assert json.loads(stdin) == vendor.last.json
+    assert headers["anthropic-version"] == vendor.last.headers["anthropic-version"]
+    assert headers["Authorization"] == "Bearer from-the-environment"
 
 
 def test_a_long_body_goes_into_a_file(vendor: VendorServer, tmp_path: Path) -> None:
