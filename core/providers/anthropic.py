@@ -142,7 +142,12 @@ class AnthropicProvider:
                 open_telemetry=False,
                 # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold
                 # back a stream.
-                default_headers={"Accept-Encoding": "identity", "anthropic-version": API_VERSION},
+                default_headers={
+                    "Accept-Encoding": "identity",
+                    "anthropic-version": API_VERSION,
+                    # As the SDK would say it, but above ANTHROPIC_CUSTOM_HEADERS.
+                    "Authorization": f"Bearer {key}",
+                },
             )
         except httpx2.InvalidURL as exc:
             raise InvalidRequest(_NOT_AN_ADDRESS) from exc
@@ -183,7 +188,8 @@ class _Call:
         # key, nor go to a server that only the request names: it may hold a gateway's secrets.
         headers: dict[str, str | anthropic.Omit] = dict.fromkeys(self._withheld, anthropic.omit)
         headers["X-Api-Key"] = anthropic.omit
-        headers["Authorization"] = anthropic.omit if self._key is None else f"Bearer {self._key}"
+        if self._key is None:
+            headers["Authorization"] = anthropic.omit
         if body is not None:
             headers["anthropic-version"] = api_version(body)
         options: anthropic.RequestOptions = {"headers": headers}
@@ -278,9 +284,10 @@ class _Call:
 
 
 def _custom_headers(environment: Mapping[str, str]) -> list[str]:
-    """The names in the SDK's own variable, one header a line."""
+    """The names in the SDK's own variable, one header a line, save the one that the key replaces."""
     lines = environment.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
-    return [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
+    names = [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
+    return [name for name in names if name.lower() != "authorization"]
 
 
 def _model_info(name: str, row: Mapping[str, object]) -> ModelInfo:

@@ -94,5 +94,6 @@ class AnthropicExplainer(Explainer):
 
 
 def head_of(response: "httpx2.Response") -> Head:
-    """The head of an answer."""
-    return Head.of(response.status_code, response.headers, id_header="request-id")
+    """The head of an answer; what stands before the API may give an id of its own instead."""
+    own = "request-id" if "request-id" in response.headers else "x-request-id"
+    return Head.of(response.status_code, response.headers, id_header=own)

@@ -20,10 +20,11 @@ READ_WHOLE = ["OPENAI"]
 """Of whose requests aimock also reads the answer's format and the files, and for whom it has a list of models."""
 
 
-@pytest.fixture(params=["OPENAI", "GEMINI"])
+@pytest.fixture(params=["ANTHROPIC", "OPENAI", "GEMINI"])
 def at(request: pytest.FixtureRequest, aimock: "Aimock") -> dict[str, Any]:
     """The fields of a request that lead a provider to aimock."""
     addresses = {
+        "ANTHROPIC": ("claude-sonnet-4-6", aimock.url),
         "OPENAI": ("gpt-4o", aimock.openai_url),
         "GEMINI": ("gemini-3.8-flash", f"{aimock.url}/v1beta"),
     }

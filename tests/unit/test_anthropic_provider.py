@@ -632,14 +632,15 @@ def test_a_server_that_wants_no_key_gets_none(
     assert not {"authorization", "x-api-key"} & vendor.last.headers.keys()
 
 
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
 def test_custom_headers_replace_no_key_and_go_to_no_server_of_the_requests_choice(
-    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     secret = "gateway-secret-of-this-machine"
-    headers = f"X-Gateway: {secret}\nAuthorization: Bearer {secret}\nX-Api-Key: {secret}\nno header"
+    headers = f"X-Gateway: {secret}\n{name}: Bearer {secret}\nX-Api-Key: {secret}\nno header"
     monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", headers)
     monkeypatch.setattr("core.providers.base.is_this_machine", lambda _url: False)
-    provider, key = registry.load("ANTHROPIC"), f"{KEY}-with-headers"
+    provider, key = registry.load("ANTHROPIC"), f"{KEY}-with-{name}"
     vendor.will(DIALECT.whole(Answer()), DIALECT.whole(Answer()))
     provider.complete(request(base_url=vendor.url, api_key=key), Limits(timeout_seconds=20))
     assert secret not in str(vendor.last.headers)
