@@ -4,7 +4,8 @@ A price is looked for in this order, and the first answer is the price:
 
 1. An offline provider costs exactly 0.
 2. The operator's overrides, then those shipped in `data/price_overrides.yaml` (`core.pricing.overrides`).
-3. Without a base URL, the vendor's list in the catalogue (`ProviderSpec.price_provider`). With one, the list
+3. A server of the operator's own costs exactly 0 (`ProviderSpec.is_self_hosted`).
+4. Without a base URL, the vendor's list in the catalogue (`ProviderSpec.price_provider`). With one, the list
    of whoever the catalogue knows at that address (OpenAI itself, OpenRouter, Groq, ...); a server that it
    does not know has no price, even if it serves a model of a known name.
 
@@ -24,6 +25,7 @@ from core.pricing.rates import FREE, Price, Rate
 from core.providers import registry
 
 OFFLINE = Price(FREE, "offline demo")
+SELF_HOSTED = Price(FREE, "self-hosted")
 
 _ORDINARY_TIERS: Final = frozenset({"default", "auto", "standard", "on_demand"})
 """What the vendors call the tier of their price lists; the last is Groq's (console.groq.com/docs/service-tiers,
@@ -96,10 +98,18 @@ def find_price(
     override = overrides.find(provider, *names, on=utc_day(at))
     if override is not None:
         return override.price
+    tier = extraordinary(service_tier)
+    if (
+        spec is not None
+        and spec.is_self_hosted(*names, base_url=base_url)
+        and tier is None  # one's own server names one where it had the answer made elsewhere
+        and (base_url is None or listings.provider_at(base_url) is None)
+    ):
+        return SELF_HOSTED
     for name in names:
         listing = _find_listing(provider, name, base_url)
         if listing is not None:
-            return listing.price(at, service_tier=extraordinary(service_tier))
+            return listing.price(at, service_tier=tier)
     return None
 
 

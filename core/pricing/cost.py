@@ -14,7 +14,7 @@ from datetime import datetime
 
 from core.contract import TokenUsage
 from core.loggers import get_logger
-from core.pricing.catalogue import OFFLINE, find_price
+from core.pricing.catalogue import OFFLINE, SELF_HOSTED, find_price
 from core.pricing.overrides import PriceOverrides
 from core.pricing.rates import MAX_TOKENS, Price, Rate
 
@@ -73,7 +73,8 @@ def price_tokens(
     """What an attempt's tokens cost; None if price or usage is unknown. Never raises; a fault is logged.
 
     Args:
-        provider: As in the contract. An offline one costs exactly 0, whatever its usage.
+        provider: As in the contract. An offline one, and a server of the operator's own, cost exactly 0,
+            whatever the usage.
         model: The name in the request.
         usage: As the vendor reported it; None is unknown.
         at: When the request was sent; decides between dated prices.
@@ -94,9 +95,11 @@ def price_tokens(
             answered_by_model=answered_by_model,
             service_tier=service_tier,
         )
-        if price is OFFLINE:
-            return nothing_billed(OFFLINE.source)
-        return None if price is None or usage is None else charge(price, usage)
+        if price is None:
+            return None
+        if price is OFFLINE or price is SELF_HOSTED:
+            return nothing_billed(price.source)
+        return None if usage is None else charge(price, usage)
     except ImplausibleUsage as exc:
         log.warning("usage that cannot be priced: %s provider=%s model=%s", exc, provider, model)
     except Exception:

@@ -15,6 +15,7 @@ from core.providers.base import Provider, ProviderSpec
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.rows_demo import DEMO
 from core.providers.rows_gemini import GEMINI
+from core.providers.rows_ollama import OLLAMA
 from core.providers.rows_openai import OPENAI
 
 ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
@@ -24,6 +25,7 @@ BUILT_IN: Final = (
     ANTHROPIC,
     OPENAI,
     GEMINI,
+    OLLAMA,
 )
 
 

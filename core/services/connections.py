@@ -83,11 +83,13 @@ class Connections:
     def _serving_key(
         self, principal: Principal, spec: ProviderSpec, connection: Connection, credential_id: UUID | None
     ) -> ServingKey:
-        if not spec.needs_api_key:
+        if not spec.takes_api_key:
             return ServingKey(label="no key needed")
         if credential_id is not None:
             found = next(c for c in self._credentials.list(principal) if c.id == credential_id)
             ending = f" (ends in {found.last4})" if found.last4 else ""
             return ServingKey(label=f"the stored credential {found.name!r}{ending}", credential_id=found.id)
         key = resolve_api_key(spec, connection)
-        return ServingKey(label=f"{spec.key_variable_in_force()} of the environment" if key else "no key")
+        if key is None:
+            return ServingKey(label="no key needed" if spec.api_key_optional else "no key")
+        return ServingKey(label=f"{spec.key_variable_in_force()} of the environment")

@@ -320,7 +320,7 @@ def _clean_name(name: str) -> str:
 
 def _clean_base_url(provider: str, base_url: str | None) -> str | None:
     spec = registry.get_spec(provider)
-    if not spec.needs_api_key:
+    if not spec.takes_api_key:
         raise InvalidInput(f"{spec.name} takes no key: there is nothing to store for it.")
     base_url = (base_url or "").strip() or None
     if base_url is None:

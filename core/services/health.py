@@ -283,6 +283,10 @@ def _provider(spec: ProviderSpec, stored: int) -> Check:
         return Check(name=name, verdict=Verdict.OK, detail=f"{_counted(stored, 'stored credential')}{where}")
     if given := spec.key_variable_in_force():
         return Check(name=name, verdict=Verdict.OK, detail=f"Key from {given}{where}")
+    if not spec.needs_api_key:
+        return Check(
+            name=name, verdict=Verdict.OK, detail=f"Works without a key on a server of your own{where}"
+        )
     return Check(
         name=name,
         verdict=Verdict.WARNING,

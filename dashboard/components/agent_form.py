@@ -109,8 +109,13 @@ def model_fields(
             placeholder="Choose one, or type any name",
         )
         model_facts(provider, choices.model, choices.price)
-        if spec is not None and spec.needs_api_key:
-            _credential(key, choices.credentials, variable=spec.api_key_variable or "")
+        if spec is not None and spec.takes_api_key:
+            _credential(
+                key,
+                choices.credentials,
+                variable=spec.api_key_variable or "",
+                optional=spec.api_key_optional,
+            )
         if spec is not None and Feature.BASE_URL in spec.features:
             st.text_input(
                 "Base URL",
@@ -205,11 +210,13 @@ def parameter_section(
                 )
 
 
-def _credential(key: Key, credentials: Sequence[CredentialPublic], *, variable: str) -> None:
+def _credential(key: Key, credentials: Sequence[CredentialPublic], *, variable: str, optional: bool) -> None:
     if len(credentials) == 1:
         rule = f"The only one stored: {credentials[0].name}"
     elif credentials:
         rule = "None chosen: several are stored"
+    elif optional:
+        rule = f"None stored: {variable} of the environment, else none"
     else:
         rule = f"None stored: {variable} of the environment"
     names = {"": rule} | {

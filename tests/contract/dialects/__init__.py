@@ -6,6 +6,7 @@ from typing import Final
 from tests.contract.dialects.anthropic import AnthropicDialect
 from tests.contract.dialects.base import Dialect
 from tests.contract.dialects.gemini import GeminiDialect
+from tests.contract.dialects.ollama import OllamaDialect
 from tests.contract.dialects.openai import OpenAIDialect
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
@@ -14,5 +15,6 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         AnthropicDialect(),
         OpenAIDialect(),
         GeminiDialect(),
+        OllamaDialect(),
     )
 }
