@@ -13,8 +13,7 @@ How a contract request becomes `generateContent`:
 - `response_schema` is `responseJsonSchema` with `responseMimeType` `application/json`.
 - `reasoning_effort` is `thinkingLevel`; for generation 2.5 `thinkingBudget`, in the tokens that Google's own
   OpenAI-compatible API puts for these words, and 0 for "none". Which words a model knows is `ModelRule.efforts`.
-- `base_url` is the server without the API's version. A version at its end (`/v1beta`) is used as such; else the
-  SDK's default is (v1, or GOOGLE_GENAI_API_VERSION).
+- `base_url` is the server, with or without the API's version at its end (`split_version`).
 
 How an answer comes back: thoughts are not part of the text. A prompt that was blocked, and an answer that a
 filter cut, are CONTENT_FILTERED with the text and the tokens that came before. A stream is complete when
@@ -35,7 +34,7 @@ from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
 from core.providers.explaining import Head
 from core.providers.gemini_errors import GeminiExplainer, head_of
-from core.providers.gemini_wire import Answer, ChunkReader, Ending, read_answer, render
+from core.providers.gemini_wire import Answer, ChunkReader, Ending, read_answer, render, split_version
 from core.providers.rows_gemini import GEMINI
 from core.providers.wire import as_count, as_list, as_object, as_text, mend, read_events
 
@@ -52,7 +51,6 @@ _NO_KEY: Final = "no-key"
 """What the SDK is given for a server that wants none; the header is left out."""
 _KEY_HEADER: Final = "x-goog-api-key"
 _TIER_HEADER: Final = "x-gemini-service-tier"
-_VERSION: Final = re.compile(r"(.*)/(v\d+[a-z0-9]*)", re.DOTALL)
 _MODEL_NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/@:-]*")
 
 
@@ -123,8 +121,7 @@ class GeminiProvider:
         if self._http is None:
             self._http = _http_clients()
         http_client, unused = self._http
-        versioned = _VERSION.fullmatch(base_url)
-        address, version = versioned.groups() if versioned is not None else (base_url, None)
+        address, version = split_version(base_url)
         return genai.Client(
             vertexai=False,  # whatever GOOGLE_GENAI_USE_VERTEXAI says: it is another API, with other credentials
             api_key=key,

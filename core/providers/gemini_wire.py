@@ -4,6 +4,8 @@ Shapes after ai.google.dev/api/generate-content and google-genai 3.4's types and
 that is zero or empty is left out of the JSON (it is protocol buffers' mapping).
 """
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +44,7 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
         "content_filter",
     ),
 }
+_VERSION: Final = re.compile(r"(.*)/(v\d+[a-z0-9]*)", re.DOTALL)
 _ACCOUNT_LIMITED: Final = "PUP_LIMITED_DISABLED"
 _UNSPECIFIED: Final = frozenset({"FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
 
@@ -77,6 +80,28 @@ class Answer:
     usage: TokenUsage | None
     response_id: str | None
     ending: Ending
+
+
+def split_version(base_url: str, environment: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """A base URL as the server's address and the API's version.
+
+    The version is the one at the address's end, else the one that the SDK's own variable
+    GOOGLE_GENAI_API_VERSION names, else v1, as in the SDK.
+
+    Args:
+        base_url: Without a slash at its end.
+        environment: Instead of `os.environ`.
+    """
+    if versioned := _VERSION.fullmatch(base_url):
+        return versioned[1], versioned[2]
+    variables = os.environ if environment is None else environment
+    version = variables.get("GOOGLE_GENAI_API_VERSION", "").strip() or "v1"
+    return base_url, "v1beta" if version == "beta" else version
+
+
+def resource_of(model_name: str) -> str:
+    """The model as it stands in the API's path."""
+    return model_name if model_name.startswith(("models/", "tunedModels/")) else f"models/{model_name}"
 
 
 def render(request: AgentRequest) -> dict[str, Any]:

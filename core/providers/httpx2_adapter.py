@@ -137,7 +137,9 @@ class KeepingClient(_Client):
     def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:
         """Sends it as it is; errors are those of `core.providers.http`."""
         kept = _kept.get()
+        if kept.response is not None:
+            raise RuntimeError("the SDK sends a second request for one call")
         for name in kept.without:
-            del request.headers[name]
+            request.headers.pop(name, None)
         kept.response = super().send(request, stream=kept.streamed, **given)
         return httpx2.Response(200, request=request)

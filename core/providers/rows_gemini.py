@@ -8,12 +8,13 @@ from core.providers.base import Feature, ModelRule, ProviderSpec
 _SAMPLING: Final = frozenset({Feature.TEMPERATURE, Feature.TOP_P})
 _BUDGET: Final = MappingProxyType({Feature.REASONING_EFFORT: "thinkingBudget"})
 
-# Sources: the Gemini API's documentation (ai.google.dev), pages "Gemini thinking", "Gemini 4 Argon" and "Image
-# understanding"; Google Cloud's page "Thinking" and its developers' guides to 3.5, 3.7 and 3.8 Flash, which have
-# a table of levels for each model. Checked 2026-11-22.
-# Generation 2.5 takes a budget of tokens, later ones a level; sending the other one is a 400. Only 2.5 Flash and
-# Flash-Lite can switch thinking off. Gemini 4 ignores temperature and top_p, so a request for them is refused
-# here instead of being answered as if they had counted.
+# Sources: the Gemini API's documentation (ai.google.dev), pages "Gemini thinking", "What's new in Gemini 3.8 Flash",
+# "Gemini 4 Argon" and "Image understanding"; Google Cloud's page "Thinking" and its developers' guides to 3.5, 3.7
+# and 3.8 Flash, which have a table of levels for each model. Checked 2026-11-22.
+# Generation 2.5 takes a budget of tokens, later ones a level; sending the other one, or a level that the model
+# does not know, is a 400. Only 2.5 Flash and Flash-Lite can switch thinking off. Since 3.6 Flash and 3.5
+# Flash-Lite the models ignore temperature and top_p, so a request for them is refused here instead of being
+# answered as if they had counted.
 _GEMINI_MODELS: Final = (
     ModelRule(
         pattern=r"(models/)?gemini-2\.5-pro.*",
@@ -31,14 +32,23 @@ _GEMINI_MODELS: Final = (
     ),
     ModelRule(pattern=r"(models/)?gemini-3-pro.*", efforts=("low", "high")),
     ModelRule(
-        pattern=r"(models/)?(gemini-3\.1-pro.*|gemini-3\.[78]-flash|gemini-3\.[78]-flash-(?!lite).*|gemini-flash-latest)",
+        pattern=r"(models/)?(gemini-3\.1-pro.*|gemini-pro-latest)",
         efforts=("low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(models/)?(gemini-3(\.\d+)?-flash.*|gemini-flash-lite-latest)",
+        pattern=r"(models/)?(gemini-3\.[789]-flash(?!-lite).*|gemini-flash-latest|gemini-([4-9]|\d\d)(\.\d+)?-.*)",
+        without=_SAMPLING,
+        efforts=("low", "medium", "high"),
+    ),
+    ModelRule(
+        pattern=r"(models/)?(gemini-3\.[6-9]-flash.*|gemini-3\.5-flash-lite.*|gemini-flash-lite-latest)",
+        without=_SAMPLING,
         efforts=("minimal", "low", "medium", "high"),
     ),
-    ModelRule(pattern=r"(models/)?gemini-4-.*", without=_SAMPLING, efforts=("low", "medium", "high")),
+    ModelRule(
+        pattern=r"(models/)?gemini-3(\.\d+)?-flash.*",
+        efforts=("minimal", "low", "medium", "high"),
+    ),
     ModelRule(
         # Of a model that is not known here, only that no level of the API is called "none" or "max".
         pattern=r"(models/)?gemini-.*",

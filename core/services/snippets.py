@@ -79,6 +79,17 @@ def curl(request: AgentRequest) -> Snippet | None:
             ]
             snippet = _post(_below(address, "/v1/messages"), headers, body)
             return replace(snippet, text=comment + snippet.text)
+        case "GEMINI":
+            from core.providers import gemini_wire
+
+            spec = registry.get_spec(request.provider)
+            address = spec.base_url_in_force(request.base_url) or spec.own_base_url or ""
+            variable, comment = _key_variable(spec, request)
+            headers = [f'"x-goog-api-key: ${variable}"', "'Content-Type: application/json'"]
+            server, version = gemini_wire.split_version(address)
+            path = f"/{version}/{gemini_wire.resource_of(request.model_name)}:generateContent"
+            snippet = _post(_below(server, path), headers, gemini_wire.render(request))
+            return replace(snippet, text=comment + snippet.text)
         case _:
             return None
 
@@ -88,7 +99,7 @@ def _key_variable(spec: ProviderSpec, request: AgentRequest) -> tuple[str, str]:
     if request.api_key_ref is not None and request.api_key_ref.startswith("env:"):
         return request.api_key_ref.removeprefix("env:"), ""
     if may_have_own_key(spec, request.base_url, os.environ):
-        return spec.api_key_variable or OTHER_SERVERS_KEY, ""
+        return spec.key_variable_in_force() or spec.api_key_variable or OTHER_SERVERS_KEY, ""
     return OTHER_SERVERS_KEY, f"# {OTHER_SERVERS_KEY}: the key of this server, if it wants one.\n"
 
 

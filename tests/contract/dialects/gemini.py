@@ -129,8 +129,8 @@ class GeminiDialect(Dialect):
     """See the module."""
 
     provider = "GEMINI"
-    model = "gemini-3.8-flash"
-    reasoning_model = "gemini-4-argon"
+    model = "gemini-3.5-flash"
+    reasoning_model = "gemini-3.8-flash"
     refused_by_reasoning_model = frozenset({"temperature", "top_p"})
     can_refuse = False
     streams_end_with_the_reason = True
@@ -168,9 +168,9 @@ class GeminiDialect(Dialect):
         if failure is Failure.TOO_LARGE:  # comes from the front end before the API: HTML
             page = "<html lang=en><title>Error 413 (Request Entity Too Large)!!1</title></html>"
             return Reply.text(message or page, content_type="text/html; charset=UTF-8", status=413)
-        error = _FAILURES[failure]
+        error: dict[str, Any] = _FAILURES[failure]
         if message is not None:
-            error = error | {"message": message}
+            error = {**error, "message": message}
         return Reply.json(
             {"error": error}, status=error["code"], headers={"Server": "scaffolding on HTTPServer2"}
         )
