@@ -439,7 +439,7 @@ def _referenced(
         raise InvalidRequest(
             "api_key_ref names an AWS secret, which this backend does not read. Use env:NAME."
         )
-    if _NOT_A_PROVIDERS_KEY.fullmatch(name):
+    if name not in spec.api_key_variables and _NOT_A_PROVIDERS_KEY.fullmatch(name):
         # Otherwise a request could have this installation's own secrets sent to any server.
         raise InvalidRequest(
             f"api_key_ref may not name {name}: that is no provider's key. Put the key in another variable."

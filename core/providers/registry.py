@@ -13,6 +13,7 @@ from core.contract import invalid_provider_message
 from core.errors import UnknownProvider
 from core.providers.base import Provider, ProviderSpec
 from core.providers.rows_anthropic import ANTHROPIC
+from core.providers.rows_bedrock import BEDROCK
 from core.providers.rows_demo import DEMO
 from core.providers.rows_gemini import GEMINI
 from core.providers.rows_ollama import OLLAMA
@@ -22,6 +23,7 @@ ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
 
 BUILT_IN: Final = (
     DEMO,
+    BEDROCK,
     ANTHROPIC,
     OPENAI,
     GEMINI,

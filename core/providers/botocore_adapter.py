@@ -1,0 +1,303 @@
+"""Our HTTP (`core.providers.http`) under boto3, which addresses, serialises and signs a request, and nothing else.
+
+botocore asks before it sends (`before-send`) whether somebody else has the answer. We send the request there, keep
+the reply for the caller, and give botocore an empty success: it then has nothing to retry, and nothing to parse.
+`docs/decisions/2026-11-22-bedrock.md` says why.
+
+Finding AWS credentials may ask other servers (single sign-on, a role, the machine's metadata service), over
+connections of botocore's own. So it happens in a thread that is left behind when the call has no more time.
+"""
+
+import os
+import ssl
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from core import redaction
+from core.errors import InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
+from core.interruption import Limits
+from core.providers import http
+from core.providers.connections import Origin
+from core.providers.http import Reply, Transport
+
+CREDENTIALS_SECONDS: Final = 10.0
+"""How long AWS credentials may take to be found; the metadata service is given 1 s by botocore itself."""
+MAX_SESSIONS: Final = 8
+MAX_CLIENTS: Final = 64
+
+_REMEDY: Final = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (after `aws sso login`, if it uses single "
+    "sign-on), or give this machine an IAM role. The DEMO provider works without any."
+)
+_OF_A_SESSION: Final = (
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
+    *("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED"),
+    *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+)
+"""The variables that a session reads once, so that a change of one makes another session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes, and how it says who asks.
+
+    Attributes:
+        region: Such as us-east-1.
+        endpoint: The server's address; None for the one that boto3 chooses for the region.
+        bearer: A Bedrock API key to send; None if there is none.
+        signed: Signed with the AWS credentials of this machine; not with a key.
+    """
+
+    region: str
+    endpoint: str | None
+    bearer: str | None = field(repr=False)
+    signed: bool
+
+
+@dataclass(slots=True)
+class _Exchange:
+    bearer: str | None
+    reply: Reply | None = None
+
+
+_exchange: ContextVar[_Exchange] = ContextVar("agent_launcher_aws_exchange")
+
+
+class _Nothing:
+    """The body that botocore is given."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        return iter(())
+
+    def read(self, *_: object) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class _Session:
+    """A boto3 session and the clients made of it; they are shared by threads."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._credentials_lock = threading.Lock()
+        self._session: Any = import_module("boto3").Session()
+        self._credentials: Any = None
+        self._clients: OrderedDict[tuple[str, str, str | None, bool], Any] = OrderedDict()
+
+    @property
+    def region(self) -> str | None:
+        """The profile's."""
+        return self._session.region_name
+
+    def require_credentials(self, limits: Limits) -> None:
+        """Returns when there are credentials to sign with.
+
+        Raises:
+            MissingApiKey: There are none, or they cannot be had.
+            Cancelled, DeadlineExceeded: The call's limits came first.
+        """
+        if self._credentials is not None and not _needs_refresh(self._credentials):
+            return
+        search = _Search()
+        worker = threading.Thread(
+            target=search.run, args=(self._find_credentials,), name="AWS credentials", daemon=True
+        )
+        remaining = limits.remaining_seconds()
+        with limits.cancel.on_cancel(search.done.set):
+            worker.start()
+            search.done.wait(
+                CREDENTIALS_SECONDS if remaining is None else min(remaining, CREDENTIALS_SECONDS)
+            )
+        limits.check(sent=False)
+        if search.error is not None:
+            raise MissingApiKey(
+                f"The AWS credentials of this machine cannot be used for BEDROCK. {_REMEDY}",
+                detail=repr(search.error),
+            ) from search.error
+        if not search.found:
+            how = "were found" if search.ended else f"came within {CREDENTIALS_SECONDS:.0f} s"
+            raise MissingApiKey(f"AWS credentials required for BEDROCK: none {how}. {_REMEDY}")
+
+    def _find_credentials(self) -> bool:
+        with self._credentials_lock:
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                return False
+            frozen = credentials.get_frozen_credentials()
+            if not frozen.access_key or not frozen.secret_key:
+                return False
+            for secret in (frozen.secret_key, frozen.token):
+                if secret:
+                    redaction.remember(secret)
+            self._credentials = credentials
+            return True
+
+    def client(self, service: str, target: Target) -> Any:
+        """The client for this service, region and address."""
+        key = (service, target.region, target.endpoint, target.signed)
+        with self._lock:  # making one is not safe in two threads at once
+            client = self._clients.get(key)
+            if client is not None:
+                self._clients.move_to_end(key)
+                return client
+            client = self._clients[key] = self._build(service, target)
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)
+            return client
+
+    def _build(self, service: str, target: Target) -> Any:
+        botocore = import_module("botocore")
+        config = import_module("botocore.config").Config(
+            # Said in code, so that no bearer token of the environment takes a signature's place unseen.
+            signature_version="v4" if target.signed else botocore.UNSIGNED,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            parameter_validation=False,
+        )
+        client = self._session.client(
+            service, region_name=target.region, endpoint_url=target.endpoint, config=config
+        )
+        client.meta.events.register_last(f"before-send.{service}", self._carry)
+        return client
+
+    def _carry(self, request: Any, **_: object) -> Any:
+        """Sends a request that botocore has made, in its place."""
+        exchange = _exchange.get()
+        parts = urlsplit(str(request.url))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        origin = Origin(parts.scheme, parts.hostname or "", port)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        body: bytes = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
+        headers = [(b"Host", parts.netloc.encode()), (b"Accept-Encoding", b"identity")]
+        headers += [(_as_bytes(name), _as_bytes(value)) for name, value in request.headers.items()]
+        if exchange.bearer is not None:
+            headers.append((b"Authorization", f"Bearer {exchange.bearer}".encode()))
+        exchange.reply = self._transport.send(request.method, origin, target.encode(), headers, body)
+        response = import_module("botocore.awsrequest").AWSResponse
+        return response(request.url, 200, {}, _Nothing())
+
+
+@dataclass(slots=True)
+class _Search:
+    """Credentials being found, in a thread of its own: what it waits for cannot be interrupted."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    ended: bool = False
+    found: bool = False
+    error: Exception | None = None
+
+    def run(self, find: Any) -> None:
+        try:
+            self.found = find()
+        except Exception as exc:  # a credential process, a file, another server: whatever botocore met
+            self.error = exc
+        self.ended = True
+        self.done.set()
+
+
+class Aws:
+    """Sends requests to AWS services; shared by threads. Sessions and clients are made when first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._transport = Transport(_ssl_context)
+        self._sessions: OrderedDict[tuple[str | None, ...], _Session] = OrderedDict()
+
+    def default_region(self) -> str | None:
+        """The region of the profile in use. Errors as in `send`."""
+        return self._session().region
+
+    def send(
+        self, service: str, operation: str, parameters: Mapping[str, Any], target: Target, limits: Limits
+    ) -> Reply:
+        """Sends one request and returns when the status and headers are there, whatever they say.
+
+        Args:
+            service: Such as bedrock-runtime.
+            operation: The client's method.
+            parameters: Its arguments; not checked.
+            target: Where it goes.
+            limits: How long it may take, finding credentials included.
+
+        Raises:
+            MissingApiKey: It should be signed, and there is nothing to sign with.
+            InvalidRequest: boto3 cannot make a request of it (the region, the address, the profile).
+            InvocationError: As in `core.providers.http`.
+        """
+        limits.check(sent=False)
+        errors = import_module("botocore.exceptions")
+        exchange = _Exchange(target.bearer)
+        token = _exchange.set(exchange)
+        try:
+            session = self._session()
+            if target.signed:
+                session.require_credentials(limits)
+            client = session.client(service, target)
+            with http.bounded_by(limits):
+                getattr(client, operation)(**parameters)
+        except InvocationError:
+            raise
+        except (errors.NoCredentialsError, errors.CredentialRetrievalError) as exc:
+            raise MissingApiKey(
+                f"The AWS credentials of this machine cannot be used for BEDROCK. {_REMEDY}", detail=repr(exc)
+            ) from exc
+        except (errors.BotoCoreError, ValueError) as exc:
+            raise InvalidRequest(
+                "boto3 cannot make this request. Check the region (BEDROCK_REGION), the base URL, and the AWS profile "
+                "and its files.",
+                detail=repr(exc),
+            ) from exc
+        finally:
+            _exchange.reset(token)
+        if exchange.reply is None:
+            raise ProviderUnavailable("boto3 sent nothing. Check for a plug-in of botocore's.", sent=False)
+        return exchange.reply
+
+    def forget(self) -> None:
+        """Has credentials looked for anew: those that there were are not taken any more."""
+        with self._lock:
+            self._sessions.clear()
+
+    def _session(self) -> _Session:
+        key = tuple(os.environ.get(name) for name in _OF_A_SESSION)
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is None:
+                errors = import_module("botocore.exceptions")
+                try:
+                    session = self._sessions[key] = _Session(self._transport)
+                except errors.BotoCoreError as exc:
+                    raise MissingApiKey(
+                        f"The AWS profile or its files cannot be read for BEDROCK. {_REMEDY}",
+                        detail=repr(exc),
+                    ) from exc
+                if len(self._sessions) > MAX_SESSIONS:
+                    self._sessions.popitem(last=False)
+            return session
+
+
+def _needs_refresh(credentials: Any) -> bool:
+    asks = getattr(credentials, "refresh_needed", None)
+    return bool(asks is not None and asks())
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _ssl_context() -> ssl.SSLContext:
+    """What the system trusts, and the bundle that boto3 trusts (`AWS_CA_BUNDLE`, else its own)."""
+    bundle = os.environ.get("AWS_CA_BUNDLE", "").strip()
+    context = ssl.create_default_context()
+    context.load_verify_locations(bundle or import_module("botocore.httpsession").get_cert_path(True))
+    return context
