@@ -48,7 +48,7 @@ class GeminiExplainer(Explainer):
     __slots__ = ()
 
     def __init__(self, model: str | None, key: str | None) -> None:
-        super().__init__(GEMINI.name, "a Gemini API, without its version", model, key)
+        super().__init__(GEMINI.name, "a Gemini API", model, key)
 
     def reported(self, head: Head, error: object) -> InvocationError:
         """The error that a success status or a stream carried in its body."""
