@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,12 +76,16 @@ def test_a_schema_keeps_its_nulls_on_the_wire(vendor: VendorServer):
     assert vendor.last.json["format"] == schema
 
 
-def test_an_image_whose_text_is_a_files_path_is_sent_as_it_is(vendor: VendorServer):
-    """The SDK reads what is there where a text happens to name it."""
+def test_an_image_whose_text_is_a_files_path_is_sent_as_it_is(
+    vendor: VendorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The SDK sends what is in the file where a text happens to name one."""
+    (tmp_path / "abcd").write_text("a secret of this machine")
+    monkeypatch.chdir(tmp_path)
     vendor.will(Reply.json(line("A cat.", **DONE)))
-    pictures = [{"media_type": "image/png", "data": path} for path in ("/dev", "/etc")]
+    pictures = [{"media_type": "image/png", "data": "abcd"}]
     assert invoke(request(base_url=vendor.url, attachments=pictures)).error is None
-    assert vendor.last.json["messages"][-1]["images"] == ["/dev", "/etc"]
+    assert vendor.last.json["messages"][-1]["images"] == ["abcd"]
 
 
 @pytest.mark.parametrize(
