@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from core.contract import AgentRequest, Attachment
 from core.providers import registry
-from core.providers.base import ProviderSpec, may_have_own_key
+from core.providers.base import ProviderSpec, is_this_machine, may_have_own_key
 from core.services.run_spec import RunSpec
 from core.services.templating import literal
 
@@ -89,6 +89,17 @@ def curl(request: AgentRequest) -> Snippet | None:
             server, version = gemini_wire.split_version(address)
             path = f"/{version}/{gemini_wire.resource_of(request.model_name)}:generateContent"
             snippet = _post(_below(server, path), headers, gemini_wire.render(request))
+            return replace(snippet, text=comment + snippet.text)
+        case "OLLAMA":
+            from core.providers import ollama_wire
+
+            spec = registry.get_spec(request.provider)
+            address = spec.base_url_in_force(request.base_url) or spec.own_base_url or ""
+            headers, comment = ["'Content-Type: application/json'"], ""
+            if not is_this_machine(address) or request.api_key_ref or spec.key_variable_in_force():
+                variable, comment = _key_variable(spec, request)
+                headers.insert(0, f'"Authorization: Bearer ${variable}"')
+            snippet = _post(f"{address}/api/chat", headers, ollama_wire.render(request, stream=False))
             return replace(snippet, text=comment + snippet.text)
         case _:
             return None

@@ -139,6 +139,24 @@ def test_curl_asks_anthropic_as_our_provider_does(
     assert headers["Authorization"] == "Bearer from-the-environment"
 
 
+def test_curl_asks_ollama_as_our_provider_does(
+    vendor: VendorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request(
+        provider="OLLAMA", model_name="gemma4", base_url=f"{vendor.url}/ollama/", api_key=None, max_tokens=9,
+        attachments=[{"media_type": "image/png", "data": "aGk="}], reasoning_effort="none",
+    )  # fmt: skip
+    vendor.will(Reply.json({"message": {"content": "Hi"}, "done": True}))
+    registry.load("OLLAMA").complete(asked, Limits(timeout_seconds=20))
+    words, stdin = words_of(_some(curl(asked)), tmp_path)
+    assert words[1] == f"{vendor.url}{vendor.last.path}"
+    assert json.loads(stdin) | {"tools": []} == vendor.last.json  # an empty list of the SDK's own
+    assert "Authorization" not in _text(curl(asked))
+    assert "# API_KEY" in _text(curl(asked.model_copy(update={"base_url": "https://else.example"})))
+    monkeypatch.setenv("OLLAMA_API_KEY", "secret")
+    assert '"Authorization: Bearer $OLLAMA_API_KEY"' in _text(curl(asked))
+
+
 def test_a_long_body_goes_into_a_file(vendor: VendorServer, tmp_path: Path) -> None:
     data = b64encode(bytes(200_000)).decode()
     asked = request(
