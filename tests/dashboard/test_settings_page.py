@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import StoreUnavailable
+from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.credentials import CredentialPublic
@@ -85,6 +86,7 @@ def test_without_keys_the_page_says_what_to_do(open_settings: Open) -> None:
 
 def test_a_key_is_stored_and_leaves_page_and_session(open_settings: Open, application: Application) -> None:
     app = click(open_settings(), "Add a credential")
+    app.selectbox(key=state.SETTINGS_CREDENTIAL_PROVIDER).select("OPENAI")
     fill_in(app, name="Production", key=KEY)
     click(app, "Store")
     assert not app.exception
@@ -224,6 +226,7 @@ def test_a_default_model_that_is_in_no_list_is_kept(open_settings: Open, applica
 
 
 def fill_in_price(app: AppTest, **fields: str) -> None:
+    app.selectbox(key=state.settings_price("provider")).select("OPENAI")
     for name, value in fields.items():
         app.text_input(key=state.settings_price(name)).input(value)
 
@@ -238,6 +241,7 @@ def test_a_price_is_added_shown_used_and_deleted(open_settings: Open, applicatio
     (override,) = application.prices.list_overrides(LOCAL)
     assert (override.input_usd_per_mtok, override.output_usd_per_mtok) == ("0.15", "0.60")
     assert "Contract of 2026-01" in texts(app)
+    app.selectbox(key=state.SETTINGS_LOOKUP_PROVIDER).select("OPENAI").run()
     app.selectbox(key=state.settings_lookup_model("OPENAI")).select("gpt-4o").run()
     assert {metric.label: metric.value for metric in app.metric} == {
         "Input": "$0.15",
@@ -262,6 +266,7 @@ def test_a_price_that_is_none_is_refused(open_settings: Open, application: Appli
 
 def test_an_unknown_price_is_said(open_settings: Open) -> None:
     app = open_settings("Prices")
+    app.selectbox(key=state.SETTINGS_LOOKUP_PROVIDER).select("OPENAI").run()
     model = app.selectbox(key=state.settings_lookup_model("OPENAI"))
     model.select(next(name for name in model.options if name.startswith("whisper"))).run()
     figures = {metric.label: metric.value for metric in app.metric}
@@ -292,11 +297,13 @@ def test_the_installation_is_described_without_secrets(
 
 def test_health_shows_each_check_with_its_remedy(open_settings: Open, application: Application) -> None:
     app = open_settings("Health")
-    assert "1 to look at" in texts(app)
+    keyed = [spec.name for spec in registry.specs().values() if spec.needs_api_key]
+    assert f"{len(keyed)} to look at" in texts(app)
     for check in application.health.checks(LOCAL):
         assert f"**{check.name}**" in texts(app)
     assert "platform.openai.com" in texts(app)
-    add(application)
+    for name in keyed:
+        application.credentials.add(LOCAL, name=name, provider=name, secret=KEY)
     click(app, "Check again")
     assert "checks are in order" in texts(app)
 
