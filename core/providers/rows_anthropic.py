@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Final, Literal
 
 from core.providers.base import Feature, ModelRule, ProviderSpec
@@ -87,7 +87,7 @@ _OTHERWISE: Final = Thinking(pattern=".*", off_by="disabled")
 """Opus 5, Sonnet 5, Haiku 5.5, and whatever is not known here."""
 
 
-@cache
+@lru_cache(maxsize=1_024)  # names are typed by people and programs
 def thinking_of(model_name: str) -> Thinking:
     """How this model is told to reason."""
     for row in _THINKING:
