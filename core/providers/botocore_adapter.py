@@ -268,6 +268,10 @@ class Aws:
         with self._lock:
             self._sessions.clear()
 
+    def close(self) -> None:
+        """Closes the unused connections."""
+        self._transport.close()
+
     def _session(self) -> _Session:
         key = tuple(os.environ.get(name) for name in _OF_A_SESSION)
         with self._lock:
