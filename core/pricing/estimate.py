@@ -80,7 +80,7 @@ def estimate(
         at: When; decides between dated prices. Now, if not given.
         base_url: As for `price_tokens`.
     """
-    input_low, input_high = _input_tokens(texts)
+    input_low, input_high = input_tokens_of(texts)
     output_low, output_high = _output_tokens(max_tokens, expected_output_tokens)
     price: Price | None = None
     low: int | None = None
@@ -108,7 +108,8 @@ def estimate(
     )
 
 
-def _input_tokens(texts: Iterable[str]) -> tuple[int, int]:
+def input_tokens_of(texts: Iterable[str]) -> tuple[int, int]:
+    """At least and at most how many tokens these texts are; see the module."""
     low = high = 0
     for text in texts:
         if not text:

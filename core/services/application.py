@@ -7,6 +7,7 @@ from typing import Self
 from core.execution.local import LocalExecutor
 from core.security.vault import Vault
 from core.services.agents import AgentService
+from core.services.cost_guidance import CostGuidanceService
 from core.services.credentials import CredentialService
 from core.services.export_jobs import ExportService
 from core.services.health import HealthService
@@ -34,6 +35,7 @@ class Application:
     agents: AgentService
     credentials: CredentialService
     prices: PriceService
+    costs: CostGuidanceService
     usage: UsageService
     preferences: PreferenceService
     health: HealthService
@@ -60,6 +62,8 @@ class Application:
         vault = Vault(settings, secrets_exist=store.credentials.any_sealed)
         credentials = CredentialService(store, vault)
         prices = PriceService(store)
+        agents = AgentService(store, credentials)
+        preferences = PreferenceService(store)
         presence = Presence(store, kind=kind)
         runs = RunService(
             store=store,
@@ -77,11 +81,14 @@ class Application:
             presence=presence,
             runs=runs,
             exports=ExportService(runs, settings.data_dir / "exports"),
-            agents=AgentService(store, credentials),
+            agents=agents,
             credentials=credentials,
             prices=prices,
+            costs=CostGuidanceService(
+                store, agents=agents, credentials=credentials, prices=prices, preferences=preferences
+            ),
             usage=UsageService(store),
-            preferences=PreferenceService(store),
+            preferences=preferences,
             health=HealthService(settings, store, vault, credentials, prices),
             installation=InstallationService(settings, store, vault, credentials),
             housekeeping=Housekeeping(store, settle=runs.settle, presence=presence),

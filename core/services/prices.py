@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib.metadata import version
 from uuid import UUID
 
-from core.contract import AgentRequest, AgentResponse, user_text
+from core.contract import AgentRequest, AgentResponse, TokenUsage, user_text, utc_now
 from core.errors import InvalidInput, StoreError
 from core.loggers import get_logger
 from core.pricing.catalogue import ModelPrice, find_model, known_models
@@ -118,6 +118,25 @@ class PriceService:
             max_tokens=max_tokens,
             expected_output_tokens=expected_output_tokens,
             attachments=attachments,
+            base_url=_server(provider, base_url),
+        )
+
+    def quote(
+        self,
+        principal: Principal,
+        *,
+        provider: str,
+        model: str,
+        usage: TokenUsage,
+        base_url: str | None = None,
+    ) -> TokenCost | None:
+        """What a request with exactly this usage would cost now; None is unknown."""
+        return price_tokens(
+            provider,
+            model,
+            usage,
+            at=utc_now(),
+            overrides=self._overrides(principal.project_id),
             base_url=_server(provider, base_url),
         )
 
