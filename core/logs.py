@@ -25,7 +25,7 @@ from core.settings import Settings
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 FILES: Final = 5
 
-_VENDOR_LOGGERS: Final = ("anthropic", "openai", "httpx2", "httpcore2")
+_VENDOR_LOGGERS: Final = ("anthropic", "openai", "httpx", "httpx2", "httpcore2")
 _COMPLAIN_EVERY_SECONDS: Final = 60.0
 
 _log = get_logger("agent_launcher.logs")

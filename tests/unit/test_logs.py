@@ -30,7 +30,7 @@ RUN_ID = UUID("0198c0de-1111-7222-8333-444455556666")
 @pytest.fixture(autouse=True)
 def restored() -> Generator[None]:
     """The process's logging as it was, and the secret remembered meanwhile."""
-    names = ["agent_launcher", "anthropic", "openai", "httpx2", "httpcore2"]
+    names = ["agent_launcher", "anthropic", "openai", "httpx", "httpx2", "httpcore2"]
     levels = {name: logging.getLogger(name).level for name in names}
     redaction.remember(SECRET)
     yield
