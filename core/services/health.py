@@ -284,9 +284,8 @@ def _provider(spec: ProviderSpec, stored: int) -> Check:
     if given := spec.key_variable_in_force():
         return Check(name=name, verdict=Verdict.OK, detail=f"Key from {given}{where}")
     if not spec.needs_api_key:
-        return Check(
-            name=name, verdict=Verdict.OK, detail=f"Works without a key on a server of your own{where}"
-        )
+        own = " on a server of your own" if spec.self_hosted else ""
+        return Check(name=name, verdict=Verdict.OK, detail=f"Works without a key{own}{where}")
     return Check(
         name=name,
         verdict=Verdict.WARNING,
