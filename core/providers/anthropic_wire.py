@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, assert_never
 
 from core.contract import AgentRequest, Attachment, ReasoningEffort
 from core.errors import InvalidRequest
-from core.providers.rows_anthropic import thinking_of
+from core.providers.rows_anthropic import samples_by_one, thinking_of
 from core.providers.wire import as_list, as_object
 
 API_VERSION: Final = "2026-10-21"
@@ -39,9 +39,9 @@ def render(request: AgentRequest, *, stream: bool) -> dict[str, Any]:
     Raises:
         InvalidRequest: The model takes no such combination of parameters.
     """
-    if request.temperature is not None and request.top_p is not None:
+    if request.temperature is not None and request.top_p is not None and samples_by_one(request.model_name):
         raise InvalidRequest(
-            "Anthropic's models take temperature or top_p, not both in one request. Leave one of them out.",
+            f"The model {request.model_name} takes temperature or top_p, not both. Leave one of them out.",
             sent=False,
         )
     thinking, budget, effort = _thinking(request)
@@ -152,9 +152,12 @@ def _effort(asked: ReasoningEffort) -> _Effort | None:
 
 
 def _messages(request: AgentRequest) -> list[dict[str, Any]]:
-    # Turns of the same role in a row are one turn to the API, so they need no joining here.
+    # The API refuses a turn without text, such as a refused answer of before. Turns of the same role in a row
+    # are one turn to it, so what is left needs no joining here.
+    *before, last = request.turns()
     messages: list[dict[str, Any]] = [
-        {"role": turn.role, "content": turn.content} for turn in request.turns()
+        {"role": turn.role, "content": turn.content}
+        for turn in (*(turn for turn in before if turn.content.strip()), last)
     ]
     if request.attachments:
         text = {"type": "text", "text": messages[-1]["content"]}

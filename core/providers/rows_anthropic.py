@@ -96,6 +96,14 @@ def thinking_of(model_name: str) -> Thinking:
     return _OTHERWISE
 
 
+_SAMPLES_BY_ONE: Final = re.compile(_PREFIX + rf"(opus|sonnet|haiku)-4[-.][156]{_DATED}", re.IGNORECASE)
+
+
+def samples_by_one(model_name: str) -> bool:
+    """Whether this model takes temperature or top_p but not both: 400, "cannot both be specified for this model"."""
+    return _SAMPLES_BY_ONE.fullmatch(model_name) is not None
+
+
 ANTHROPIC: Final = ProviderSpec(
     name="ANTHROPIC",
     label="Anthropic",

@@ -1,6 +1,7 @@
 """What is Anthropic's own: its models' rules, thinking, API versions, schemas, usage, refusals, odd servers."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from core.providers.anthropic_wire import (
 )
 from core.providers.base import Connection, Feature, ModelInfo, require_features
 from core.providers.rows_anthropic import ANTHROPIC
+from core.settings import Settings
 from tests.contract.dialects.anthropic import AnthropicDialect
 from tests.contract.dialects.base import Answer, Failure
 from tests.support.vendor_server import Reply, VendorServer
@@ -243,6 +245,16 @@ def test_turns_of_one_role_in_a_row_are_sent_as_they_are():
     ]
 
 
+def test_turns_without_text_are_left_out():
+    turns = [
+        {"role": role, "content": text} for role, text in (("user", "a"), ("assistant", " \n"), ("user", "b"))
+    ]
+    body = render(
+        request(agent_type="chat", messages=[*turns, {"role": "assistant", "content": ""}]), stream=False
+    )
+    assert [turn["content"] for turn in body["messages"]] == ["a", "b", "Hello"]
+
+
 @pytest.mark.parametrize(
     ("fields", "version"),
     [
@@ -267,12 +279,20 @@ def test_temperature_and_top_p_together_are_refused_unsent(vendor: VendorServer)
     assert vendor.requests == []
 
 
+@pytest.mark.parametrize("model", ["claude-sonnet-4-20250514", "claude-3-7-sonnet-latest", "deepseek-chat"])
+def test_models_that_take_both_get_both(model: str):
+    body = render(request(model_name=model, temperature=0.5, top_p=0.25), stream=False)
+    assert (body["temperature"], body["top_p"]) == (0.5, 0.25)
+
+
 def test_the_default_of_max_tokens_is_a_setting(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(MAX_TOKENS_VARIABLE, " 4096 ")
     assert render(request(), stream=False)["max_tokens"] == 4096
     assert render(request(max_tokens=7), stream=False)["max_tokens"] == 7
     monkeypatch.setenv(MAX_TOKENS_VARIABLE, "")
-    assert default_max_tokens() == 2000
+    [row] = [row for row in fields(Settings) if row.name == "default_max_tokens"]
+    assert row.metadata["variable"] == MAX_TOKENS_VARIABLE
+    assert default_max_tokens() == row.default == 2000
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "²", "10000001"])
