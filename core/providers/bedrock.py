@@ -155,10 +155,10 @@ class _Call:
         if key is not None:
             redaction.remember(key)
         self._target = Target(
-            region=_region(model, self._base_url) or provider.aws.default_region() or self._elsewhere(),
+            region=region_of(model, self._base_url) or provider.aws.default_region() or self._elsewhere(),
             endpoint=self._base_url,
             bearer=key,
-            signed=key is None and _may_be_signed_for(connection.base_url),
+            signed=key is None and _may_show_who_asks(connection.base_url),
         )
         self._model = _named_model(model or "")
         self.errors = explainer(model=model, key=key, region=self._target.region)
@@ -316,6 +316,11 @@ class _Call:
         return [item for value in items if (item := as_object(value)) is not None]
 
 
+def signs(base_url: str | None) -> bool:
+    """Whether requests to this address are signed with the AWS credentials, if none brings a key."""
+    return _may_show_who_asks(base_url) and BEDROCK.key_variable_in_force() is None
+
+
 def _api_key(connection: Connection) -> str | None:
     """The Bedrock API key to send, if any; see the module."""
     key = resolve_api_key(BEDROCK, connection)
@@ -323,17 +328,18 @@ def _api_key(connection: Connection) -> str | None:
         return key
     # An address of AWS's own, which differs from the default one: a VPC endpoint, another region.
     variable = BEDROCK.key_variable_in_force()
-    if variable is None or not _may_be_signed_for(connection.base_url):
+    if variable is None or not _may_show_who_asks(connection.base_url):
         return None
     return resolve_api_key(BEDROCK, Connection())
 
 
-def _may_be_signed_for(base_url: str | None) -> bool:
+def _may_show_who_asks(base_url: str | None) -> bool:
     """Whether requests to this address may show who this machine is."""
     return may_have_own_key(BEDROCK, base_url, os.environ) or bool(_AWS_HOST.fullmatch(base_url or ""))
 
 
-def _region(model: str | None, base_url: str | None) -> str | None:
+def region_of(model: str | None, base_url: str | None) -> str | None:
+    """The region of a request, if anything but the AWS profile says it; see the module."""
     if (arn := _ARN.match(model or "")) and arn[1]:
         return arn[1]
     if host := _AWS_HOST.fullmatch(base_url or ""):

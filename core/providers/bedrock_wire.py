@@ -104,6 +104,21 @@ def render(request: AgentRequest, *, model: str) -> dict[str, Any]:
     return parameters
 
 
+def as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The body that boto3 makes of `render`'s parameters: without the model, which is in the path, bytes as base64."""
+    return {name: _plain(value) for name, value in parameters.items() if name != "modelId"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if (node := as_object(value)) is not None:
+        return {name: _plain(part) for name, part in node.items()}
+    if (items := as_list(value)) is not None:
+        return [_plain(part) for part in items]
+    return value
+
+
 def _messages(request: AgentRequest) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = [
         {"role": turn.role, "content": [{"text": turn.content}]} for turn in request.turns()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pprint import pformat
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from core.contract import AgentRequest, Attachment
 from core.providers import registry
@@ -101,8 +101,33 @@ def curl(request: AgentRequest) -> Snippet | None:
                 headers.insert(0, f'"Authorization: Bearer ${variable}"')
             snippet = _post(f"{address}/api/chat", headers, ollama_wire.render(request, stream=False))
             return replace(snippet, text=comment + snippet.text)
+        case "BEDROCK":
+            from core.providers import bedrock, bedrock_wire
+
+            spec = registry.get_spec(request.provider)
+            server = spec.base_url_in_force(request.base_url)
+            region = bedrock.region_of(request.model_name, server) or "us-east-1"
+            address = server or f"https://bedrock-runtime.{region}.amazonaws.com"
+            comment = ""
+            if request.api_key_ref is None and bedrock.signs(request.base_url):
+                headers = _signed(region)
+            else:
+                variable, comment = _key_variable(spec, request)
+                headers = [f'"Authorization: Bearer ${variable}"']
+            body = bedrock_wire.as_json(bedrock_wire.render(request, model=request.model_name))
+            path = f"/model/{quote(request.model_name, safe='')}/converse"
+            snippet = _post(_below(address, path), [*headers, "'Content-Type: application/json'"], body)
+            return replace(snippet, text=comment + snippet.text)
         case _:
             return None
+
+
+def _signed(region: str) -> list[str]:
+    """What has curl sign with the AWS credentials of the environment; without a session its header is left out."""
+    return [
+        f'"x-amz-security-token: $AWS_SESSION_TOKEN" --aws-sigv4 aws:amz:{region}:bedrock '
+        '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
+    ]
 
 
 def _key_variable(spec: ProviderSpec, request: AgentRequest) -> tuple[str, str]:

@@ -51,6 +51,10 @@ def words_of(snippet: Snippet, folder: Path) -> tuple[list[str], str]:
             "PATH": os.environ["PATH"],
             "OPENAI_API_KEY": "from-the-environment",
             "ANTHROPIC_API_KEY": "from-the-environment",
+            "AWS_BEARER_TOKEN_BEDROCK": "from-the-environment",
+            "AWS_ACCESS_KEY_ID": "key-id",
+            "AWS_SECRET_ACCESS_KEY": "secret-key",
+            "AWS_SESSION_TOKEN": "session",
             "API_KEY": "for-another-server",
             "GATEWAY_KEY": "of-the-gateway",
             "HOME": "/nowhere",
@@ -114,6 +118,52 @@ def test_curl_sends_the_vendor_what_our_provider_sends(
         "@-",
     ]
     assert json.loads(stdin) == body
+
+
+BEDROCK_PROFILE = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-sonnet-4-6"
+
+
+@pytest.mark.parametrize(
+    ("fields", "region"),
+    [
+        ({"model_name": "eu.anthropic.claude-sonnet-4-6", "reasoning_effort": "low"}, "us-east-1"),
+        ({"model_name": BEDROCK_PROFILE, "stop": ["'"], "response_schema": {"type": "object"}}, "eu-west-1"),
+        (
+            {
+                "model_name": "us.amazon.nova-lite-v1:0",
+                "attachments": [{"media_type": "image/png", "data": b64encode(b"png").decode()}],
+            },
+            "us-east-1",
+        ),
+    ],
+)
+def test_curl_asks_bedrock_as_our_provider_does(
+    fields: dict[str, Any], region: str, vendor: VendorServer, tmp_path: Path
+) -> None:
+    asked = request(provider="BEDROCK", base_url=vendor.url, api_key=None, **fields)
+    vendor.will(Reply.json({"output": {"message": {"content": []}}}))
+    registry.load("BEDROCK").complete(asked, Limits(timeout_seconds=20))
+    words, stdin = words_of(_some(curl(asked)), tmp_path)
+    assert words[1] == f"{vendor.url}{vendor.last.path}"
+    assert json.loads(stdin) == vendor.last.json
+    assert words[words.index("--aws-sigv4") + 1] == f"aws:amz:{region}:bedrock"
+    assert f"/{region}/bedrock/aws4_request" in vendor.last.headers["authorization"]
+    assert words[words.index("--user") + 1] == "key-id:secret-key"
+    assert "x-amz-security-token: session" in words
+
+
+def test_curl_sends_bedrock_a_key_where_our_provider_does(
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = "us.anthropic.claude-sonnet-4-6"
+    elsewhere = request(provider="BEDROCK", base_url="https://gateway.example", model_name=model)
+    words, _ = words_of(_some(curl(elsewhere)), tmp_path)
+    assert "Authorization: Bearer for-another-server" in words
+    assert "--aws-sigv4" not in words
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "set")
+    words, _ = words_of(_some(curl(request(provider="BEDROCK", model_name=model))), tmp_path)
+    assert words[1] == f"https://bedrock-runtime.us-east-1.amazonaws.com/model/{model}/converse"
+    assert "Authorization: Bearer from-the-environment" in words
 
 
 @pytest.mark.parametrize("path", ["", "/v1/", "/gateway?team=7"])
