@@ -19,6 +19,7 @@ from core.providers import registry
 from core.providers.base import Connection, Feature, require_features, resolve_api_key
 from core.providers.gemini import MAX_CLIENTS, GeminiProvider
 from core.providers.gemini_wire import ChunkReader, Ending, read_answer, read_usage, render, split_version
+from core.providers.httpx2_adapter import KeepingClient, keeping
 from core.providers.rows_gemini import GEMINI
 from core.services.money import usd
 from core.services.snippets import curl
@@ -458,6 +459,19 @@ def test_what_the_sdk_could_not_use_is_refused_unsent(fields: dict[str, Any]):
     response = invoke(request(**fields))
     assert response.error is not None
     assert response.error.code == "INVALID_REQUEST"
+
+
+def test_an_sdk_that_asks_twice_in_one_call_is_stopped_before_the_second_request(vendor: VendorServer):
+    vendor.otherwise(Reply.json({"secret": "of the answer"}))
+    client = KeepingClient()
+    with keeping(streamed=False, without=()) as kept:
+        shown = client.send(client.build_request("POST", vendor.url, content=b"{}"))
+        with pytest.raises(RuntimeError, match="second request"):
+            client.send(client.build_request("POST", vendor.url, content=b"{}"))
+    assert (shown.status_code, shown.content) == (200, b"")
+    assert kept.response is not None
+    assert kept.response.json() == {"secret": "of the answer"}
+    assert len(vendor.requests) == 1
 
 
 def test_clients_are_reused_and_not_kept_for_ever():
