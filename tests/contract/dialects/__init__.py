@@ -1,6 +1,12 @@
-"""The vendors' dialects by the provider's name."""
+"""The vendors' dialects by the provider's name.
 
+A package that adds a provider has the suite run for it, and for it alone, by naming its dialect in the environment:
+`CONTRACT_DIALECTS=module:Class` (several with blanks between). See `docs/adding-a-provider.md`.
+"""
+
+import os
 from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Final
 
 from tests.contract.dialects.anthropic import AnthropicDialect
@@ -10,7 +16,9 @@ from tests.contract.dialects.gemini import GeminiDialect
 from tests.contract.dialects.ollama import OllamaDialect
 from tests.contract.dialects.openai import OpenAIDialect
 
-DIALECTS: Final[Mapping[str, Dialect]] = {
+OTHERS_VARIABLE: Final = "CONTRACT_DIALECTS"
+
+BUILT_IN: Final[Mapping[str, Dialect]] = {
     dialect.provider: dialect
     for dialect in (
         BedrockDialect(),
@@ -20,3 +28,11 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         OllamaDialect(),
     )
 }
+
+_OTHERS: Final[Mapping[str, Dialect]] = {
+    dialect.provider: dialect
+    for dialect in (resolve_name(name)() for name in os.environ.get(OTHERS_VARIABLE, "").split())
+}
+
+DIALECTS: Final = _OTHERS or BUILT_IN
+"""Those that the suite runs for."""
