@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -463,8 +464,7 @@ def test_what_the_sdk_could_not_use_is_refused_unsent(fields: dict[str, Any]):
 
 def test_an_sdk_that_asks_twice_in_one_call_is_stopped_before_the_second_request(vendor: VendorServer):
     vendor.otherwise(Reply.json({"secret": "of the answer"}))
-    client = KeepingClient()
-    with keeping(streamed=False, without=()) as kept:
+    with closing(KeepingClient()) as client, keeping(streamed=False, without=()) as kept:
         shown = client.send(client.build_request("POST", vendor.url, content=b"{}"))
         with pytest.raises(RuntimeError, match="second request"):
             client.send(client.build_request("POST", vendor.url, content=b"{}"))
