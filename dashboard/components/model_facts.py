@@ -52,7 +52,9 @@ def _notes(provider: str, price: ModelPrice | None) -> list[str]:
             "No price is known for this model, so the cost of its runs will be unknown, not zero. "
             "A price can be added under Settings > Prices."
         ]
-    lines = [literal(f"US dollars per million tokens: {price.source}.")] if price.source else []
+    free = price.input_usd_per_mtok == 0 == price.output_usd_per_mtok
+    unit = "Its tokens cost nothing" if free else "US dollars per million tokens"
+    lines = [literal(f"{unit}: {price.source}.")] if price.source else []
     if price.tiered:
         lines.append("Long inputs cost more than this.")
     if price.deprecated:

@@ -92,6 +92,22 @@ def test_a_configuration_of_a_provider_that_is_gone_can_still_be_read_and_mended
     assert "Old" in names(open_app(routes.AGENTS))
 
 
+def test_the_form_of_ones_own_server_asks_for_no_key_and_says_that_it_is_free(
+    application: Application, open_app: OpenApp
+) -> None:
+    agent = made(application, provider="OLLAMA", model_name="gemma4")
+
+    app = open_agent(open_app, agent.id)
+
+    assert not app.exception
+    assert "Its tokens cost nothing\\: self-hosted." in texts(app)
+    credential = next(box for box in app.selectbox if box.label == "Credential")
+    assert credential.options == ["None stored: OLLAMA_API_KEY of the environment, else none"]
+    assert "No price is known" in texts(
+        open_agent(open_app, made(application, "Far", provider="OLLAMA", model_name="gemma4:cloud").id)
+    )
+
+
 @pytest.mark.parametrize("given", ["", "nonsense", str(UUID(int=4))])
 def test_an_address_that_leads_nowhere_says_so(
     application: Application, open_app: OpenApp, given: str
