@@ -165,6 +165,7 @@ class ProviderSpec:
         cloud_host: But not on this host: the vendor's own, whose prices are the vendor's.
         cloud_models: Nor for models of such names (a pattern), which a server of one's own asks the vendor's for.
         default_model: What a new agent starts with.
+        default_model_variable: The environment variable that names another one for this installation.
         color: Its colour in every chart, as `#rrggbb`.
         offline: Makes no request at all; labelled so wherever it is shown.
         description: One sentence for a person who chooses.
@@ -198,6 +199,21 @@ class ProviderSpec:
     not_for_chat: str | None = None
     unreadable: frozenset[str] = frozenset()
     sdk: str | None = None
+    default_model_variable: str | None = None
+
+    def model_of_the_environment(self, environment: Mapping[str, str] | None = None) -> str | None:
+        """The model that this installation asks where nobody names one; None if the environment names none.
+
+        Args:
+            environment: Instead of `os.environ`.
+        """
+        variables = os.environ if environment is None else environment
+        return variables.get(self.default_model_variable or "", "").strip() or None
+
+    @property
+    def first_model(self) -> str:
+        """What a new agent starts with here."""
+        return self.model_of_the_environment() or self.default_model
 
     @property
     def needs_api_key(self) -> bool:

@@ -135,6 +135,7 @@ BEDROCK: Final = ProviderSpec(
     price_provider="aws",
     key_help="Amazon Bedrock console > API keys",
     sdk="boto3",
+    default_model_variable="BEDROCK_MODEL_ID",
     model_rules=_BEDROCK_MODELS,
     not_for_chat=(
         _BEFORE + r"(.*(embed|rerank|sonic|canvas|reel|image|upscale|-sdxl|stable-|style-|voxtral).*"

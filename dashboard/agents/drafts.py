@@ -145,7 +145,7 @@ def take_default_model(draft: Draft) -> None:
     if spec is None:
         return
     same = draft.initial["provider"] == spec.name
-    st.session_state[draft.key("model_name")] = draft.initial["model_name"] if same else spec.default_model
+    st.session_state[draft.key("model_name")] = draft.initial["model_name"] if same else spec.first_model
     st.session_state[draft.key("base_url")] = draft.initial["base_url"] if same else ""
 
 

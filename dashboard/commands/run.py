@@ -46,7 +46,10 @@ def run(
     provider: Annotated[
         str | None, typer.Option(help="Instead of an agent: the provider, such as DEMO or OPENAI.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="With --provider: the model.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="With --provider: the model; for BEDROCK it may be in BEDROCK_MODEL_ID."),
+    ] = None,
     prompt: Annotated[
         str | None,
         typer.Option(
@@ -88,6 +91,8 @@ def run(
     if bool(agent) == bool(provider):
         raise typer.BadParameter("give either --agent, or --provider with --model")
     if provider and not model:
+        model = _model_of_the_environment(provider)
+    if provider and not model:
         raise typer.BadParameter(
             "--provider needs --model; `agent-launcher models --provider ...` lists them"
         )
@@ -118,6 +123,13 @@ def run(
     else:
         _say(outcome)
     raise typer.Exit(0 if outcome.response.error is None else 1)
+
+
+def _model_of_the_environment(provider: str) -> str | None:
+    from core.providers import registry
+
+    spec = registry.specs().get(provider)
+    return None if spec is None else spec.model_of_the_environment()
 
 
 def _spec(

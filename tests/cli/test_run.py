@@ -15,6 +15,7 @@ from core.services.snippets import command_line
 from core.storage.records import RunDetail, RunFilter, RunStatus, Trigger
 from tests.cli.conftest import Cli
 from tests.contract.dialects.base import Answer, Failure
+from tests.contract.dialects.bedrock import BedrockDialect
 from tests.contract.dialects.openai import OpenAIDialect
 from tests.support.vendor_server import VendorServer
 
@@ -191,6 +192,18 @@ def test_wrong_usage_exits_with_2_and_stores_nothing(
     assert done.stdout == ""
     assert says in " ".join(done.stderr.replace("│", " ").split())
     assert nothing_ran(application)
+
+
+def test_the_environment_may_name_bedrocks_model(
+    cli: Cli, application: Application, vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEDROCK_MODEL_ID", "us.amazon.nova-lite-v1:0")
+    bedrock = BedrockDialect()
+    vendor.will(bedrock.streamed(bedrock.events(Answer(pieces=("Hi",)))))
+    arguments = ("--provider", "BEDROCK", "--prompt", "Hello", "--base-url", vendor.url)
+    assert json.loads(cli("run", *arguments, "--json").stdout)["response"] == "Hi"
+    assert vendor.last.path == "/model/us.amazon.nova-lite-v1%3A0/converse-stream"
+    assert only_run(application).summary.model == "us.amazon.nova-lite-v1:0"
 
 
 @pytest.mark.parametrize("text", [b"", b"  \n", b"\xff\xfe\x00"])

@@ -132,6 +132,13 @@ def test_a_region_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch):
     assert "BEDROCK_REGION" in response.error.message
 
 
+def test_the_environment_may_name_the_model_to_begin_with(monkeypatch: pytest.MonkeyPatch):
+    assert BEDROCK.first_model == BEDROCK.default_model
+    monkeypatch.setenv("BEDROCK_MODEL_ID", " us.amazon.nova-lite-v1:0 ")
+    assert BEDROCK.first_model == "us.amazon.nova-lite-v1:0"
+    assert registry.get_spec("DEMO").first_model == registry.get_spec("DEMO").default_model
+
+
 # Who asks.
 
 
