@@ -118,7 +118,7 @@ def choose_provider(slot: int) -> None:
     """Starts with the provider's default model, and without what belongs to another provider."""
     preferences, spec = queries.preferences(), registry.get_spec(draft.field(slot, "provider"))
     is_preferred = spec.name == preferences.provider
-    draft.put(slot, "model", preferences.model_name if is_preferred else spec.default_model)
+    draft.put(slot, "model", preferences.model_name if is_preferred else spec.first_model)
     draft.put(slot, "credential", "")
     draft.put(slot, "base_url", "")
 
