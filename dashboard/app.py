@@ -16,6 +16,7 @@ pages = {
     "Observe": [
         st.Page(routes.RUNS, title="Runs", icon=":material/list_alt:"),
         st.Page(routes.USAGE, title="Usage", icon=":material/bar_chart:"),
+        st.Page(routes.COSTS, title="Costs", icon=":material/price_check:"),
     ],
     "Administer": [
         st.Page(routes.SETTINGS, title="Settings", icon=":material/settings:"),

@@ -31,6 +31,13 @@ def money(nanousd: int | None) -> str:
     return f"{sign}${usd.quantize(Decimal(1), rounding=ROUND_HALF_UP):,f}"
 
 
+def fine_money(nanousd: int | None) -> str:
+    """As `money`, with two significant digits up to ten cents (`$0.013`): for prices that stand side by side."""
+    if nanousd is None or not _CENT <= (usd := abs(exact_usd(nanousd))) < 10 * _CENT:
+        return money(nanousd)
+    return f"{'-' if nanousd < 0 else ''}${usd.quantize(_CENT / 10, rounding=ROUND_HALF_UP):f}"
+
+
 def money_known(nanousd: int, unpriced: int) -> str:
     """A sum that may leave something out: `unknown` when nothing in it has a price, else what is known."""
     return UNKNOWN if unpriced and not nanousd else money(nanousd)

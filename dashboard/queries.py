@@ -15,9 +15,11 @@ from core.pricing.catalogue import ModelPrice
 from core.providers import registry
 from core.services.agents import AgentActivity
 from core.services.connections import ConnectionTest
+from core.services.cost_guidance import Guidance, GuidanceFilter
 from core.services.credentials import CredentialPublic
 from core.services.preferences import Preferences
 from core.services.usage import Overview, Period, UsageReport, span_of
+from core.services.workload import WorkloadAsked
 from core.storage.records import AgentRecord, AgentVersionRecord, Dimension, RunFilter, RunSummary
 from dashboard.backend import application, principal
 from dashboard.components.run_filters import FilterOptions
@@ -213,3 +215,30 @@ def model_price(provider: str, model: str, base_url: str | None) -> ModelPrice |
 def _model_price(project_id: str, provider: str, model: str, base_url: str | None) -> ModelPrice | None:
     del project_id
     return application().prices.find_model(principal(), provider, model, base_url=base_url)
+
+
+# Costs
+
+
+def cost_guidance(asked: WorkloadAsked, text: str, agent_id: UUID | None, only: GuidanceFilter) -> Guidance:
+    """What a workload costs on every known model."""
+    return _cost_guidance(principal().project_id, asked, text, agent_id, only)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
+def _cost_guidance(
+    project_id: str, asked: WorkloadAsked, text: str, agent_id: UUID | None, only: GuidanceFilter
+) -> Guidance:
+    del project_id
+    return application().costs.compare(principal(), asked, text=text, agent_id=agent_id, only=only)
+
+
+def models_are_ending() -> bool:
+    """Whether the vendor of any known model has announced its end."""
+    return _models_are_ending(principal().project_id)
+
+
+@st.cache_data(ttl=60.0, max_entries=32, show_spinner=False)
+def _models_are_ending(project_id: str) -> bool:
+    del project_id
+    return application().costs.any_deprecated(principal())

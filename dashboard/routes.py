@@ -15,6 +15,7 @@ AGENT: Final = "app_pages/agent_detail.py"
 RUNS: Final = "app_pages/runs.py"
 RUN_DETAIL: Final = "app_pages/run_detail.py"
 USAGE: Final = "app_pages/usage.py"
+COSTS: Final = "app_pages/costs.py"
 SETTINGS: Final = "app_pages/settings.py"
 
 

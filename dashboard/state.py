@@ -108,6 +108,15 @@ PLAYGROUND_RUNS: Final = "runs"
 PLAYGROUND_VERSION: Final = "version"
 """Query parameter of the playground beside `AGENT_ID`: the version's number; the current one without it."""
 
+PLAYGROUND_PROVIDER: Final = "with_provider"
+PLAYGROUND_MODEL: Final = "with_model"
+PLAYGROUND_SERVER: Final = "with_server"
+"""Query parameters of the playground: a provider, its model and, if not the provider's own, the server's base URL,
+in the place of those that it would begin with. They are there for as long as the first column has them."""
+
+PLAYGROUND_ASKED_MODEL: Final = "playground.asked_model"
+"""The three of them as the address gave them."""
+
 PLAYGROUND_LINK: Final = "playground.link"
 """The query parameters as the page last wrote them: others come from a link or the browser's back button."""
 
@@ -213,3 +222,21 @@ def settings_lookup_model(provider: str) -> str:
 def settings_price(name: str) -> str:
     """The key of a field of the form for a price."""
     return f"settings.price.{name}"
+
+
+# Costs; all but the prompt are bound to the URL
+
+COSTS_AGENT: Final = "baseline"
+COSTS_INPUT: Final = "input"
+COSTS_OUTPUT: Final = "output"
+COSTS_CACHED: Final = "cached"
+COSTS_RUNS: Final = "runs_each"
+COSTS_PER: Final = "per"
+COSTS_PROVIDERS: Final = "providers"
+COSTS_SEARCH: Final = "find"
+COSTS_CONFIGURED: Final = "configured"
+COSTS_DEPRECATED: Final = "ended"
+COSTS_PROMPT: Final = "costs.prompt"
+COSTS_TABLE: Final = "costs.table"
+COSTS_TRY: Final = "costs.try"
+"""The table's button that leads to the playground."""

@@ -1,5 +1,6 @@
 """`models` and `usage`."""
 
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -33,12 +34,23 @@ def models(
     credential: Annotated[
         str | None, typer.Option(metavar="LABEL", help="With --live: the stored key to use, by name or id.")
     ] = None,
+    for_tokens: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IN,OUT", help="What a run of so many input and output tokens costs, the cheapest first."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List models with their prices, US dollars per million tokens."""
     from core.providers import registry
     from core.services.principal import LOCAL
 
+    if for_tokens is not None:
+        if live:
+            raise typer.BadParameter("--for-tokens goes without --live")
+        _compare(for_tokens, provider, as_json=as_json)
+        return
     if live and provider is None:
         raise typer.BadParameter("--live needs --provider")
     if base_url and not live:
@@ -91,6 +103,51 @@ def models(
         right=columns[2:],
         empty="No models are known for this provider; --live asks the vendor.",
     )
+
+
+def _compare(tokens: str, provider: str | None, *, as_json: bool) -> None:
+    from core.providers import registry
+    from core.services.cost_guidance import GuidanceFilter
+    from core.services.money import usd
+    from core.services.principal import LOCAL
+    from core.services.workload import WorkloadAsked
+
+    found = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", tokens, re.ASCII)
+    if found is None:
+        raise typer.BadParameter("--for-tokens takes two numbers, such as 1000,500")
+    asked = WorkloadAsked(input_tokens=int(found[1]), output_tokens=int(found[2]))
+    only = GuidanceFilter(providers=(registry.get_spec(provider).name,) if provider else ())
+    with open_application() as application:
+        models = application.costs.compare(LOCAL, asked, only=only).models
+    if as_json:
+        print_json(
+            [
+                {
+                    "provider": m.provider,
+                    "model": m.model,
+                    "run_usd": None if m.run_nanousd is None else usd(m.run_nanousd),
+                    "standing": m.standing.value,
+                    "context_window_tokens": m.context_window_tokens,
+                    "good_for": m.good_for,
+                    "source": m.source,
+                    "reason": m.reason,
+                }
+                for m in models
+            ]
+        )
+        return
+    rows = [
+        (
+            provider_name(m.provider),
+            m.model,
+            formatting.fine_money(m.run_nanousd),
+            formatting.count(m.context_window_tokens),
+            "does not fit" if m.fits is False else m.reason or ", ".join(m.good_for),
+        )
+        for m in models
+    ]
+    columns = ("provider", "model", "a run", "context", "good for")
+    print_table(columns, rows, right=columns[2:4], empty="No models are known for this provider.")
 
 
 def usage(

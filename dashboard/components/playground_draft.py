@@ -161,6 +161,11 @@ def clear_prompt() -> None:
     _loaded().clear()
 
 
+def type_prompt(text: str) -> None:
+    """Replaces the shared prompt by one that somebody typed: no agent's takes its place."""
+    st.session_state[state.PLAYGROUND_PROMPT] = text
+
+
 def use_prompt(text: str) -> None:
     """Replaces the shared prompt by one that an agent brought."""
     st.session_state[state.PLAYGROUND_PROMPT] = text

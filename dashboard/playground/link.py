@@ -27,6 +27,9 @@ _PARAMETERS: Final = (
     state.AGENT_ID,
     state.PLAYGROUND_VERSION,
     state.PLAYGROUND_RUNS,
+    state.PLAYGROUND_PROVIDER,
+    state.PLAYGROUND_MODEL,
+    state.PLAYGROUND_SERVER,
 )
 
 
@@ -40,13 +43,16 @@ def adopt() -> str | None:
     if draft.slots() and (link == st.session_state.get(state.PLAYGROUND_LINK) or not any(link)):
         write()
         return None
-    mode, agent_id, number, runs = link
+    mode, agent_id, number, runs, *asked = link
     problem: str | None = None
     st.session_state[state.PLAYGROUND_MODE] = CHAT if mode == CHAT else PROMPT
     if runs:
         problem = _open_runs(runs)
     if agent_id and (not runs or problem == _NO_RUN):
         problem = _open_agent(agent_id, number) or problem
+    st.session_state[state.PLAYGROUND_ASKED_MODEL] = None
+    if asked[0] and not runs:
+        problem = _take_model(*asked, beside_agent=bool(agent_id)) or problem
     if not draft.slots():
         _open_default()
     write()
@@ -62,6 +68,7 @@ def write() -> None:
         str(agent_id) if agent_id else None,
         str(number) if number else None,
         ",".join(str(run_id) for run_id in _shown()) or None,
+        *_asked_model(),
     )
     ours = {name: value for name, value in zip(_PARAMETERS, values, strict=True) if value is not None}
     others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _PARAMETERS}
@@ -69,6 +76,14 @@ def write() -> None:
         # All at once: each change is a step of the browser's back button.
         st.query_params.from_dict({**others, **ours})
     st.session_state[state.PLAYGROUND_LINK] = values
+
+
+def _asked_model() -> tuple[str | None, str | None, str | None]:
+    """What the address asked for beside the agent, if the first column still has it and shows no run."""
+    asked: tuple[str, str, str | None] | None = st.session_state.get(state.PLAYGROUND_ASKED_MODEL)
+    if asked is None or _shown():
+        return None, None, None
+    return asked if _model_of(draft.slots()[0]) == asked else (None, None, None)
 
 
 def _shown() -> list[UUID]:
@@ -145,6 +160,36 @@ def _open_agent(agent_id: str, number: str | None) -> str | None:
     if draft.field(slot, "agent_type") == CHAT:
         st.session_state[state.PLAYGROUND_MODE] = CHAT
     return None
+
+
+def _take_model(
+    provider: str | None, model: str | None, server: str | None, *, beside_agent: bool
+) -> str | None:
+    """Puts a provider and a model into the first column: into the agent's, if it was just opened, else alone."""
+    spec = registry.specs().get(provider or "")
+    if spec is None:
+        return "The provider of this address is not installed here."
+    asked = (spec.name, model or spec.default_model, server or None)
+    if beside_agent and draft.slots():
+        slot = draft.slots()[0]
+        if _model_of(slot)[::2] != asked[::2]:
+            draft.put(slot, "credential", "")  # it is another provider's, or for another server
+    else:
+        slot = draft.reset_slots(1)[0]
+        _forget_results()
+        draft.load_config(slot, AgentConfig(provider=asked[0], model_name=asked[1]))
+    for name, value in zip(("provider", "model", "base_url"), asked, strict=True):
+        draft.put(slot, name, value or "")
+    st.session_state[state.PLAYGROUND_ASKED_MODEL] = asked
+    return None
+
+
+def _model_of(slot: int) -> tuple[str, str, str | None]:
+    return (
+        draft.field(slot, "provider", ""),
+        draft.field(slot, "model", ""),
+        draft.field(slot, "base_url") or None,
+    )
 
 
 def _open_runs(text: str) -> str | None:

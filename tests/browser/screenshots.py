@@ -49,6 +49,7 @@ EMPTY: Final = (
     ("agents", "/agents"),
     ("runs", "/runs"),
     ("usage", "/usage"),
+    ("costs", "/costs"),
     ("settings", "/settings"),
 )
 
@@ -161,6 +162,9 @@ def _fill(server: AppServer) -> Sequence[tuple[str, str]]:
         ("run-compare", f"/run?{state.RUN_ID}={succeeded}&{state.RUN_COMPARE}={older}"),
         ("usage-by-agent", f"/usage?{state.USAGE_SPLIT}=Agent&{state.RANGE}=30+days"),
         ("usage-by-model", f"/usage?{state.USAGE_SPLIT}=Model&{state.RANGE}=30+days"),
+        ("costs-agent", f"/costs?{state.COSTS_AGENT}=Support+triage"),
+        ("costs-long-input", f"/costs?{state.COSTS_INPUT}=500000"),
+        ("costs-nothing", f"/costs?{state.COSTS_SEARCH}=no-such-model"),
         ("usage-nothing", f"/usage?{state.RUNS_MODEL}=no-such-model"),
         *(
             (f"settings-{section.lower()}", f"/settings?{state.SETTINGS_SECTION}={section}")

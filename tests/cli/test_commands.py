@@ -113,6 +113,20 @@ def test_models_are_listed_with_their_prices(cli: Cli) -> None:
     assert "Invalid provider: 'openai'" in cli("models", "--provider", "openai", code=1).stderr
 
 
+def test_models_are_compared_for_so_many_tokens(cli: Cli) -> None:
+    models = json.loads(cli("models", "--for-tokens", "1000,500", "--json").stdout)
+    (mini,) = (m for m in models if (m["provider"], m["model"]) == ("OPENAI", "gpt-4o-mini"))
+    assert (mini["run_usd"], mini["standing"]) == (0.00045, "fits")
+    costs = [model["run_usd"] for model in models if model["standing"] == "fits"]
+    assert costs == sorted(costs)
+    lines = cli("models", "--for-tokens", "200000,0", "--provider", "OPENAI").stdout.splitlines()
+    assert any(re.match(r"OPENAI +gpt-4o-mini +\$0.030 +128 k +does not fit", line) for line in lines)
+    demo = cli("models", "--for-tokens", "1,1", "--provider", "DEMO").stdout
+    assert re.search(r"demo-echo +\$0.00 +128 k +offline demo, not a real price", demo)
+    assert "two numbers" in cli("models", "--for-tokens", "1000", code=2).stderr
+    assert "from 0 to" in cli("models", "--for-tokens", "1,999999999", code=1).stderr
+
+
 def test_an_override_shows_among_the_models(cli: Cli, application: Application) -> None:
     application.prices.add_override(
         LOCAL, provider="OPENAI", model_pattern="own-1", input_usd_per_mtok="3", output_usd_per_mtok="4"

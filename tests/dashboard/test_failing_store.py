@@ -31,6 +31,7 @@ PAGES = (
     routes.AGENTS,
     routes.RUNS,
     routes.USAGE,
+    routes.COSTS,
     routes.SETTINGS,
     routes.RUN_DETAIL,
     routes.AGENT,
@@ -101,6 +102,7 @@ EARLIER = {
     routes.AGENTS: "Support reply (demo)",
     routes.RUNS: "gpt-5.4-mini",
     routes.USAGE: "gpt-5.4-mini",
+    routes.COSTS: "gpt-5.4-mini",
     routes.RUN_DETAIL: "Stored before",
     routes.AGENT: "Release notes (demo)",
 }

@@ -45,7 +45,12 @@ def model(guidance: Guidance, name: str, provider: str = "OPENAI") -> ModelCost:
 
 
 def price(application: Application, pattern: str, **fields: str) -> None:
-    values = {"provider": "OPENAI", "input_usd_per_mtok": "1", "output_usd_per_mtok": "2", **fields}
+    values: dict[str, Any] = {
+        "provider": "OPENAI",
+        "input_usd_per_mtok": "1",
+        "output_usd_per_mtok": "2",
+        **fields,
+    }
     application.prices.add_override(LOCAL, model_pattern=pattern, **values)
 
 
@@ -271,7 +276,7 @@ def test_an_agents_own_runs_say_more_than_its_prompt(
         {"runs": -1},
     ],
 )
-def test_figures_that_cannot_be_are_refused(fields: dict[str, int]) -> None:
+def test_figures_that_cannot_be_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="must be from 0 to"):
         WorkloadAsked(**fields)
 

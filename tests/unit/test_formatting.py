@@ -37,6 +37,23 @@ def test_money(nanousd: int | None, text: str) -> None:
     assert f.money(nanousd) == text
 
 
+@pytest.mark.parametrize(
+    ("nanousd", "text"),
+    [
+        (None, "unknown"),
+        (0, "$0.00"),
+        (420_000, "$0.00042"),
+        (12_900_000, "$0.013"),
+        (-12_900_000, "-$0.013"),
+        (99_400_000, "$0.099"),
+        (100_000_000, "$0.10"),
+        (12_340_000_000, "$12.34"),
+    ],
+)
+def test_fine_money(nanousd: int | None, text: str) -> None:
+    assert f.fine_money(nanousd) == text
+
+
 @given(st.integers(min_value=1, max_value=10**15))
 def test_money_that_was_spent_never_looks_like_nothing(nanousd: int) -> None:
     shown = f.money(nanousd)
