@@ -21,6 +21,10 @@ MAX_REQUESTS_PER_RUN: Final = 3
 """Over all layers: the SDKs' own retries are off, and a backend sends one request per attempt."""
 
 
+def _asleep(limits: Limits, seconds: float) -> None:
+    limits.wait(seconds)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often and how patiently.
@@ -29,11 +33,13 @@ class RetryPolicy:
         max_attempts: Requests in all, the first included.
         base_seconds, cap_seconds: Full-jitter exponential back-off: a random time between 0 and
             min(cap, base * 2^n), as in "Exponential Backoff And Jitter" of the AWS Architecture Blog.
+        pause: How a wait is spent: so many seconds within these limits, with the errors of `Limits.wait`.
     """
 
     max_attempts: int = MAX_REQUESTS_PER_RUN
     base_seconds: float = 0.5
     cap_seconds: float = 8.0
+    pause: Callable[[Limits, float], None] = _asleep
 
 
 def attempt_until_final(
@@ -102,7 +108,7 @@ def attempt_until_final(
         retry=retry_if_result(may_retry),
         stop=lambda state: stop_after_attempt(rules.max_attempts)(state) or out_of_time(state),
         wait=wait_seconds,
-        sleep=limits.wait,
+        sleep=lambda seconds: rules.pause(limits, seconds),
         before_sleep=lambda _: on_retry(attempts[-1]) if on_retry is not None else None,
         retry_error_callback=lambda state: attempts[-1],
     )
