@@ -139,6 +139,7 @@ BEDROCK: Final = ProviderSpec(
     model_rules=_BEDROCK_MODELS,
     not_for_chat=(
         _BEFORE + r"(.*(embed|rerank|sonic|canvas|reel|image|upscale|-sdxl|stable-|style-|voxtral).*"
-        r"|(twelvelabs|stability)\..*)"
+        # "regional." is the price list's word for the profiles of all regions (us., eu., ...), and no request's.
+        r"|(twelvelabs|stability|regional)\..*)"
     ),
 )

@@ -73,8 +73,10 @@ GEMINI: Final = ProviderSpec(
     sdk="google.genai",
     model_rules=_GEMINI_MODELS,
     unreadable=frozenset({"image/gif"}),
+    # The catalogue's list is also that of Vertex AI, another API of Google's, which serves other makers' models.
     not_for_chat=(
-        r"(models/)?(.*(embedding|computer-use|native-audio|nano-banana).*|.*-(tts|image|live)(-.*)?"
-        r"|(imagen|veo|lyria|aqa).*)"
+        r"(models/)?(claude-.*|.*-maas|.*(embedding|computer-use|native-audio|nano-banana).*|.*-(tts|image|live)(-.*)?"
+        # Those of other vendors, and "-maas", are Vertex AI's, which the price list has under the same name.
+        r"|(imagen|veo|lyria|aqa|claude).*|.*-maas)"
     ),
 )
