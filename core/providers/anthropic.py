@@ -16,7 +16,7 @@ How a contract request becomes a Messages request:
 - `reasoning_effort` is `output_config.effort` ("minimal" is "low", the vendor's least), with adaptive thinking
   for the models that think only when asked (4.6 to 4.8), and a budget of tokens in its place for those up to
   4.5 (`anthropic_wire`). "none" switches thinking off, or is refused where nothing does.
-- `response_schema` is `output_config.format`, with its objects closed (`anthropic_wire.closed`). The vendor
+- `response_schema` is `output_config.format`, with its objects closed (`core.providers.schemas.closed`). The vendor
   refuses keywords that it cannot guarantee, by name.
 
 How an answer comes back: text blocks joined; thinking is counted and not shown. A refusal before any text is

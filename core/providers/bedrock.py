@@ -14,7 +14,7 @@ Where: the region in the model's ARN, else in a base URL of AWS, else `BEDROCK_R
 
 How a contract request becomes a Converse request:
 - the context is in the last user turn (`AgentRequest.turns`), attachments are blocks of it, before its text;
-- `response_schema` is `outputConfig.textFormat`;
+- `response_schema` is `outputConfig.textFormat`, with its objects closed, because Claude takes no open one;
 - `reasoning_effort` is `outputConfig.effort` for Claude from 4.6 on, and a model's own field for others; "minimal" is
   sent as "low" (`core.providers.rows_bedrock`).
 

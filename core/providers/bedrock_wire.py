@@ -22,6 +22,7 @@ from core.contract import (
 from core.errors import InvalidRequest
 from core.loggers import get_logger
 from core.providers.rows_bedrock import ReasonsBy, reasoning_of
+from core.providers.schemas import closed
 from core.providers.wire import TextJoiner, as_count, as_list, as_object, as_text, mend
 
 log = get_logger("agent_launcher.providers")
@@ -154,7 +155,7 @@ def _document_name(name: str | None, taken: set[str]) -> str:
 def _json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     title = schema.get("title")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] if isinstance(title, str) else ""
-    text = json.dumps(schema, ensure_ascii=False)
+    text = json.dumps(closed(schema), ensure_ascii=False)
     return {
         "type": "json_schema",
         "structure": {"jsonSchema": {"schema": text, "name": name or "answer"}},

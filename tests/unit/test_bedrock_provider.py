@@ -252,6 +252,18 @@ def found_by(no_credentials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     return configure
 
 
+def test_a_metadata_service_that_does_not_answer(
+    no_credentials: None, vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", vendor.url)
+    vendor.otherwise(Reply.silence())
+    started = time.monotonic()
+    assert code_of(ask(vendor)) == "MISSING_API_KEY"
+    assert time.monotonic() - started < 6
+    assert {received.path.split("/")[1] for received in vendor.requests} == {"latest"}
+
+
 @pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('{')", "print('{\"Version\": 1}')"])
 def test_credentials_that_cannot_be_had(vendor: VendorServer, found_by: Callable[[str], None], program: str):
     found_by(program)
@@ -432,7 +444,8 @@ def test_models_that_reason_do_not_sample_meanwhile():
 
 def test_the_whole_request():
     data = base64.b64encode(b"%PDF-1.7").decode()
-    schema = {"type": "object", "title": "A city!", "properties": {}, "additionalProperties": False}
+    schema = {"type": "object", "title": "A city!", "properties": {}}
+    closed = json.dumps({**schema, "additionalProperties": False})
     pdf = {"media_type": "application/pdf", "data": data}
     asked = request(
         agent_type="chat",
@@ -475,7 +488,12 @@ def test_the_whole_request():
         "outputConfig": {
             "textFormat": {
                 "type": "json_schema",
-                "structure": {"jsonSchema": {"schema": json.dumps(schema), "name": "A_city"}},
+                "structure": {
+                    "jsonSchema": {
+                        "schema": json.dumps({**schema, "additionalProperties": False}),
+                        "name": "A_city",
+                    }
+                },
             }
         },
     }
