@@ -5,9 +5,12 @@ A package that adds a provider has the suite run for it, and for it alone, by na
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pkgutil import resolve_name
 from typing import Final
+
+from typing_extensions import override
 
 from tests.contract.dialects.anthropic import AnthropicDialect
 from tests.contract.dialects.base import Dialect
@@ -29,10 +32,32 @@ BUILT_IN: Final[Mapping[str, Dialect]] = {
     )
 }
 
-_OTHERS: Final[Mapping[str, Dialect]] = {
-    dialect.provider: dialect
-    for dialect in (resolve_name(name)() for name in os.environ.get(OTHERS_VARIABLE, "").split())
-}
 
-DIALECTS: Final = _OTHERS or BUILT_IN
+class _Named(Mapping[str, Dialect]):
+    """Imported when they are first asked for: their modules import this package."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    @cached_property
+    def _found(self) -> Mapping[str, Dialect]:
+        dialects: list[Dialect] = [resolve_name(name)() for name in self._names]
+        return {dialect.provider: dialect for dialect in dialects}
+
+    @override
+    def __getitem__(self, provider: str) -> Dialect:
+        return self._found[provider]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+_names = os.environ.get(OTHERS_VARIABLE, "").split()
+
+DIALECTS: Final = _Named(_names) if _names else BUILT_IN
 """Those that the suite runs for."""

@@ -36,4 +36,5 @@ COHERE: Final = ProviderSpec(
     key_help="dashboard.cohere.com > API keys",
     sdk="cohere",
     model_rules=_MODELS,
+    not_for_chat=r"(embed|rerank|parse|classify)-.*",
 )
