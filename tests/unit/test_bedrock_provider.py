@@ -488,12 +488,7 @@ def test_the_whole_request():
         "outputConfig": {
             "textFormat": {
                 "type": "json_schema",
-                "structure": {
-                    "jsonSchema": {
-                        "schema": json.dumps({**schema, "additionalProperties": False}),
-                        "name": "A_city",
-                    }
-                },
+                "structure": {"jsonSchema": {"schema": closed, "name": "A_city"}},
             }
         },
     }
