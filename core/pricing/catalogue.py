@@ -151,14 +151,16 @@ def known_models(
 ) -> list[ModelPrice]:
     """Every model that is known for the provider at that address, sorted by name, unpriced ones included.
 
-    These are the provider's own fixed ones, the catalogue's (models for sound or embeddings are among them;
-    an entry that stands for a family and not a name is left out) and those that an override names exactly.
+    These are the provider's own fixed ones, those of the catalogue that may be asked a prompt
+    (`ProviderSpec.may_answer`; an entry that stands for a family and not a name is left out) and those that an
+    override names exactly.
     """
     spec = registry.specs().get(provider)
     names = {info.name for info in spec.models} if spec else set[str]()
     price_provider = _price_provider(provider, base_url)
     if price_provider is not None:
-        names |= {listing.model for listing in listings.listings(price_provider)}
+        listed = {listing.model for listing in listings.listings(price_provider)}
+        names |= listed if spec is None or base_url is not None else set(filter(spec.may_answer, listed))
     names |= {row.model_pattern for row in overrides.rows if row.provider == provider and row.exact}
     when = at or utc_now()
     found = (

@@ -170,7 +170,8 @@ class ProviderSpec:
         offline: Makes no request at all; labelled so wherever it is shown.
         description: One sentence for a person who chooses.
         model_rules: Where its models differ; the first rule that matches a name holds.
-        not_for_chat: Matches the names in the vendor's list of models that cannot answer a prompt.
+        not_for_chat: Matches the names in the vendor's and the catalogue's lists that cannot be asked a prompt here;
+            `may_answer` says it of a name.
         unreadable: The media types of the contract's attachments that it cannot read although it takes others.
         sdk: The vendor SDK's import name, so that a server can import it before the first run has to wait for it.
     """
@@ -298,6 +299,13 @@ class ProviderSpec:
             if _compiled(rule.pattern).fullmatch(model_name):
                 return rule
         return None
+
+    def may_answer(self, model_name: str) -> bool:
+        """Whether a model of the vendor's own may be asked a prompt, as far as its name tells: what a list offers.
+
+        Another server gives its own models any name.
+        """
+        return self.not_for_chat is None or _compiled(self.not_for_chat).fullmatch(model_name) is None
 
     def features_of(
         self, model_name: str, *, reasoning_effort: ReasoningEffort | None = None, base_url: str | None = None

@@ -88,13 +88,12 @@ class GeminiProvider:
         """The vendor's models that can answer a prompt; of another server, all that say no other use."""
         call = _Call(self, connection, None, limits)
         elsewhere = GEMINI.base_url_in_force(connection.base_url) is not None
-        other = None if elsewhere else re.compile(GEMINI.not_for_chat or "")
         found: dict[str, ModelInfo] = {}
         token: str | None = None
         for _ in range(MAX_MODEL_PAGES):
             body = call.models(token)
             for model in map(_model_info, as_list(body.get("models")) or ()):
-                if model is not None and not (other and other.fullmatch(model.name)):
+                if model is not None and (elsewhere or GEMINI.may_answer(model.name)):
                     found[model.name] = model
             token = as_text(body.get("nextPageToken"))
             if token is None:

@@ -18,7 +18,6 @@ How an answer comes back: a stream is complete with the line that says `done`, a
 otherwise. Tokens are unknown where the server leaves a count out.
 """
 
-import re
 import threading
 from base64 import b64decode
 from collections import OrderedDict
@@ -88,8 +87,7 @@ class OllamaProvider:
         models = read_models(call.decode_object(head, response.content))
         if models is None:
             raise call.errors.nonsense(head, "has no list of models")
-        other = re.compile(OLLAMA.not_for_chat or "")
-        return [model for model in models if not other.fullmatch(model.name)]
+        return [model for model in models if OLLAMA.may_answer(model.name)]
 
     def client(self, key: str | None, address: str) -> "RawClient":
         """The SDK's client for this key and address."""

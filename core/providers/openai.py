@@ -20,7 +20,6 @@ came before. A stream is complete when its finish reason or `[DONE]` was receive
 otherwise.
 """
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
@@ -100,9 +99,8 @@ class OpenAIProvider:
         if data is None:
             raise call.errors.nonsense(head, "has no list of models")
         names = {mend(name) for item in data if (name := as_text((as_object(item) or {}).get("id")))}
-        if OPENAI.base_url_in_force(connection.base_url) is None and OPENAI.not_for_chat is not None:
-            other = re.compile(OPENAI.not_for_chat)
-            names = {name for name in names if not other.fullmatch(name)}
+        if OPENAI.base_url_in_force(connection.base_url) is None:
+            names = set(filter(OPENAI.may_answer, names))
         return [ModelInfo(name) for name in sorted(names)]
 
     def client(self, key: str, base_url: str) -> "openai.OpenAI":

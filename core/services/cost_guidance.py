@@ -1,6 +1,5 @@
 """What a prompt would cost on every model that is known: for choosing a model, before any run."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,7 +173,7 @@ class CostGuidanceService:
             for base_url in dict.fromkeys([None, *servers.get(spec.name, [])]):
                 for known in self._prices.known_models(principal, spec.name, base_url=base_url):
                     add(spec, known.model, base_url)
-            add(spec, spec.default_model, None)
+            add(spec, spec.first_model, None)
             if preferences.provider == spec.name:
                 add(spec, preferences.model_name, None)
         for config in self._configs(principal):
@@ -187,7 +186,7 @@ class CostGuidanceService:
         preferences = self._preferences.get(principal)
         return frozenset(
             {(preferences.provider, preferences.model_name)}
-            | {(spec.name, spec.default_model) for spec in registry.specs().values()}
+            | {(spec.name, spec.first_model) for spec in registry.specs().values()}
             | {(config.provider, config.model_name) for config in self._configs(principal)}
         )
 
@@ -306,6 +305,4 @@ def _rendered(template: str, values: Mapping[str, str]) -> str:
 
 
 def _cannot_answer(spec: ProviderSpec, offer: _Offer) -> bool:
-    if spec.not_for_chat is None or offer.server is not None:
-        return False  # another server gives its own models any name
-    return re.fullmatch(spec.not_for_chat, offer.model, re.IGNORECASE) is not None
+    return offer.server is None and not spec.may_answer(offer.model)

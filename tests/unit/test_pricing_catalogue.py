@@ -13,6 +13,7 @@ from core.pricing.catalogue import find_model, known_models, warm
 from core.pricing.cost import charge, price_tokens
 from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides
 from core.pricing.rates import Price
+from core.providers import registry
 
 # Not imported from its module, all of which a type checker would read: most of a minute.
 providers = data_snapshot.get_snapshot().providers
@@ -174,6 +175,31 @@ def test_the_demo_models_are_free_and_say_why() -> None:
     assert {model.source for model in models} == {"offline demo"}
     assert {(model.input_usd_per_mtok, model.output_usd_per_mtok) for model in models} == {(0, 0)}
     assert {model.context_window_tokens for model in models} == {128_000}
+
+
+def test_what_cannot_be_asked_a_prompt_is_priced_and_not_offered() -> None:
+    for provider, model in (
+        ("BEDROCK", "amazon.titan-embed-text-v2:0"),
+        ("BEDROCK", "amazon.nova-sonic-v1:0"),
+        ("OPENAI", "text-embedding-3-small"),
+        ("OPENAI", "gpt-4o-mini-tts"),
+        ("GEMINI", "gemini-embedding-001"),
+        ("GEMINI", "claude-opus-5-5"),  # Google serves it on Vertex AI only
+    ):
+        assert find_model(provider, model) is not None, model
+        assert model not in {known.model for known in known_models(provider)}
+    for spec in registry.specs().values():
+        names = {known.model for known in known_models(spec.name)}
+        assert not [name for name in names if not spec.may_answer(name)]
+        assert spec.self_hosted or spec.default_model in names
+    own = PriceOverride(
+        provider="OPENAI",
+        model_pattern="text-embedding-of-ours",
+        input_usd_per_mtok=Decimal(1),
+        output_usd_per_mtok=Decimal(1),
+    )
+    # What the operator named by himself is his to judge.
+    assert own.model_pattern in {m.model for m in known_models("OPENAI", overrides=PriceOverrides([own]))}
 
 
 def test_known_models_have_an_operators_own_and_his_prices() -> None:
