@@ -201,6 +201,15 @@ def test_an_edition_that_somebody_uses_keeps_its_entry(
     assert model(guidance, "own-2-2026-01-31").also == ("own-2",)
 
 
+def test_the_model_that_the_environment_names_is_among_them(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [m for m in compare().models if m.model == "eu.anthropic.claude-opus-5"]
+    monkeypatch.setenv("BEDROCK_MODEL_ID", "eu.anthropic.claude-opus-5")
+    # Its list has it as one of all regions, at a tenth more.
+    assert model(compare(), "eu.anthropic.claude-opus-5", "BEDROCK").run_nanousd == 5_500_000 + 13_750_000
+
+
 def test_models_that_end_are_left_out_and_counted(compare: Compare) -> None:
     guidance = compare()
     assert guidance.deprecated > 0
