@@ -238,6 +238,19 @@ def test_a_profile_that_there_is_not(vendor: VendorServer, monkeypatch: pytest.M
     assert vendor.requests == []
 
 
+@pytest.mark.parametrize("text", ["[default", "no section", "[profile x]\nregion"])
+def test_an_aws_file_that_cannot_be_read(
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+):
+    config = tmp_path / "config"
+    config.write_text(text)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    response = ask(vendor)
+    assert code_of(response) in {"MISSING_API_KEY", "INVALID_REQUEST"}
+    assert vendor.requests == []
+
+
 @pytest.fixture
 def found_by(no_credentials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Has a program of this text find the credentials."""
