@@ -68,5 +68,5 @@ def _check_port_is_free(host: str, port: int) -> None:
         except OSError as exc:
             raise SettingsError(
                 f"Port {port} on {host} cannot be used: {exc.strerror}. Is the dashboard already running "
-                "there? Choose another with --port, or set AGENT_LAUNCHER_PORT."
+                'there? Choose another with --port (make run ARGS="--port 9000"), or set AGENT_LAUNCHER_PORT.'
             ) from exc
