@@ -136,7 +136,13 @@ class HealthService:
             stored = [credential.provider for credential in self._credentials.list(principal)]
         except StoreError as exc:
             return [Check(name="Providers", verdict=Verdict.FAILED, detail=str(exc))]
-        return [_provider(spec, stored.count(spec.name)) for spec in registry.specs().values()]
+        specs = registry.specs().values()
+        unused = [spec for spec in specs if _is_unused(spec, stored.count(spec.name))]
+        found = [_provider(spec, stored.count(spec.name)) for spec in specs if spec not in unused]
+        if not unused:
+            return found
+        any_key = any(spec.needs_api_key for spec in specs if spec not in unused)
+        return [*found, _unused(unused, verdict=Verdict.OK if any_key else Verdict.WARNING)]
 
 
 def look(principal: Principal, settings: Settings) -> Sequence[Check]:
@@ -292,6 +298,26 @@ def _provider(spec: ProviderSpec, stored: int) -> Check:
         detail=f"No key{where}",
         remedy=f"Add one under Settings > Credentials, or set {variable}. Get one at {spec.key_help}.",
     )
+
+
+def _is_unused(spec: ProviderSpec, stored: int) -> bool:
+    """Whether nothing here is meant for a vendor that needs a key: neither a key nor an address."""
+    return (
+        spec.needs_api_key
+        and not stored
+        and spec.key_variable_in_force() is None
+        and spec.base_url_in_force() is None
+    )
+
+
+def _unused(specs: Sequence[ProviderSpec], *, verdict: Verdict) -> Check:
+    """One line for all of them: few installations ask every vendor."""
+    name, detail = "Providers without a key", ", ".join(spec.name for spec in specs)
+    if verdict is Verdict.OK:
+        return Check(name=name, verdict=verdict, detail=detail)
+    variables = ", ".join(spec.api_key_variable for spec in specs if spec.api_key_variable)
+    remedy = f"To use one, add its key under Settings > Credentials, or set its variable ({variables})."
+    return Check(name=name, verdict=verdict, detail=detail, remedy=remedy)
 
 
 def _counted(number: int, name: str) -> str:

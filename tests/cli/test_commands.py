@@ -416,7 +416,7 @@ def test_doctor_lists_its_checks(cli: Cli, application: Application) -> None:
     del application
     done = cli("doctor")
     assert "  ok  Database: SQLite at" in done.stdout
-    assert "warn  Provider OPENAI: No key" in done.stdout
+    assert "warn  Providers without a key: ANTHROPIC, OPENAI, GEMINI" in done.stdout
     checks = json.loads(cli("doctor", "--json").stdout)
     assert {check["verdict"] for check in checks} == {"ok", "warning"}
 

@@ -33,10 +33,29 @@ def test_a_new_installation_is_in_order_and_lacks_only_keys(application: Applica
         "Master key",
         "Prices",
     ]
-    keyed = {f"Provider {spec.name}" for spec in registry.specs().values() if spec.needs_api_key}
-    assert {"Provider DEMO", *keyed} <= set(names)
-    assert {check.name for check in checks if check.verdict is not Verdict.OK} == keyed >= {"Provider OPENAI"}
-    assert "OPENAI_API_KEY" in check(application, "Provider OPENAI").remedy
+    (lacking,) = [check for check in checks if check.verdict is not Verdict.OK]
+    keyed = [spec.name for spec in registry.specs().values() if spec.needs_api_key]
+    assert (lacking.name, lacking.verdict) == ("Providers without a key", Verdict.WARNING)
+    assert lacking.detail == ", ".join(keyed) == "ANTHROPIC, OPENAI, GEMINI"
+    assert "OPENAI_API_KEY" in lacking.remedy
+    assert {name for name in names if name.startswith("Provider ")} == {
+        f"Provider {spec.name}" for spec in registry.specs().values() if not spec.needs_api_key
+    }
+
+
+def test_vendors_that_nobody_asks_are_no_fault_once_one_has_a_key(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    lacking = check(application, "Providers without a key")
+    assert (lacking.verdict, lacking.detail) == (Verdict.OK, "ANTHROPIC, GEMINI")
+    # Who says where a vendor is asked means to ask it.
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://proxy.example")
+    asked = check(application, "Provider ANTHROPIC")
+    assert asked.verdict is Verdict.WARNING
+    assert asked.detail.startswith("No key; requests go to https://proxy.example")
+    assert "ANTHROPIC_API_KEY" in asked.remedy
+    assert check(application, "Providers without a key").detail == "GEMINI"
 
 
 def test_doctor_changes_nothing(application: Application) -> None:
