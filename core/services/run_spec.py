@@ -1,8 +1,8 @@
 """What to run: a configuration, and what is asked. And how that becomes a request of the contract."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 from uuid import UUID
 
 from core.contract import AgentRequest, Attachment, Message, parse_request
@@ -11,6 +11,10 @@ from core.services.agent_config import AgentConfig
 from core.services.credentials import ResolvedKey
 from core.services.templating import render
 from core.storage.records import Trigger
+
+_TYPED: Final = tuple(
+    name for name in AgentConfig.model_fields if name not in {"provider", "model_name", "prompt", "context"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,7 @@ class RunSpec:
         api_key_ref: Where the backend finds the key, as in the contract; no stored key serves then.
         agent_id, agent_version_id, agent_name: Which stored agent this is, if it is one.
         group_id: The runs that stand side by side.
+        asked: What was typed for the run that this one repeats, as `asked_of` says it.
     """
 
     config: AgentConfig
@@ -43,6 +48,7 @@ class RunSpec:
     agent_name: str | None = None
     group_id: UUID | None = None
     replay_of: UUID | None = None
+    asked: Mapping[str, Any] | None = None
 
 
 def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: float) -> AgentRequest:
@@ -107,3 +113,50 @@ def spec_of_request(request: AgentRequest, *, trigger: Trigger) -> RunSpec:
         api_key_ref=request.api_key_ref,
         agent_name=request.agent_name,
     )
+
+
+def asked_of(spec: RunSpec, request: AgentRequest) -> Mapping[str, Any]:
+    """What was typed, where the request shows only what became of it, as JSON: templates, values, what was left unset.
+
+    Args:
+        spec: What was asked.
+        request: What `request_of` made of it.
+    """
+    if spec.asked is not None:
+        return spec.asked
+    config = spec.config
+    typed = {name for name in _TYPED if _differs(getattr(config, name), getattr(request, name, None))}
+    template = spec.prompt or config.prompt
+    asked: dict[str, Any] = {
+        "rendered": spec.rendered,
+        "config": config.model_dump(mode="json", include=typed),
+        "prompt": None if template == (request.prompt or "") else template,
+        # Not what this run asked, but a part of its configuration all the same: in a chat, say.
+        "own_prompt": config.prompt if spec.prompt and config.prompt != spec.prompt else "",
+        "variables": dict(spec.variables),
+    }
+    return {name: value for name, value in asked.items() if value}
+
+
+def as_asked(sent: RunSpec, asked: Mapping[str, Any]) -> RunSpec:
+    """What was typed for a run.
+
+    Args:
+        sent: Its stored request, by `spec_of_request`, with the credential that would serve it.
+        asked: What `asked_of` said of it.
+    """
+    typed = {name: value for name, value in asked.get("config", {}).items() if name in _TYPED}
+    # One that was not named was found; one that was named may be gone, and `sent` has what stands in for it.
+    typed["credential_id"] = sent.config.credential_id if "credential_id" in typed else None
+    config = AgentConfig.parse({**sent.config.to_json(), **typed, "prompt": asked.get("own_prompt", "")})
+    return replace(
+        sent,
+        config=config,
+        prompt=asked.get("prompt", sent.prompt),
+        variables=asked.get("variables", {}),
+        rendered=asked.get("rendered", False),
+    )
+
+
+def _differs(typed: object, sent: object) -> bool:
+    return typed != sent and not (typed in (None, "") and sent is None)

@@ -20,7 +20,7 @@ from core.services.presence import Presence
 from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.services.run_queue import RunQueue
-from core.services.run_spec import RunSpec, request_of, spec_of_request
+from core.services.run_spec import RunSpec, as_asked, asked_of, request_of, spec_of_request
 from core.services.run_view import RunView, view_of_detail, view_of_live
 from core.services.run_work import Job, RunWorker
 from core.storage.records import (
@@ -167,7 +167,9 @@ class RunService:
 
     def spec_of(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> RunSpec:
         """What would repeat a stored run, with its own credential, or its agent's if that is gone. Raises NotFound."""
-        detail = self._store.runs.get(principal.project_id, run_id)
+        return self._spec_of(principal, self._store.runs.get(principal.project_id, run_id), trigger=trigger)
+
+    def _spec_of(self, principal: Principal, detail: RunDetail, *, trigger: Trigger) -> RunSpec:
         request = parse_request(dict(detail.request), providers=registry.specs())
         summary = detail.summary
         spec = spec_of_request(request, trigger=trigger)
@@ -179,17 +181,31 @@ class RunService:
             config=spec.config.model_copy(update={"credential_id": credential_id}),
             agent_id=summary.agent_id,
             agent_version_id=summary.agent_version_id,
-            replay_of=run_id,
+            replay_of=summary.id,
+            asked=detail.asked,
         )
 
     def asked(self, principal: Principal, run_id: UUID) -> RunSpec:
-        """What a run was asked: as it was typed, with its templates, if this process knows that. Raises NotFound."""
+        """What a run was asked: as it was typed, with its templates, its values, and what was left unset.
+
+        For a repeated run it is what was typed for the first. Raises NotFound.
+        """
         live = self.follow(principal, run_id)
         if live is None:
-            return self.spec_of(principal, run_id)
-        if not live.without_attachments:
-            return live.spec
-        return replace(live.spec, attachments=self.spec_of(principal, run_id).attachments)
+            return self._as_asked(principal, self._store.runs.get(principal.project_id, run_id))
+        spec = live.spec
+        if live.without_attachments:
+            spec = replace(spec, attachments=self.spec_of(principal, run_id).attachments)
+        return spec if spec.asked is None else as_asked(spec, spec.asked)
+
+    def _as_asked(self, principal: Principal, detail: RunDetail) -> RunSpec:
+        sent = self._spec_of(principal, detail, trigger=detail.summary.trigger)
+        if detail.asked is None:
+            # Of before this was kept: a time-out like the default's was hardly typed.
+            if sent.config.timeout_seconds != self._default_timeout_seconds:
+                return sent
+            return replace(sent, config=sent.config.model_copy(update={"timeout_seconds": None}))
+        return as_asked(sent, detail.asked)
 
     def _credential_of(self, principal: Principal, version_id: UUID | None) -> UUID | None:
         if version_id is None:
@@ -294,6 +310,7 @@ class RunService:
             replay_of=spec.replay_of,
             deadline_at=now + timedelta(seconds=timeout_seconds),
             credential_id=key.credential_id,
+            asked=asked_of(spec, request) if store else None,
         )
         live = LiveRun(
             run_id,

@@ -48,6 +48,7 @@ class NewRun:
         worker_id: The process that works on it; when its heart-beat stops, the run's outcome is unknown.
         request: `AgentRequest.to_public()`: the whole request without the key.
         credential_id: Whose key it is sent with, if a stored one's.
+        asked: What was typed for it, where the request shows only what became of that; no key. `{}` says: the same.
         group_id: The runs that were started together, side by side.
         replay_of: The run this one repeats.
         deadline_at: When the run must have ended.
@@ -70,6 +71,7 @@ class NewRun:
     replay_of: UUID | None = None
     deadline_at: datetime | None = None
     credential_id: UUID | None = None
+    asked: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,7 @@ class RunDetail:
         response: The answer, or what was received of it; None if nothing was.
         request: As in `NewRun`.
         credential_id: Likewise; the credential may be gone.
+        asked: Likewise; None of a run that was stored without it.
     """
 
     summary: RunSummary
@@ -167,6 +170,7 @@ class RunDetail:
     attempts: tuple[AttemptRecord, ...]
     error_message: str | None
     credential_id: UUID | None = None
+    asked: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from core.storage.records import (
 )
 from core.storage.run_filters import run_conditions
 from core.storage.run_lanes import page_of_ids
-from core.storage.runs import CREDENTIAL, attempt_record, stored_attempts
+from core.storage.runs import ASKED, CREDENTIAL, attempt_record, stored_attempts
 from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
 
 _run = table_of(RunRow).c
@@ -181,7 +181,7 @@ def _read_texts(connection: Connection, rows: Sequence[Row[Any]]) -> Mapping[int
 
 def _detail(row: Row[Any], bodies: Mapping[int, str], attempts: Sequence[AttemptRecord]) -> RunDetail:
     request = json.loads(bodies.get(row.request_content, "{}"))
-    credential_id = request.pop(CREDENTIAL, None)
+    credential_id, asked = request.pop(CREDENTIAL, None), request.pop(ASKED, None)
     return RunDetail(
         summary=_summary(row),
         request=request,
@@ -189,4 +189,5 @@ def _detail(row: Row[Any], bodies: Mapping[int, str], attempts: Sequence[Attempt
         attempts=tuple(attempts),
         error_message=row.error_message,
         credential_id=None if credential_id is None else UUID(credential_id),
+        asked=asked,
     )

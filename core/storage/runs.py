@@ -47,10 +47,12 @@ _attempt = table_of(AttemptRow)
 _worker = table_of(WorkerRow)
 _ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
 _NEW_RUN_FIELDS: Final = tuple(
-    field.name for field in fields(NewRun) if field.name not in {"request", "credential_id"}
+    field.name for field in fields(NewRun) if field.name not in {"request", "credential_id", "asked"}
 )
 CREDENTIAL: Final = "_credential_id"
 """Beside the request's own fields, in the text that is stored of it: no field of the contract begins so."""
+ASKED: Final = "_asked"
+"""Likewise."""
 
 
 class RunWriter:
@@ -405,7 +407,12 @@ def _new_run_row(new: NewRun) -> Mapping[str, Any]:
 
 
 def _content_of(new: NewRun) -> Mapping[str, Any]:
-    return new.request if new.credential_id is None else {**new.request, CREDENTIAL: str(new.credential_id)}
+    content = dict(new.request)
+    if new.credential_id is not None:
+        content[CREDENTIAL] = str(new.credential_id)
+    if new.asked is not None:
+        content[ASKED] = new.asked
+    return content
 
 
 def _last_message(request: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ from core.interruption import Limits
 from core.services import run_work
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
-from core.services.live_runs import LiveRun, RunOutcome
+from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.principal import LOCAL, Principal
 from core.services.run_spec import RunSpec
 from core.services.run_view import view_of_detail, view_of_live
@@ -762,3 +762,81 @@ def test_what_a_finished_run_was_asked_has_its_templates_and_its_attachments(
     assert (
         application.runs.asked(LOCAL, ended(application.runs.start(LOCAL, demo())).run_id).attachments == ()
     )
+
+
+def test_what_was_typed_for_a_run_outlasts_the_process(vendor: VendorServer, database: str) -> None:
+    del database
+    with opened_application() as application:
+        key = application.credentials.add(
+            LOCAL,
+            name="own",
+            provider="OPENAI",
+            secret="sk-own-12345678",
+            base_url=f"{vendor.url}/v1",
+        )
+        vendor.otherwise(Reply.json({"error": {"message": "no"}}, status=401))
+        config = AgentConfig(
+            provider="OPENAI",
+            model_name="gpt-4o-mini",
+            system_prompt="You are {{role}}.",
+            variables={"role": "a guide"},
+            credential_id=key.id,
+            context={"plan": "team"},
+        )
+        spec = RunSpec(
+            config=config,
+            prompt="Hello {{who}} {",
+            variables={"who": "you"},
+            api_key=None,
+            trigger=Trigger.CLI,
+        )
+        first = application.runs.run(LOCAL, spec).run_id
+        # An unnamed key, and braces that were final text.
+        only = replace(
+            spec, config=config.model_copy(update={"credential_id": None, "base_url": key.base_url})
+        )
+        unnamed = application.runs.run(LOCAL, only).run_id
+        plain = application.runs.run(LOCAL, replace(demo("Say {{this}}"), rendered=True)).run_id
+        again = ended(application.runs.replay(LOCAL, first)).run_id
+        before = {run_id: application.runs.asked(LOCAL, run_id) for run_id in (first, unnamed, plain, again)}
+        detail = application.runs.get(LOCAL, first)
+        assert detail.request["system_prompt"] == "You are a guide."
+        assert "_asked" not in detail.request
+        assert "sk-own" not in str(detail.asked)
+    with opened_application() as application:
+        after = {run_id: application.runs.asked(LOCAL, run_id) for run_id in before}
+        repeated = application.runs.spec_of(LOCAL, first)
+    for run_id in (first, again):
+        asked = after[run_id]
+        assert (asked.config.system_prompt, asked.prompt) == ("You are {{role}}.", "Hello {{who}} {")
+        assert (asked.config.variables, asked.variables) == ({"role": "a guide"}, {"who": "you"})
+        assert (asked.config.timeout_seconds, asked.config.base_url) == (None, None)
+        assert (asked.config.credential_id, asked.context) == (key.id, {"plan": "team"})
+        assert not asked.rendered
+    assert (before[again].config.system_prompt, before[again].prompt) == (
+        "You are {{role}}.",
+        "Hello {{who}} {",
+    )
+    assert (after[unnamed].config.credential_id, after[unnamed].config.base_url) == (None, key.base_url)
+    assert (after[plain].prompt, after[plain].rendered) == ("Say {{this}}", True)
+    # A repetition is of what was sent, to the letter.
+    assert (repeated.prompt, repeated.rendered, repeated.config.timeout_seconds) == (
+        "Hello you {",
+        True,
+        300.0,
+    )
+
+
+def test_a_run_of_before_that_was_kept_shows_no_time_out_that_nobody_set(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.services.runs.asked_of", lambda *_: None)
+    run_id = application.runs.run(LOCAL, demo("Hello")).run_id
+    own = application.runs.run(
+        LOCAL, replace(demo("Hello"), config=DEMO.model_copy(update={"timeout_seconds": 20}))
+    ).run_id
+    application.runs.live = LiveRuns()
+    for each, seconds in ((run_id, None), (own, 20)):
+        assert application.runs.get(LOCAL, each).asked is None
+        asked = application.runs.asked(LOCAL, each)
+        assert (asked.prompt, asked.config.timeout_seconds) == ("Hello", seconds)
