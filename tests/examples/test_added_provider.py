@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,11 +24,10 @@ from core.storage.records import RunFilter
 from dashboard import routes, state
 from tests.support.app_server import COMMAND, AppServer
 from tests.support.environment import GUARD_FOLDER, ROOT
-from tests.support.example_package import EXAMPLE, environment_with
+from tests.support.example_package import EXAMPLE, commands_of, environment_with
 from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
-DIALECT = "cohere_dialect:CohereDialect"
 ANSWER = Reply.sse(
     [
         {"type": "message-start", "id": "generation-1"},
@@ -56,15 +55,28 @@ agents:
 """
 
 
-def pytest_with(site: Path, *arguments: str | Path, folder: Path) -> tuple[int, str]:
+PAGE = (ROOT / "docs" / "adding-a-provider.md").read_text(encoding="utf-8")
+
+
+def documented(what: str) -> tuple[dict[str, str], list[str]]:
+    """The environment and the arguments of the page's pytest command that runs this."""
+    (words,) = (words for words in commands_of(PAGE) if words[-1] == what and "pytest" in words)
+    start = words.index(".venv/bin/python")
+    return dict(word.split("=", 1) for word in words[:start]), words[start + 1 :]
+
+
+def pytest_with(
+    site: Path, given: dict[str, str], arguments: Sequence[str], *, folder: Path
+) -> tuple[int, str]:
     """Runs a pytest that has the package; returns how many tests passed, and what it printed."""
-    environment = environment_with(site, EXAMPLE / "tests") | {"CONTRACT_DIALECTS": DIALECT}
+    path = [Path(entry) for entry in given.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    environment = environment_with(site, *path) | {k: v for k, v in given.items() if k != "PYTHONPATH"}
     environment.pop(
         "CI", None
     )  # a suite may have nothing to ask of a vendor: what it skips is looked at below
     options = ["-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'pytest'}"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *arguments],
+        [sys.executable, *arguments, *options],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -83,18 +95,19 @@ def pytest_with(site: Path, *arguments: str | Path, folder: Path) -> tuple[int, 
 
 @pytest.mark.slow
 def test_it_passes_the_same_suite_as_every_provider(site: Path, tmp_path: Path) -> None:
-    passed, output = pytest_with(site, "tests/contract", folder=tmp_path)
+    passed, output = pytest_with(site, *documented("tests/contract"), folder=tmp_path)
     assert passed > 350, output
 
 
 @pytest.mark.slow
 def test_it_appears_wherever_a_provider_can(site: Path, tmp_path: Path) -> None:
-    passed, output = pytest_with(site, "tests/examples/installed", folder=tmp_path)
+    passed, output = pytest_with(site, {}, ["-m", "pytest", "tests/examples/installed"], folder=tmp_path)
     assert passed >= 12, output
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(site: Path, tmp_path: Path) -> None:
-    passed, output = pytest_with(site, EXAMPLE / "tests", folder=tmp_path)
+    passed, output = pytest_with(site, *documented(f"{EXAMPLE}/tests"), folder=tmp_path)
     assert passed > 50, output
 
 
@@ -141,10 +154,17 @@ def newest_run(application: Application) -> tuple[str, str, int | None]:
     return run.provider, run.status.value, run.cost_nanousd
 
 
+def test_the_commands_of_the_page_work(site: Path) -> None:
+    commands = [words for words in commands_of(PAGE) if words[0] == ".venv/bin/agent-launcher"]
+    assert len(commands) == 2
+    for _, *arguments in commands:
+        assert "COHERE" in launcher(*arguments, site=site)
+
+
+@pytest.mark.slow
 def test_the_command_line_knows_it(site: Path, vendor: VendorServer) -> None:
     listed = json.loads(launcher("models", "--provider", "COHERE", "--json", site=site))
     assert {"command-a", "command-r7b"} <= {row["model"] for row in listed if row["input_usd_per_mtok"]}
-    assert "COHERE" in launcher("doctor", site=site)
 
     vendor.will(Reply.json({"models": [{"name": "command-live", "endpoints": ["chat"]}]}))
     live = launcher("models", "--provider", "COHERE", "--live", "--base-url", vendor.url, site=site)
@@ -163,6 +183,7 @@ def test_the_command_line_knows_it(site: Path, vendor: VendorServer) -> None:
     assert "temperature" in refused
 
 
+@pytest.mark.slow
 def test_without_the_package_what_it_left_behind_still_opens(
     site: Path,
     vendor: VendorServer,
@@ -204,6 +225,7 @@ def test_without_the_package_what_it_left_behind_still_opens(
         application.agents.create(LOCAL, name="Another", config=AgentConfig.parse(agent.version.config))
 
 
+@pytest.mark.slow
 def test_a_server_serves_it(site: Path, make_server: Callable[..., AppServer]) -> None:
     path = os.pathsep.join(map(str, (site, GUARD_FOLDER)))
     server = make_server(environment={"PYTHONPATH": path, "CO_API_KEY": "cohere-key-0123456789"}).start()

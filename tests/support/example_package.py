@@ -5,6 +5,8 @@ names the folder.
 """
 
 import os
+import re
+import shlex
 import shutil
 import sys
 import zipfile
@@ -35,3 +37,10 @@ def install(folder: Path) -> Path:
 def environment_with(*folders: Path) -> dict[str, str]:
     """This process's environment with these on the path of a child, which stays on this machine like its parent."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*folders, GUARD_FOLDER)))}
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """The commands of a page's `sh` blocks as words, with the example in place of `$PACKAGE`."""
+    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```$", page)
+    lines = "".join(blocks).replace("$PACKAGE", str(EXAMPLE)).splitlines()
+    return [shlex.split(line) for line in lines]
