@@ -25,6 +25,7 @@ class RunSpec:
         prompt: May hold `{{variables}}`; empty for the configuration's own prompt.
         variables: They go before the configuration's own values.
         rendered: The prompts are final text, and braces in them are just braces.
+        chat: It is a turn of a chat, whatever the configuration's own kind is; so are all with `messages`.
         context: Replaces the configuration's context when not None.
         api_key: For this run only; never stored.
         api_key_ref: Where the backend finds the key, as in the contract; no stored key serves then.
@@ -37,6 +38,7 @@ class RunSpec:
     prompt: str = ""
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     rendered: bool = False
+    chat: bool = False
     messages: Sequence[Message] = ()
     attachments: Sequence[Attachment] = ()
     context: Mapping[str, Any] | None = None
@@ -71,7 +73,7 @@ def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: floa
     wire: dict[str, Any] = {
         "provider": config.provider,
         "model_name": config.model_name,
-        "agent_type": "chat" if spec.messages else config.agent_type,
+        "agent_type": "chat" if spec.messages or spec.chat else config.agent_type,
         "agent_name": spec.agent_name,
         "api_key": key.secret,
         "api_key_ref": spec.api_key_ref,
@@ -129,6 +131,7 @@ def asked_of(spec: RunSpec, request: AgentRequest) -> Mapping[str, Any]:
     template = spec.prompt or config.prompt
     asked: dict[str, Any] = {
         "rendered": spec.rendered,
+        "chat": spec.chat,
         "config": config.model_dump(mode="json", include=typed),
         "prompt": None if template == (request.prompt or "") else template,
         # Not what this run asked, but a part of its configuration all the same: in a chat, say.
@@ -155,6 +158,7 @@ def as_asked(sent: RunSpec, asked: Mapping[str, Any]) -> RunSpec:
         prompt=asked.get("prompt", sent.prompt),
         variables=asked.get("variables", {}),
         rendered=asked.get("rendered", False),
+        chat=asked.get("chat", False),
     )
 
 

@@ -304,10 +304,13 @@ def file_types() -> list[str]:
     return [*(file.media_type for file in kept_files()), *(file.type for file in uploaded)]
 
 
-def is_version(config: AgentConfig, version: AgentVersionRecord) -> bool:
-    """Whether this is the version's configuration; the variables' standing values do not matter."""
-    stored = AgentConfig.parse(version.config).model_copy(update={"variables": None})
-    return config.model_copy(update={"variables": None}) == stored
+def is_version(config: AgentConfig, version: AgentVersionRecord, *, chat: bool) -> bool:
+    """Whether this is the version's configuration; the variables' standing values do not matter.
+
+    In a chat the prompt does not matter either: the questions stand in its place.
+    """
+    aside: dict[str, Any] = {"variables": None, "prompt": ""} if chat else {"variables": None}
+    return config.model_copy(update=aside) == AgentConfig.parse(version.config).model_copy(update=aside)
 
 
 def agent_of(slot: int) -> UUID | None:

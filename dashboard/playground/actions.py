@@ -89,7 +89,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
     edited = version is not None
     try:
         config = draft.config_of_slot(slot, able)
-        edited = version is not None and not draft.is_version(config, version)
+        edited = version is not None and not draft.is_version(config, version, chat=chat)
         spec = spec_of(slot, chat=chat)
         if chat:
             spec = replace(spec, prompt=_ANY_QUESTION)
@@ -134,10 +134,8 @@ def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] 
     """
     agent, version = agent_and_version(slot)
     config = draft.config_of_slot(slot, takes(slot))
-    is_stored = version is not None and draft.is_version(config, version)
+    is_stored = version is not None and draft.is_version(config, version, chat=chat)
     names = variables_of(config.system_prompt, None if chat else config.prompt)
-    if chat:
-        config = config.model_copy(update={"agent_type": "chat", "prompt": ""})
     return RunSpec(
         config=config,
         variables=draft.variables(names),
@@ -146,6 +144,7 @@ def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] 
         agent_id=agent.id if agent else None,
         agent_version_id=version.id if version and is_stored else None,
         agent_name=agent.name if agent else None,
+        chat=chat,
     )
 
 
@@ -268,10 +267,13 @@ def send(slot: int, text: str, files: Sequence[Attachment]) -> None:
 
 
 def config_to_save(slot: int, *, chat: bool) -> AgentConfig:
-    """The column's configuration with the variables' values of now. Raises InvalidInput, InvalidRequest."""
+    """The column's configuration with the variables' values of now. Raises InvalidInput, InvalidRequest.
+
+    A chat is a way of asking: it changes no agent's kind, and is the kind of what is of no agent yet.
+    """
     config = draft.config_of_slot(slot, takes(slot))
     values = draft.variables(variables_of(config.system_prompt, config.prompt))
-    kind = "chat" if chat else config.agent_type
+    kind = "chat" if chat and draft.agent_of(slot) is None else config.agent_type
     return config.model_copy(update={"variables": values or None, "agent_type": kind})
 
 

@@ -204,7 +204,7 @@ def _open_runs(text: str) -> str | None:
     if not specs:
         return _NO_RUN
     _forget_results()
-    if is_chat() or any(spec.messages for spec in specs.values()):
+    if is_chat() or any(spec.messages or spec.chat for spec in specs.values()):
         _open_chat(specs)
     else:
         _open_columns(specs)
@@ -223,8 +223,9 @@ def _open_columns(specs: Mapping[UUID, RunSpec]) -> None:
 def _open_chat(specs: Mapping[UUID, RunSpec]) -> None:
     st.session_state[state.PLAYGROUND_MODE] = CHAT
     first, last = next(iter(specs.values())), list(specs.values())[-1]
-    _load(draft.reset_slots(1)[0], replace(last, attachments=()))
     draft.clear_prompt()
+    # The questions stand in the chat: the prompt is the configuration's own.
+    _load(draft.reset_slots(1)[0], replace(last, prompt="", attachments=()))
     st.session_state[state.PLAYGROUND_PRELUDE] = list(first.messages)
     st.session_state[state.PLAYGROUND_TURNS] = [(run_id, _asked(run_id)) for run_id in specs]
 

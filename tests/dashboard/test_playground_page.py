@@ -13,7 +13,7 @@ from core.contract import Message
 from core.errors import Conflict
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
-from core.services.live_runs import LiveRun
+from core.services.live_runs import LiveRun, LiveRuns
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
 from core.storage.records import RunDetail, RunFilter, RunStatus, Trigger
@@ -462,7 +462,28 @@ def test_a_second_visitor_finds_the_run_and_what_was_typed(
     assert len(stored(application)) == 1
 
 
-def test_a_run_of_long_ago_opens_with_its_final_texts(application: Application, open_app: OpenApp) -> None:
+def test_a_run_opens_as_it_was_typed_after_a_restart_too(application: Application, open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    text_area(app, "product").set_value("Summit Bank").run()
+    run(app, application)
+    application.runs.live = LiveRuns()  # as after a restart
+    other = open_app(PAGE, runs=query(app, state.PLAYGROUND_RUNS) or "")
+    assert not other.exception
+    agent = application.agents.find(LOCAL, "Support reply (demo)")
+    assert text_area(other, "System prompt").value == agent.version.config["system_prompt"]
+    assert text_area(other, "Prompt").value == agent.version.config["prompt"]
+    assert text_area(other, "product").value == "Summit Bank"
+    assert "Differs" not in texts(other)
+    run(other, application)
+    first, again = stored(application)
+    assert again.request == first.request
+    assert again.summary.agent_version_id == agent.version.id
+
+
+def test_a_run_without_what_was_typed_opens_with_its_final_texts(
+    application: Application, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.services.runs.asked_of", lambda *_: None)  # as it was stored before
     spec = RunSpec(
         config=AgentConfig(provider="DEMO", model_name="demo-echo", system_prompt="{{s}}", temperature=0.5),
         prompt="{{p}}",
@@ -470,7 +491,7 @@ def test_a_run_of_long_ago_opens_with_its_final_texts(application: Application, 
         context={"n": 1},
     )
     run_id = application.runs.run(LOCAL, spec).run_id
-    application.runs.live._runs.clear()  # as after a restart
+    application.runs.live = LiveRuns()  # as after a restart
     app = open_app(PAGE, runs=str(run_id))
     assert not app.exception
     assert "You asked" in texts(app)
@@ -676,6 +697,30 @@ def test_changing_the_mode_keeps_what_was_typed(application: Application, open_a
     app.button_group[0].set_value("chat").run()
     assert query(app, state.PLAYGROUND_MODE_PARAMETER) == "chat"
     ask(app, application, "Hello")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_chat_that_is_only_opened_again_is_still_of_its_version(
+    application: Application, open_app: OpenApp, *, restarted: bool
+) -> None:
+    app = open_app(PAGE, mode="chat")
+    assert "Differs" not in texts(app)
+    text_area(app, "Context as JSON").set_value('{"n": 1}').run()
+    ask(app, application, "One")
+    if restarted:
+        application.runs.live = LiveRuns()
+    # From the run's page too, whose link does not say that it was a chat.
+    for mode in ({"mode": "chat"}, {}):
+        other = open_app(PAGE, runs=query(app, state.PLAYGROUND_RUNS) or "", **mode)
+        assert [found.value for found in other.text] == ["One"]
+        assert '"n": 1' in text_area(other, "Context as JSON").value
+        text_area(other, "Context as JSON").set_value("").run()
+        assert "Differs" not in texts(other)
+    ask(other, application, "Two")
+    agent = application.agents.find(LOCAL, "Support reply (demo)")
+    one, two = stored(application)
+    assert [found.request["agent_type"] for found in (one, two)] == ["chat", "chat"]
+    assert two.summary.agent_version_id == agent.version.id
+
+
     app.button_group[0].set_value("prompt").run()
     assert not app.exception
     assert text_area(app, "Prompt").value == "Typed before"
