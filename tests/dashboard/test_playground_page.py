@@ -665,6 +665,30 @@ def test_a_chat_opens_again_by_its_address(application: Application, open_app: O
     ]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_chat_that_is_only_opened_again_is_still_of_its_version(
+    application: Application, open_app: OpenApp, *, restarted: bool
+) -> None:
+    app = open_app(PAGE, mode="chat")
+    assert "Differs" not in texts(app)
+    text_area(app, "Context as JSON").set_value('{"n": 1}').run()
+    ask(app, application, "One")
+    if restarted:
+        application.runs.live = LiveRuns()
+    # From the run's page too, whose link does not say that it was a chat.
+    for mode in ({"mode": "chat"}, {}):
+        other = open_app(PAGE, runs=query(app, state.PLAYGROUND_RUNS) or "", **mode)
+        assert [found.value for found in other.text] == ["One"]
+        assert '"n": 1' in text_area(other, "Context as JSON").value
+        text_area(other, "Context as JSON").set_value("").run()
+        assert "Differs" not in texts(other)
+    ask(other, application, "Two")
+    agent = application.agents.find(LOCAL, "Support reply (demo)")
+    one, two = stored(application)
+    assert [found.request["agent_type"] for found in (one, two)] == ["chat", "chat"]
+    assert two.summary.agent_version_id == agent.version.id
+
+
 def test_a_run_that_was_part_of_a_chat_opens_as_one(application: Application, open_app: OpenApp) -> None:
     before = [Message(role="user", content="Early"), Message(role="assistant", content="Bird")]
     config = AgentConfig(provider="DEMO", model_name="demo-echo")
@@ -697,30 +721,6 @@ def test_changing_the_mode_keeps_what_was_typed(application: Application, open_a
     app.button_group[0].set_value("chat").run()
     assert query(app, state.PLAYGROUND_MODE_PARAMETER) == "chat"
     ask(app, application, "Hello")
-@pytest.mark.parametrize("restarted", [False, True])
-def test_a_chat_that_is_only_opened_again_is_still_of_its_version(
-    application: Application, open_app: OpenApp, *, restarted: bool
-) -> None:
-    app = open_app(PAGE, mode="chat")
-    assert "Differs" not in texts(app)
-    text_area(app, "Context as JSON").set_value('{"n": 1}').run()
-    ask(app, application, "One")
-    if restarted:
-        application.runs.live = LiveRuns()
-    # From the run's page too, whose link does not say that it was a chat.
-    for mode in ({"mode": "chat"}, {}):
-        other = open_app(PAGE, runs=query(app, state.PLAYGROUND_RUNS) or "", **mode)
-        assert [found.value for found in other.text] == ["One"]
-        assert '"n": 1' in text_area(other, "Context as JSON").value
-        text_area(other, "Context as JSON").set_value("").run()
-        assert "Differs" not in texts(other)
-    ask(other, application, "Two")
-    agent = application.agents.find(LOCAL, "Support reply (demo)")
-    one, two = stored(application)
-    assert [found.request["agent_type"] for found in (one, two)] == ["chat", "chat"]
-    assert two.summary.agent_version_id == agent.version.id
-
-
     app.button_group[0].set_value("prompt").run()
     assert not app.exception
     assert text_area(app, "Prompt").value == "Typed before"
