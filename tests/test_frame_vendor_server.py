@@ -129,6 +129,15 @@ def test_a_stream_may_be_cut(vendor: VendorServer, client: openai.OpenAI) -> Non
         stream(client)
 
 
+def test_a_stream_may_be_cut_within_a_chunk(vendor: VendorServer) -> None:
+    vendor.will(Reply.sse(["first", "second"], last=None).cut_within(1))
+    address = urllib.parse.urlsplit(vendor.url)
+    with socket.create_connection((str(address.hostname), address.port or 0), timeout=5) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: vendor\r\nContent-Length: 0\r\n\r\n")
+        body = connection.makefile("rb").read().partition(b"\r\n\r\n")[2]
+    assert body == b"d\r\ndata: first\n\n\r\ne\r\ndata: s"
+
+
 def test_a_body_may_be_cut(vendor: VendorServer, client: openai.OpenAI) -> None:
     vendor.will(Reply.json(COMPLETION).cut(20))
     with pytest.raises(openai.APIConnectionError):

@@ -143,9 +143,7 @@ def _ended_cleanly(dialect: Dialect, streamed: bool) -> Scene:
 
 def _cut_in_a_chunk(dialect: Dialect, streamed: bool) -> Scene:
     del streamed
-    events = dialect.events(Answer())
-    half = events[3][: len(events[3]) // 2]
-    return Scene([dialect.streamed([*events[:3], half]).cut(4)])
+    return Scene([dialect.streamed(dialect.events(Answer())).cut_within(3)])
 
 
 def _cut_in_a_character(dialect: Dialect, streamed: bool) -> Scene:

@@ -34,6 +34,8 @@ class Ending(StrEnum):
     """The whole answer is sent."""
     CUT = "cut"
     """The connection closes before the answer is whole."""
+    CUT_WITHIN = "cut-within"
+    """The same in the middle of the last chunk: HTTP announced more of it than comes."""
     RESET = "reset"
     """The request is read, then the connection is reset without an answer."""
     RESET_UNREAD = "reset-unread"
@@ -132,6 +134,11 @@ class Reply:
     def with_headers(self, headers: Mapping[str, str]) -> Self:
         """Adds headers."""
         return replace(self, headers={**self.headers, **headers})
+
+    def cut_within(self, chunk: int) -> Self:
+        """Closes the connection in the middle of this chunk of a stream, counted from 0."""
+        assert self.streamed
+        return replace(self, chunks=self.chunks[: chunk + 1], ending=Ending.CUT_WITHIN)
 
     def cut(self, after: int) -> Self:
         """Closes the connection after so many chunks of a stream, or bytes of a plain body."""
@@ -365,7 +372,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._wait(None, request)
                 self.close_connection = True
                 return
-            case Ending.COMPLETE | Ending.CUT:
+            case Ending.COMPLETE | Ending.CUT | Ending.CUT_WITHIN:
                 pass
             case _:
                 assert_never(reply.ending)
@@ -380,8 +387,11 @@ class _Handler(BaseHTTPRequestHandler):
         for number, chunk in enumerate(reply.chunks):
             if number:
                 self._wait(reply.pause_s, request)
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if reply.streamed else chunk)
-        if reply.ending is Ending.CUT:
+            sent = b"%x\r\n%b\r\n" % (len(chunk), chunk) if reply.streamed else chunk
+            if reply.ending is Ending.CUT_WITHIN and number == len(reply.chunks) - 1:
+                sent = sent[: len(sent) - 2 - len(chunk) // 2]
+            self.wfile.write(sent)
+        if reply.ending in {Ending.CUT, Ending.CUT_WITHIN}:
             self.close_connection = True
         elif reply.streamed:
             self.wfile.write(b"0\r\n\r\n")
