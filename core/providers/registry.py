@@ -1,7 +1,8 @@
 """The providers, as rows of data (`rows_*.py`); a provider's module, and so its SDK, is imported when it is first used.
 
 A package can add a provider by an entry point in the group `agent_launcher.providers` whose object is a
-`ProviderSpec`. Nothing here is edited for that.
+`ProviderSpec`. Nothing here is edited for that (docs/adding-a-provider.md). One that cannot be loaded is passed over
+with a line in the log: it must not take the other providers with it.
 """
 
 import threading
@@ -11,6 +12,7 @@ from typing import Final, cast
 
 from core.contract import invalid_provider_message
 from core.errors import UnknownProvider
+from core.loggers import get_logger
 from core.providers.base import Provider, ProviderSpec
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.rows_bedrock import BEDROCK
@@ -18,6 +20,8 @@ from core.providers.rows_demo import DEMO
 from core.providers.rows_gemini import GEMINI
 from core.providers.rows_ollama import OLLAMA
 from core.providers.rows_openai import OPENAI
+
+log = get_logger("agent_launcher.providers")
 
 ENTRY_POINT_GROUP: Final = "agent_launcher.providers"
 
@@ -52,8 +56,15 @@ def _find_specs() -> dict[str, ProviderSpec]:
 
     rows = {spec.name: spec for spec in BUILT_IN}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        spec = cast(ProviderSpec, entry_point.load())
-        rows.setdefault(spec.name, spec)
+        try:
+            spec = cast(object, entry_point.load())
+        except Exception as exc:  # another's code: whatever it raises when it is imported
+            log.warning("the provider %s cannot be loaded: %r. Update its package.", entry_point.value, exc)
+            continue
+        if isinstance(spec, ProviderSpec):
+            rows.setdefault(spec.name, spec)
+        else:
+            log.warning("the provider %s is no ProviderSpec. Update its package.", entry_point.value)
     return rows
 
 
