@@ -12,10 +12,10 @@ from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, get_args
 from urllib.parse import urlsplit
 
-from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
+from core.contract import AgentRequest, DocumentType, FinishReason, ImageType, ReasoningEffort, TokenUsage
 from core.errors import InvalidRequest, InvocationError, MissingApiKey
 from core.interruption import Limits
 
@@ -321,6 +321,18 @@ class ProviderSpec:
         if rule.reasons(reasoning_effort):
             without |= rule.without_while_reasoning
         return self.features - without
+
+    def efforts_of(self, model_name: str, *, base_url: str | None = None) -> tuple[ReasoningEffort, ...]:
+        """The values of `reasoning_effort` that this model knows, as far as it is known here; the least first."""
+        rule = self.rule_for(model_name, base_url=base_url)
+        return get_args(ReasoningEffort) if rule is None or rule.efforts is None else rule.efforts
+
+    def media_types_of(self, model_name: str, *, base_url: str | None = None) -> frozenset[str]:
+        """The media types of the contract's attachments that this model reads, as far as it is known here."""
+        takes = self.features_of(model_name, base_url=base_url)
+        images = get_args(ImageType) if Feature.IMAGES in takes else ()
+        documents = get_args(DocumentType) if Feature.DOCUMENTS in takes else ()
+        return frozenset((*images, *documents)) - self.unreadable
 
 
 _EVERYWHERE: Final = re.compile(r"(https?://)(?:0\.0\.0\.0|\[::\])(?=[:/?]|$)", re.IGNORECASE)

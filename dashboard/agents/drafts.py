@@ -12,6 +12,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from core.contract import ReasoningEffort
 from core.errors import InvalidInput
 from core.providers import registry
 from core.providers.base import Feature
@@ -159,6 +160,14 @@ def takes(draft: Draft) -> frozenset[Feature]:
         reasoning_effort=draft.value("reasoning_effort"),
         base_url=base_url_of(draft),
     )
+
+
+def efforts(draft: Draft) -> tuple[ReasoningEffort, ...]:
+    """The values of `reasoning_effort` that the chosen model knows."""
+    spec = registry.specs().get(draft.value("provider"))
+    if spec is None:
+        return ()
+    return spec.efforts_of(str(draft.value("model_name") or ""), base_url=base_url_of(draft))
 
 
 def left_out(draft: Draft) -> list[str]:

@@ -44,6 +44,7 @@ def form_view(draft: Draft) -> None:
         parameter_section(
             draft.key,
             takes=drafts.takes(draft),
+            efforts=drafts.efforts(draft),
             stops=draft.value("stop") or (),
             left_out=drafts.left_out(draft),
         )

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 import streamlit as st
 
-from core.contract import AgentType
+from core.contract import AgentType, ReasoningEffort
 from core.errors import AgentLauncherError, InvalidInput
 from core.pricing.catalogue import ModelPrice
 from core.providers import registry
@@ -180,13 +180,18 @@ def prompt_fields(key: Key, *, variables: Sequence[str], fault: str | None) -> N
 
 
 def parameter_section(
-    key: Key, *, takes: frozenset[Feature], stops: Sequence[str], left_out: Sequence[str]
+    key: Key,
+    *,
+    takes: frozenset[Feature],
+    efforts: Sequence[ReasoningEffort],
+    stops: Sequence[str],
+    left_out: Sequence[str],
 ) -> None:
     """Draws the parameters and, folded, what is rarely needed."""
     with st.container(border=True):
         st.markdown("**Parameters**")
         st.caption("An empty field is not sent: the model's own default holds.")
-        parameter_fields(takes, key=key, stops=stops)
+        parameter_fields(takes, efforts=efforts, key=key, stops=stops)
         if left_out:
             st.caption(
                 f":orange[:material/warning: This model does not take {literal(', '.join(left_out))}: "

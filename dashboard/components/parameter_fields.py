@@ -1,7 +1,7 @@
 """The parameters of a request, as fields; only those that the chosen model takes."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, get_args
+from typing import Final
 
 import streamlit as st
 
@@ -13,11 +13,18 @@ _MAX_SAFE_INTEGER: Final = 2**53 - 1
 """What a browser's number can hold without rounding."""
 
 
-def parameter_fields(takes: frozenset[Feature], *, key: Callable[[str], str], stops: Sequence[str]) -> None:
+def parameter_fields(
+    takes: frozenset[Feature],
+    *,
+    efforts: Sequence[ReasoningEffort],
+    key: Callable[[str], str],
+    stops: Sequence[str],
+) -> None:
     """Draws the fields; their values are in the session's state.
 
     Args:
         takes: What the chosen model takes.
+        efforts: The values of `reasoning_effort` that it knows.
         key: The key of a field's widget, by the field's name in the contract.
         stops: The stop sequences that are chosen now.
     """
@@ -31,15 +38,7 @@ def parameter_fields(takes: frozenset[Feature], *, key: Callable[[str], str], st
         if Feature.TOP_P in takes:
             _share("Top p", key("top_p"), 1.0, "Only the likeliest tokens, up to this share of probability.")
         if Feature.REASONING_EFFORT in takes:
-            st.selectbox(
-                "Reasoning effort",
-                get_args(ReasoningEffort),
-                index=None,
-                key=key("reasoning_effort"),
-                persist_state="session",
-                placeholder=MODEL_DEFAULT,
-                help="How long the model thinks before it answers; the thinking is billed as output.",
-            )
+            effort_field(key("reasoning_effort"), efforts)
         if Feature.SEED in takes:
             _whole(
                 "Seed",
@@ -72,6 +71,26 @@ def parameter_fields(takes: frozenset[Feature], *, key: Callable[[str], str], st
                 placeholder="Type, then Enter",
                 help="The answer ends before the first of these texts.",
             )
+
+
+def effort_field(key: str, efforts: Sequence[ReasoningEffort]) -> None:
+    """Draws the choice of an effort; one that was chosen for another model stays, marked, until it is changed.
+
+    Args:
+        key: Of the widget.
+        efforts: Those that the chosen model knows.
+    """
+    chosen: ReasoningEffort | None = st.session_state.get(key)
+    st.selectbox(
+        "Reasoning effort",
+        efforts if chosen is None or chosen in efforts else [*efforts, chosen],
+        index=None,
+        format_func=lambda effort: effort if effort in efforts else f"{effort} (not for this model)",
+        key=key,
+        persist_state="session",
+        placeholder=MODEL_DEFAULT,
+        help="How long the model thinks before it answers; the thinking is billed as output.",
+    )
 
 
 def _whole(label: str, key: str, lowest: int, highest: int, step: int, help: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, get_args
+from typing import Final
 
 import streamlit as st
 
@@ -19,6 +19,7 @@ from core.storage.records import AgentRecord, AgentVersionRecord
 from dashboard import formatting, state
 from dashboard.components import playground_draft as draft
 from dashboard.components.failure import literal
+from dashboard.components.parameter_fields import effort_field
 
 MODEL_DEFAULT: Final = "model's default"
 _LABELS: Final = {
@@ -41,6 +42,7 @@ class Choices:
         price: Of the chosen model; None if nothing is known of it.
         credentials: Of the chosen provider.
         takes: What the chosen model takes.
+        efforts: The values of `reasoning_effort` that it knows.
     """
 
     agents: Sequence[AgentRecord]
@@ -49,6 +51,7 @@ class Choices:
     price: ModelPrice | None
     credentials: Sequence[CredentialPublic]
     takes: frozenset[Feature]
+    efforts: Sequence[ReasoningEffort]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,7 @@ def parameters(slot: int, choices: Choices) -> None:
     """Draws the parameters that this model takes, and says which ones it does not."""
     takes = choices.takes
     fields: list[Callable[[], object]] = [
-        drawn for feature, drawn in _fields(slot).items() if feature in takes
+        drawn for feature, drawn in _fields(slot, choices.efforts).items() if feature in takes
     ]
     for index in range(0, len(fields), 2):
         for place, drawn in zip(st.columns(2, gap="small"), fields[index : index + 2], strict=False):
@@ -185,7 +188,7 @@ def parameter_count(slot: int, takes: frozenset[Feature]) -> int:
     return len(draft.given(slot, takes))
 
 
-def _fields(slot: int) -> dict[Feature, Callable[[], object]]:
+def _fields(slot: int, efforts: Sequence[ReasoningEffort]) -> dict[Feature, Callable[[], object]]:
     def number(
         name: str, label: str, low: float, high: float, step: float, help: str, form: str | None = None
     ) -> Callable[[], object]:
@@ -221,13 +224,8 @@ def _fields(slot: int) -> dict[Feature, Callable[[], object]]:
             1,
             "The same seed asks for the same answer; not promised.",
         ),
-        Feature.REASONING_EFFORT: lambda: st.selectbox(
-            "Reasoning effort",
-            get_args(ReasoningEffort),
-            index=None,
-            key=state.playground_field(slot, "reasoning_effort"),
-            persist_state="session",
-            placeholder=MODEL_DEFAULT,
+        Feature.REASONING_EFFORT: lambda: effort_field(
+            state.playground_field(slot, "reasoning_effort"), efforts
         ),
     }
 

@@ -1,18 +1,34 @@
 """What is asked: the prompt, a field for each of its variables, the context, files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 import streamlit as st
 
 from core.contract import MAX_ATTACHMENT_BYTES
 from core.errors import InvalidInput
 from core.pricing.estimate import Estimate
-from core.providers.base import Feature
 from dashboard import formatting, state
 from dashboard.components import playground_draft as draft
 from dashboard.components.failure import literal
 
-_IMAGE_TYPES = ["png", "jpg", "jpeg", "gif", "webp"]
+_EXTENSIONS: Final = {
+    "image/png": ("png",),
+    "image/jpeg": ("jpg", "jpeg"),
+    "image/gif": ("gif",),
+    "image/webp": ("webp",),
+    "application/pdf": ("pdf",),
+}
+
+
+def extensions_of(media_types: Collection[str]) -> list[str]:
+    """The endings of the files of these types, for an upload."""
+    return [
+        extension
+        for name, extensions in _EXTENSIONS.items()
+        if name in media_types
+        for extension in extensions
+    ]
 
 
 def prompt(*, agent_prompt: str, use_agent_prompt: Callable[[str], None]) -> None:
@@ -87,18 +103,14 @@ def context() -> None:
         st.caption(f":red[{literal(str(exc))}]")
 
 
-def files(takes: Sequence[frozenset[Feature]], *, forget: Callable[[], None]) -> None:
-    """Draws the upload, for what at least one of the models takes.
+def files(reads: Sequence[frozenset[str]], *, forget: Callable[[], None]) -> None:
+    """Draws the upload, for what at least one of the models reads.
 
     Args:
-        takes: What the model of each column takes.
+        reads: The media types that the model of each column reads.
         forget: Drops the files of a run that was opened again.
     """
-    together = frozenset().union(*takes)
-    types = [
-        *(_IMAGE_TYPES if Feature.IMAGES in together else ()),
-        *(["pdf"] if Feature.DOCUMENTS in together else ()),
-    ]
+    types = extensions_of(frozenset[str]().union(*reads))
     st.file_uploader(
         "Images and PDF files" if types else "Files",
         type=types or None,

@@ -68,6 +68,12 @@ def takes(slot: int) -> frozenset[Feature]:
     return spec.features_of(model, reasoning_effort=draft.field(slot, "reasoning_effort"), base_url=base_url)
 
 
+def reads(slot: int) -> frozenset[str]:
+    """The media types that the model of a column reads."""
+    spec = registry.get_spec(draft.field(slot, "provider"))
+    return spec.media_types_of(draft.field(slot, "model", ""), base_url=draft.field(slot, "base_url") or None)
+
+
 def agent_and_version(slot: int) -> tuple[AgentRecord | None, AgentVersionRecord | None]:
     """What the column was filled from, if that is still there."""
     agent_id = draft.agent_of(slot)
@@ -94,7 +100,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
         if chat:
             spec = replace(spec, prompt=_ANY_QUESTION)
         else:
-            refuse_files(slot, able)
+            refuse_files(slot, reads(slot))
             attachments()
         request = application().runs.preview(principal(), spec)
         request = application().runs.check(principal(), spec)
@@ -138,13 +144,13 @@ def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] 
     names = variables_of(config.system_prompt, None if chat else config.prompt)
     return RunSpec(
         config=config,
+        chat=chat,
         variables=draft.variables(names),
         attachments=attachments,
         trigger=Trigger.PLAYGROUND,
         agent_id=agent.id if agent else None,
         agent_version_id=version.id if version and is_stored else None,
         agent_name=agent.name if agent else None,
-        chat=chat,
     )
 
 
@@ -182,7 +188,7 @@ def run_all() -> None:
     group_id = ids.uuid7() if len(present) > 1 else None
     for slot in present:
         try:
-            refuse_files(slot, takes(slot))
+            refuse_files(slot, reads(slot))
             spec = replace(spec_of(slot, attachments=attachments()), group_id=group_id)
             application().runs.check(principal(), spec)
             specs[slot] = spec

@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.contract import MAX_ATTACHMENT_BYTES
 from core.errors import AgentLauncherError
-from core.providers.base import Feature
 from dashboard import state
 from dashboard.components import playground_chat as chat_view
 from dashboard.components import playground_configuration as configuration
@@ -64,10 +63,7 @@ def _configuration(column: actions.Column) -> None:
 
 
 def _input(column: actions.Column, *, disabled: bool) -> None:
-    types = [
-        *(["png", "jpg", "jpeg", "gif", "webp"] if Feature.IMAGES in column.takes else []),
-        *(["pdf"] if Feature.DOCUMENTS in column.takes else []),
-    ]
+    types = prompt_view.extensions_of(actions.reads(column.slot))
     st.chat_input(
         "The answer is being written" if disabled else f"Ask {draft.field(column.slot, 'model')}",
         key=_INPUT,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.providers import registry
 from core.services.run_view import RunView
 from dashboard import queries, routes, state
 from dashboard.components import playground_configuration as configuration
@@ -28,6 +29,9 @@ def choices_of(column: Column) -> configuration.Choices:
         price=queries.model_price(provider, draft.field(column.slot, "model", ""), column.base_url),
         credentials=[one for one in queries.credentials() if one.provider == provider],
         takes=column.takes,
+        efforts=registry.get_spec(provider).efforts_of(
+            draft.field(column.slot, "model", ""), base_url=column.base_url
+        ),
     )
 
 

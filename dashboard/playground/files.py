@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from core.contract import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from core.errors import InvalidInput
-from core.providers.base import Feature
 from dashboard import state
 from dashboard.components import playground_draft as draft
 
@@ -44,15 +43,16 @@ def _read_file(file: Any, read: dict[str, Attachment]) -> Attachment:
     return read[file.file_id]
 
 
-def refuse_files(slot: int, able: frozenset[Feature]) -> None:
-    """Raises InvalidInput if the column's model cannot read what is attached."""
-    types = draft.file_types()
-    model = draft.field(slot, "model")
-    if Feature.IMAGES not in able and any(t.startswith("image/") for t in types):
-        raise InvalidInput(
-            f"The model {model} does not take images. Remove the files, or choose another model."
-        )
-    if Feature.DOCUMENTS not in able and "application/pdf" in types:
-        raise InvalidInput(
-            f"The model {model} does not take PDF files. Remove them, or choose another model."
-        )
+def refuse_files(slot: int, reads: frozenset[str]) -> None:
+    """Raises InvalidInput if the column's model cannot read what is attached; `reads` are media types."""
+    types = set(draft.file_types()) - reads
+    if not types:
+        return
+    images = {name for name in types if name.startswith("image/")}
+    if images and any(name.startswith("image/") for name in reads):
+        kind = f"{', '.join(sorted(images))} images"
+    else:
+        kind = "images" if images else "PDF files"
+    raise InvalidInput(
+        f"The model {draft.field(slot, 'model')} does not take {kind}. Remove the files, or choose another model."
+    )

@@ -164,4 +164,4 @@ def _context_and_files(columns: list[Column]) -> None:
         prompt_view.context_summary(), icon=":material/attach_file:", key="playground.context_and_files"
     ):
         prompt_view.context()
-        prompt_view.files([column.takes for column in columns], forget=draft.forget_files)
+        prompt_view.files([actions.reads(column.slot) for column in columns], forget=draft.forget_files)

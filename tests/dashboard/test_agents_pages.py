@@ -50,6 +50,16 @@ def names(app: AppTest) -> list[str]:
     ]
 
 
+def test_the_form_offers_only_the_efforts_that_the_model_knows(
+    application: Application, open_app: OpenApp
+) -> None:
+    agent = made(application, provider="ANTHROPIC", model_name="claude-mythos-5-2", reasoning_effort="medium")
+    app = open_agent(open_app, agent.id, edit="true")
+    (efforts,) = [box for box in app.selectbox if box.label == "Reasoning effort"]
+    assert efforts.value == "medium"
+    assert efforts.options == ["minimal", "low", "medium", "high", "xhigh", "max"]
+
+
 def test_many_agents_come_in_pages(application: Application, open_app: OpenApp) -> None:
     for number in range(30):
         made(application, f"Agent {number:02}")

@@ -211,6 +211,39 @@ def test_files_go_along_and_are_refused_by_name(application: Application, open_a
     assert "The model gpt-3.5-turbo does not take images" in texts(app)
 
 
+def test_files_of_a_type_that_only_this_vendor_does_not_read_are_refused_by_type(
+    application: Application, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del application
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key-that-is-never-sent")
+    app = open_app(PAGE)
+    app.file_uploader[0].set_value([("dot.gif", b"GIF89a", "image/gif")]).run()
+    selectbox(app, "Provider").set_value("GEMINI").run()
+    assert "The model gemini-3.8-flash does not take image/gif images" in texts(app)
+    assert "gif" not in app.file_uploader[0].proto.type
+    assert ".png" in app.file_uploader[0].proto.type
+
+
+def test_only_the_efforts_that_the_model_knows_are_offered(
+    application: Application, open_app: OpenApp
+) -> None:
+    del application
+    app = open_app(PAGE)
+    choose_model(app, "GEMINI", "gemini-3.8-flash")
+    efforts = selectbox(app, "Reasoning effort")
+    assert efforts.options == ["low", "medium", "high"]
+    efforts.set_value("low").run()
+    # What was chosen is neither dropped in silence nor sent in silence.
+    choose_model(app, "GEMINI", "gemini-3-pro-preview")
+    assert selectbox(app, "Reasoning effort").value == "low"
+    choose_model(app, "GEMINI", "gemini-3.8-flash")
+    selectbox(app, "Reasoning effort").set_value("medium").run()
+    choose_model(app, "GEMINI", "gemini-3-pro-preview")
+    efforts = selectbox(app, "Reasoning effort")
+    assert efforts.value == "medium"
+    assert efforts.options == ["low", "high", "medium (not for this model)"]
+
+
 # The agent that it is of
 
 
