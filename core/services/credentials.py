@@ -52,6 +52,25 @@ class ResolvedKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unnamed:
+    """What serves a configuration that names no credential, as `resolve` decides it.
+
+    Attributes:
+        credential: The stored one that would serve.
+        variable: The vendor's variable that would, where no stored one does.
+        elsewhere: Those of the provider that are stored for other servers than the one that is asked.
+        several: Whether several stored ones would serve, so that one must be named.
+        fault: Why a request would be refused for want of a key; "" if it would not.
+    """
+
+    credential: CredentialPublic | None = None
+    variable: str | None = None
+    elsewhere: Sequence[CredentialPublic] = ()
+    several: bool = False
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentKey:
     """A vendor's own variable; it serves where no stored credential does."""
 
@@ -205,36 +224,57 @@ class CredentialService:
         if given:
             redaction.remember(given)
             return ResolvedKey(secret=given)
-        spec = registry.get_spec(config.provider)
-        if spec.offline:
+        if registry.get_spec(config.provider).offline:
             return ResolvedKey()
         stored = self._store.credentials.list(principal.project_id)
         if config.credential_id is not None:
             return self._open(_named(config, stored))
         own = [record for record in stored if record.provider == config.provider]
-        serving = [r for r in own if _address(r.base_url) == _address(config.base_url)]
-        serving = serving or [r for r in own if _same_server(r, config.base_url)]
-        if not serving:
-            serving = [r for r in own if _may_serve_unnamed(r, config.base_url)]
-            if len(serving) > 1 and config.base_url is not None:
-                return ResolvedKey()
+        serving = _serving_unnamed(own, config.base_url)
         if len(serving) > 1:
-            names = ", ".join(sorted(record.name for record in serving))
-            raise MissingApiKey(
-                f"API key required for {config.provider}: several are stored ({names}). Choose one in the "
-                "agent, or on the command line with --credential."
-            )
+            raise _several(config.provider, serving)
         if serving:
             return self._open(serving[0])
-        _require_another_key(config, own)
+        _require_another_key(config.provider, config.base_url, own)
         return ResolvedKey()
+
+    def unnamed(self, principal: Principal, *, provider: str, base_url: str | None = None) -> Unnamed:
+        """What serves a configuration of that provider that names no credential, for a form or a check.
+
+        It is what `resolve` would take, except that nothing is opened.
+
+        Args:
+            principal: Who asks.
+            provider: A registered one.
+            base_url: The configuration's.
+        """
+        spec = registry.get_spec(provider)
+        if not spec.takes_api_key:
+            return Unnamed()
+        own = [r for r in self._store.credentials.list(principal.project_id) if r.provider == provider]
+        serving = _serving_unnamed(own, base_url)
+        if len(serving) > 1:
+            return Unnamed(several=True, fault=str(_several(provider, serving)))
+        elsewhere = [_public(r) for r in own if r not in serving]
+        if serving:
+            return Unnamed(credential=_public(serving[0]), elsewhere=elsewhere)
+        try:
+            _require_another_key(provider, base_url, own)
+            key = resolve_api_key(spec, Connection(base_url=base_url))
+        except (MissingApiKey, InvalidRequest) as exc:
+            return Unnamed(elsewhere=elsewhere, fault=str(exc))
+        return Unnamed(variable=spec.key_variable_in_force() if key else None, elsewhere=elsewhere)
 
     def server_of(self, principal: Principal, config: AgentConfig) -> str | None:
         """The base URL of a request by this configuration: its own, else that of the credential it names."""
-        if config.base_url is not None or config.credential_id is None:
-            return config.base_url
+        return self.server(principal, credential_id=config.credential_id, base_url=config.base_url)
+
+    def server(self, principal: Principal, *, credential_id: UUID | None, base_url: str | None) -> str | None:
+        """As `server_of`, for what is not a configuration yet."""
+        if base_url is not None or credential_id is None:
+            return base_url
         stored = self._store.credentials.list(principal.project_id)
-        return next((r.base_url for r in stored if r.id == config.credential_id), None)
+        return next((r.base_url for r in stored if r.id == credential_id), None)
 
     def _open(self, record: CredentialRecord) -> ResolvedKey:
         secret = self._vault.open(record.sealed)
@@ -244,6 +284,24 @@ class CredentialService:
     def mark_used(self, principal: Principal, credential_id: UUID) -> None:
         """Notes that it served a request just now."""
         self._store.credentials.touch_used(principal.project_id, credential_id, utc_now())
+
+
+def _serving_unnamed(own: Sequence[CredentialRecord], base_url: str | None) -> Sequence[CredentialRecord]:
+    """Those of a provider's that would serve where none is named; of more than one, none does by itself."""
+    serving = [r for r in own if _address(r.base_url) == _address(base_url)]
+    serving = serving or [r for r in own if _same_server(r, base_url)]
+    if serving:
+        return serving
+    serving = [r for r in own if _may_serve_unnamed(r, base_url)]
+    return [] if len(serving) > 1 and base_url is not None else serving
+
+
+def _several(provider: str, serving: Sequence[CredentialRecord]) -> MissingApiKey:
+    names = ", ".join(sorted(record.name for record in serving))
+    return MissingApiKey(
+        f"API key required for {provider}: several are stored ({names}). Choose one as the credential, or on "
+        "the command line with --credential."
+    )
 
 
 def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> CredentialRecord:
@@ -267,21 +325,21 @@ def _named(config: AgentConfig, stored: Sequence[CredentialRecord]) -> Credentia
     return record
 
 
-def _require_another_key(config: AgentConfig, own: Sequence[CredentialRecord]) -> None:
+def _require_another_key(provider: str, base_url: str | None, own: Sequence[CredentialRecord]) -> None:
     """Returns if the environment's key serves, or the server wants none, or there is nothing to explain."""
     elsewhere = sorted((r for r in own if r.base_url is not None), key=lambda r: r.name)
     if not elsewhere:
         return
-    spec = registry.get_spec(config.provider)
+    spec = registry.get_spec(provider)
     try:
-        resolve_api_key(spec, Connection(base_url=config.base_url))
+        resolve_api_key(spec, Connection(base_url=base_url))
     except MissingApiKey as exc:
         names = ", ".join(f"{record.name!r} (for {record.base_url})" for record in elsewhere[:5])
-        asked = spec.base_url_in_force(config.base_url) or f"{config.provider}'s own server"
+        asked = spec.base_url_in_force(base_url) or f"{provider}'s own server"
         raise MissingApiKey(
-            f"API key required for {config.provider}. There is a stored key, {names}, but this request goes to "
+            f"API key required for {provider}. There is a stored key, {names}, but this request goes to "
             f"{redaction.redact(asked)}, and a key is sent only to the server that it is for. Choose that "
-            "credential in the agent, which also asks its server, or add one without a base URL under "
+            "credential, which also asks its server, or add one without a base URL under "
             f"Settings > Credentials, or set {spec.api_key_variable}. The DEMO provider works without a key."
         ) from exc
 

@@ -14,7 +14,7 @@ from core.providers import registry
 from core.providers.base import ProviderSpec
 from core.redaction import redact
 from core.security.vault import Vault
-from core.services.credentials import CredentialService
+from core.services.credentials import CredentialService, Unnamed
 from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.settings import Settings, unknown_variables
@@ -134,11 +134,16 @@ class HealthService:
     def _providers(self, principal: Principal) -> list[Check]:
         try:
             stored = [credential.provider for credential in self._credentials.list(principal)]
+            keys = {name: self._credentials.unnamed(principal, provider=name) for name in set(stored)}
         except StoreError as exc:
             return [Check(name="Providers", verdict=Verdict.FAILED, detail=str(exc))]
         specs = registry.specs().values()
         unused = [spec for spec in specs if _is_unused(spec, stored.count(spec.name))]
-        found = [_provider(spec, stored.count(spec.name)) for spec in specs if spec not in unused]
+        found = [
+            _provider(spec, stored.count(spec.name), keys.get(spec.name))
+            for spec in specs
+            if spec not in unused
+        ]
         if not unused:
             return found
         any_key = any(spec.needs_api_key for spec in specs if spec not in unused)
@@ -279,13 +284,23 @@ def _logs(settings: Settings) -> Check:
     return Check(name="Logs", verdict=Verdict.OK, detail=f"{path}, level {settings.log_level}")
 
 
-def _provider(spec: ProviderSpec, stored: int) -> Check:
+def _provider(spec: ProviderSpec, stored: int, key: Unnamed | None) -> Check:
     name, variable = f"Provider {spec.name}", spec.api_key_variable
     server = spec.base_url_in_force()
     where = f"; requests go to {redact(server)} ({spec.base_url_variable})" if server else ""
     if variable is None:
         return Check(name=name, verdict=Verdict.OK, detail=f"Needs no key{where}")
-    if stored:
+    if key is not None and key.fault and not key.several:
+        own = "what is asked by itself" if server else f"{spec.label}'s own server"
+        servers = ", ".join(dict.fromkeys(redact(one.base_url or spec.label) for one in key.elsewhere))
+        return Check(
+            name=name,
+            verdict=Verdict.WARNING,
+            detail=f"{_counted(stored, 'stored credential')}, for {servers}; no key for {own}{where}",
+            remedy="Choose the credential in the agent or in the playground, which asks its server, or add one "
+            f"without a base URL under Settings > Credentials, or set {variable}.",
+        )
+    if key is not None and (key.credential or key.several):
         return Check(name=name, verdict=Verdict.OK, detail=f"{_counted(stored, 'stored credential')}{where}")
     if given := spec.key_variable_in_force():
         return Check(name=name, verdict=Verdict.OK, detail=f"Key from {given}{where}")

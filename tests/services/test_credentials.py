@@ -9,7 +9,7 @@ from core.errors import Conflict, InvalidInput, MissingApiKey, NotFound, SecretU
 from core.security.vault import Vault
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
-from core.services.credentials import MAX_NAME_CHARS, CredentialService, ResolvedKey
+from core.services.credentials import MAX_NAME_CHARS, CredentialService, ResolvedKey, Unnamed
 from core.services.key_rotation import rotate
 from core.services.principal import LOCAL, Principal
 from core.services.runs import RunSpec
@@ -216,7 +216,7 @@ def test_a_missing_key_names_the_stored_one_that_is_for_another_server(
         assert caught.value.message == (
             "API key required for OPENAI. There is a stored key, 'Proxy' (for https://proxy.example/v1), but this "
             "request goes to OPENAI's own server, and a key is sent only to the server that it is for. Choose "
-            "that credential in the agent, which also asks its server, or add one without a base URL under "
+            "that credential, which also asks its server, or add one without a base URL under "
             "Settings > Credentials, or set OPENAI_API_KEY. The DEMO provider works without a key."
         )
         assert added.last4 not in caught.value.message
@@ -225,6 +225,40 @@ def test_a_missing_key_names_the_stored_one_that_is_for_another_server(
     monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
     with pytest.raises(MissingApiKey, match=r"this request goes to https://gateway\.example/v1, and"):
         resolve(credentials)
+
+
+def test_what_serves_where_none_is_named_is_told_as_it_is_resolved(
+    credentials: CredentialService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(base_url: str | None = None) -> Unnamed:
+        """What is told, held against what a run would get."""
+        found = credentials.unnamed(LOCAL, provider="OPENAI", base_url=base_url)
+        try:
+            resolved = resolve(credentials, base_url=base_url)
+        except MissingApiKey as exc:
+            assert found.fault == str(exc)
+        else:
+            assert resolved.credential_id == (found.credential.id if found.credential else None)
+        return found
+
+    assert "API key required" in told().fault
+    proxy = credentials.add(
+        LOCAL, name="Proxy", provider="OPENAI", secret=KEY, base_url="https://proxy.example"
+    )
+    found = told()
+    assert (found.credential, found.elsewhere, found.several) == (None, [proxy], False)
+    assert told("https://proxy.example/").credential == proxy
+    assert told("https://elsewhere.example") == Unnamed(elsewhere=[proxy])
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert told() == Unnamed(variable="OPENAI_API_KEY", elsewhere=[proxy])
+    assert told("https://elsewhere.example").variable is None
+    own = credentials.add(LOCAL, name="Own", provider="OPENAI", secret=KEY)
+    assert told() == Unnamed(credential=own, elsewhere=[proxy])
+    credentials.add(LOCAL, name="Second", provider="OPENAI", secret=KEY)
+    assert (told().several, told().credential) == (True, None)
+    assert "several are stored (Own, Second)" in told().fault
+    assert credentials.unnamed(LOCAL, provider="DEMO") == Unnamed()
+    assert credentials.server(LOCAL, credential_id=proxy.id, base_url=None) == "https://proxy.example"
 
 
 def test_a_key_is_not_sent_to_a_server_that_an_agent_names(credentials: CredentialService) -> None:

@@ -73,6 +73,18 @@ def test_a_stored_key_or_the_vendors_variable_serves_a_provider(
     assert (found.verdict, found.detail) == (Verdict.OK, "Key from OPENAI_API_KEY")
     application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
     assert check(application, "Provider OPENAI").detail == "1 stored credential"
+    # One for another server serves nothing by itself, and the vendor's variable does.
+    application.credentials.add(
+        LOCAL, name="Claude", provider="ANTHROPIC", secret=KEY, base_url="http://127.0.0.1:9/v1"
+    )
+    found = check(application, "Provider ANTHROPIC")
+    assert found.verdict is Verdict.WARNING
+    assert found.detail == (
+        "1 stored credential, for http://127.0.0.1:9/v1; no key for Anthropic's own server"
+    )
+    assert "Choose the credential in the agent or in the playground" in found.remedy
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    assert check(application, "Provider ANTHROPIC").detail == "Key from ANTHROPIC_API_KEY"
     monkeypatch.setenv("OPENAI_BASE_URL", "https://user:secret-word@proxy.example/v1")
     detail = check(application, "Provider OPENAI").detail
     assert "proxy.example" in detail
