@@ -50,7 +50,7 @@ def lines_in(text: str) -> list[dict[str, Any]]:
 
 
 def logged(
-    settings: Settings, talk: Callable[[logging.Logger], object], **options: str
+    settings: Settings, talk: Callable[[logging.Logger], object], **options: Any
 ) -> list[dict[str, Any]]:
     """What `talk` puts on stderr, as JSON; the file must say the same."""
     stream = StringIO()
