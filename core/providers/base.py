@@ -458,13 +458,16 @@ def may_have_own_key(spec: ProviderSpec, base_url: str | None, variables: Mappin
 
 
 _NOT_A_PROVIDERS_KEY: Final = re.compile(r"AWS_.*|AGENT_LAUNCHER_.*|DATABASE_URL|PG[A-Z]+", re.IGNORECASE)
-_A_VENDORS_KEY: Final = frozenset(
-    {
-        *("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-        *("GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_API_KEY"),
-    }
-)
-"""The vendors' own variables, whether or not their provider is registered here."""
+_vendors_keys: Final = {
+    *("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    *("GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_API_KEY"),
+}
+"""The vendors' own variables, whether or not their provider is registered here; `know_key_variables` adds others."""
+
+
+def know_key_variables(spec: ProviderSpec) -> None:
+    """Has the key variables of a provider that a package adds kept from other servers, as those named here are."""
+    _vendors_keys.update(spec.api_key_variables)
 
 
 def _referenced(
@@ -485,7 +488,7 @@ def _referenced(
         allowed = may_have_own_key(spec, base_url, variables)
     else:
         # Another vendor's key goes neither to this one nor to a server that the request names.
-        allowed = name not in _A_VENDORS_KEY
+        allowed = name not in _vendors_keys
     if not allowed:
         raise InvalidRequest(
             f"api_key_ref names {name}, a vendor's own key, which is sent to no other server. Put the key that "

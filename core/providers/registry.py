@@ -13,7 +13,7 @@ from typing import Final, cast
 from core.contract import invalid_provider_message
 from core.errors import UnknownProvider
 from core.loggers import get_logger
-from core.providers.base import Provider, ProviderSpec
+from core.providers.base import Provider, ProviderSpec, know_key_variables
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.rows_bedrock import BEDROCK
 from core.providers.rows_demo import DEMO
@@ -63,6 +63,7 @@ def _find_specs() -> dict[str, ProviderSpec]:
             continue
         if isinstance(spec, ProviderSpec):
             rows.setdefault(spec.name, spec)
+            know_key_variables(spec)
         else:
             log.warning("the provider %s is no ProviderSpec. Update its package.", entry_point.value)
     return rows
