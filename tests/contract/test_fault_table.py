@@ -6,6 +6,7 @@ Time is the tests' where a run waits between two requests (`Clock`), and real ev
 import re
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +30,7 @@ from tests.contract.dialects import BUILT_IN, DIALECTS
 from tests.contract.dialects.base import Answer, Dialect, Failure
 from tests.contract.fault_scenes import SCENES, Scene
 from tests.support.environment import ROOT
-from tests.support.vendor_server import VendorServer, refused_url
+from tests.support.vendor_server import VendorServer
 
 PAGE: Final = ROOT / "docs" / "faults.md"
 WAYS: Final = ("whole", "streamed")
@@ -122,6 +123,21 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Generator[Applicati
     application.close()
 
 
+@pytest.fixture(scope="module")
+def waste() -> Generator[Executor]:
+    """Where servers are ended that nobody asks any more: it takes a moment, for each of the cells."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@pytest.fixture
+def vendor(waste: Executor) -> Generator[VendorServer]:
+    """A server for one cell; it may be asked more often than it answers well."""
+    server = VendorServer().start()
+    yield server
+    waste.submit(server.stop)
+
+
 def runs_of(application: Application, policy: RetryPolicy | None = None) -> RunService:
     return RunService(
         store=application.store,
@@ -168,7 +184,9 @@ def test_the_table_promises_no_more_than_three_requests() -> None:
 
 
 @pytest.mark.parametrize(("fault", "name", "way"), TABLE, ids=lambda value: re.sub(r"[^\w]+", "-", value))
-def test_cell(application: Application, fault: str, name: str, way: str) -> None:
+def test_cell(
+    application: Application, vendor: VendorServer, nobody_url: str, fault: str, name: str, way: str
+) -> None:
     expected, dialect, streamed = TABLE[fault, name, way], DIALECTS[name], way == "streamed"
     scene = SCENES[fault](dialect, streamed)
     if scene is None:
@@ -176,15 +194,14 @@ def test_cell(application: Application, fault: str, name: str, way: str) -> None
         return
     clock, deltas = Clock(), list[str]()
     runs = runs_of(application, RetryPolicy(pause=clock.pause))
-    with VendorServer() as vendor, refused_url() as nobody:
-        if scene.replies:
-            vendor.will(*scene.replies[:-1])
-            vendor.otherwise(scene.replies[-1])
-        spec = spec_for(dialect, nobody if scene.nobody else vendor.url, scene.deadline_s)
-        began = time.monotonic()
-        outcome = runs.run(LOCAL, spec, on_delta=deltas.append if streamed else None)
-        took = time.monotonic() - began
-        requests, connections = len(vendor.requests), vendor.connections
+    if scene.replies:
+        vendor.will(*scene.replies[:-1])
+        vendor.otherwise(scene.replies[-1])
+    spec = spec_for(dialect, nobody_url if scene.nobody else vendor.url, scene.deadline_s)
+    began = time.monotonic()
+    outcome = runs.run(LOCAL, spec, on_delta=deltas.append if streamed else None)
+    took = time.monotonic() - began
+    requests, connections = len(vendor.requests), vendor.connections
     detail = runs.get(LOCAL, outcome.run_id)
     assert seen(outcome, detail, requests, scene) == expected
 
