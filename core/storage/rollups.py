@@ -12,7 +12,7 @@ whatever process, goes on with it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -74,7 +74,10 @@ _histograms = table_of(LatencyHistogramRow)
 _state = table_of(RollupStateRow)
 
 _SLICE: Final = ("project_id", "quarter", *SLICE_KEYS)
+_ERROR_KEYS: Final = ("error_code", "provider", "model", "agent_id", "backend")
+_slices = table_of(UsageBySliceRow)
 _STARTS_AT_ONCE: Final = 500
+_NAMED_AT_MOST: Final = 100
 
 
 def histogram_keys(row: Any) -> Mapping[Dimension, str]:
@@ -93,13 +96,15 @@ class _Batch:
 
     Attributes:
         figures: Sums by `_SLICE`.
-        errors: Runs by project, quarter and error code.
+        errors: Runs by project, quarter and `_ERROR_KEYS`.
         latencies: Histogram buckets, one for each run, by project, quarter, dimension and key.
+        slices: The same buckets by `_SLICE`.
     """
 
     figures: Mapping[tuple[Any, ...], Sequence[int]]
-    errors: Mapping[tuple[str, int, str], int]
+    errors: Mapping[tuple[Any, ...], int]
     latencies: Mapping[tuple[str, int, str, str], Sequence[int]]
+    slices: Mapping[tuple[Any, ...], Sequence[int]]
 
 
 class Folder:
@@ -217,6 +222,7 @@ def forget(connection: Connection, attempt_id: UUID) -> None:
         figures={key: [-value for value in values] for key, values in added.figures.items()},
         errors={key: -runs for key, runs in added.errors.items()},
         latencies={},
+        slices={},
     )
     state = connection.execute(select(_state)).one()
     generations = [state.generation]
@@ -253,38 +259,32 @@ def _collect(connection: Connection, attempts: Select[Any]) -> _Batch:
         tuple(row[: len(_SLICE)]): [int(value) for value in row[len(_SLICE) :]]
         for row in connection.execute(sums)
     }
-    error_keys = (source.c.project_id, source.c.quarter, source.c.error_code)
+    error_keys = [source.c[name] for name in ("project_id", "quarter", *_ERROR_KEYS)]
     errors = select(*error_keys, func.count()).where(source.c.error_code.is_not(None)).group_by(*error_keys)
+    latencies, slices = _latencies(connection, source)
     return _Batch(
         figures=figures,
-        errors={(row[0], row[1], row[2]): int(row[3]) for row in connection.execute(errors)},
-        latencies=_latencies(connection, source),
+        errors={tuple(row[:-1]): int(row[-1]) for row in connection.execute(errors)},
+        latencies=latencies,
+        slices=slices,
     )
 
 
 def _latencies(
     connection: Connection, source: FromClause
-) -> Mapping[tuple[str, int, str, str], Sequence[int]]:
+) -> tuple[Mapping[tuple[str, int, str, str], Sequence[int]], Mapping[tuple[Any, ...], Sequence[int]]]:
     from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
 
-    names = (
-        "project_id",
-        "quarter",
-        "provider",
-        "model",
-        "agent_id",
-        "backend",
-        "principal_id",
-        "latency_us",
-    )
     rows = connection.execute(
-        select(*(source.c[name] for name in names)).where(source.c.latency_us.is_not(None))
+        select(*(source.c[name] for name in (*_SLICE, "latency_us"))).where(source.c.latency_us.is_not(None))
     ).all()
     found: defaultdict[tuple[str, int, str, str], list[int]] = defaultdict(list)
+    slices: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
     for row, bucket in zip(rows, histogram.buckets_of([row.latency_us for row in rows]), strict=True):
         for dimension, key in histogram_keys(row).items():
             found[row.project_id, row.quarter, dimension.value, key].append(int(bucket))
-    return found
+        slices[tuple(row[:-1])].append(int(bucket))
+    return found, slices
 
 
 def _add(connection: Connection, generation: int, batch: _Batch) -> None:
@@ -299,30 +299,71 @@ def _add(connection: Connection, generation: int, batch: _Batch) -> None:
                     figures if before is None else [a + b for a, b in zip(before, figures, strict=True)]
                 )
         columns = ("project_id", "level", "start", *keys)
-        _add_up(
-            connection,
-            table,
-            [
-                {
-                    "generation": generation,
-                    **dict(zip(columns, key, strict=True)),
-                    **dict(zip(FIGURES, sums[key], strict=True)),
-                }
-                for key in sorted(sums)
-            ],
-            FIGURES,
-        )
-    errors: defaultdict[tuple[str, int, int, str], int] = defaultdict(int)
-    for (project_id, quarter, code), runs in batch.errors.items():
+        rows: list[dict[str, Any]] = [
+            {
+                "generation": generation,
+                **dict(zip(columns, key, strict=True)),
+                **dict(zip(FIGURES, sums[key], strict=True)),
+            }
+            for key in sorted(sums)
+        ]
+        if table is _slices:
+            latencies = _latencies_of_slices(connection, generation, batch, sums)
+            for row, key in zip(rows, sorted(sums), strict=True):
+                row["latencies"] = latencies[key]
+        _add_up(connection, table, rows, FIGURES)
+    errors: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for (project_id, quarter, *error_key), runs in batch.errors.items():
         for level, start in _levels(quarter):
-            errors[project_id, level, start, code] += runs
-    columns = ("project_id", "level", "start", "error_code")
+            errors[project_id, level, start, *error_key] += runs
+    columns = ("project_id", "level", "start", *_ERROR_KEYS)
     rows = [
         {"generation": generation, **dict(zip(columns, k, strict=True)), "runs": errors[k]}
         for k in sorted(errors)
     ]
     _add_up(connection, _errors, rows, ("runs",))
     _add_latencies(connection, generation, batch)
+
+
+def _latencies_of_slices(
+    connection: Connection, generation: int, batch: _Batch, keys: Collection[tuple[Any, ...]]
+) -> Mapping[tuple[Any, ...], bytes]:
+    """The histogram that each of the slices has afterwards; b"" where no run of it has a latency."""
+    from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
+
+    added: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for (project_id, quarter, *slice_key), buckets in batch.slices.items():
+        for level, start in _levels(quarter):
+            added[project_id, level, start, *slice_key] += buckets
+    starts: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    for project_id, level, start, *_ in keys:
+        starts[project_id, level].add(start)
+    columns = _slices.c
+    found: dict[tuple[Any, ...], bytes] = {}
+    for (project_id, level), wanted in starts.items():
+        conditions = [
+            columns.generation == generation,
+            columns.project_id == project_id,
+            columns.level == level,
+        ]
+        # A day has thousands of slices, of which a few finished runs touch as few.
+        for position, name in enumerate(SLICE_KEYS, start=3):
+            named = {key[position] for key in keys}
+            if len(named) <= _NAMED_AT_MOST:
+                conditions.append(columns[name].in_(sorted(named)))
+        key_columns = [columns[name] for name in ("project_id", "level", "start", *SLICE_KEYS)]
+        ordered = sorted(wanted)
+        for at in range(0, len(ordered), _STARTS_AT_ONCE):
+            rows = connection.execute(
+                select(*key_columns, columns.latencies).where(
+                    *conditions, columns.start.in_(ordered[at : at + _STARTS_AT_ONCE])
+                )
+            )
+            found |= {tuple(row[:-1]): row[-1] for row in rows}
+    return {
+        key: histogram.add(found.get(key, b""), added[key]) if key in added else found.get(key, b"")
+        for key in keys
+    }
 
 
 def _levels(quarter: int) -> list[tuple[int, int]]:
@@ -336,6 +377,8 @@ def _add_up(
         return
     new = insert(connection, table)
     sums = {name: table.c[name] + new.excluded[name] for name in names}
+    if table is _slices:
+        sums["latencies"] = new.excluded.latencies
     connection.execute(new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums), rows)
 
 

@@ -390,7 +390,7 @@ class UsageByPrincipalRow(_Rollup, table=True):
 
 
 class UsageBySliceRow(_Rollup, table=True):
-    """By all dimensions at once, for filters of more than one."""
+    """By all dimensions at once, for filters of more than one; with the latencies of its runs (`histogram`)."""
 
     __tablename__ = "usage_by_slice"
     __table_args__ = (_CLUSTERED,)
@@ -400,10 +400,11 @@ class UsageBySliceRow(_Rollup, table=True):
     agent_id: UUID = Field(sa_type=Id, primary_key=True)
     backend: str = Field(primary_key=True)
     principal_id: str = Field(primary_key=True)
+    latencies: bytes = Field(sa_type=LargeBinary)
 
 
 class UsageByErrorRow(_Row, table=True):
-    """How many runs ended with an error code."""
+    """How many runs ended with an error code, by what one filters by."""
 
     __tablename__ = "usage_by_error"
     __table_args__ = (_CLUSTERED,)
@@ -413,6 +414,10 @@ class UsageByErrorRow(_Row, table=True):
     level: int = Field(sa_type=SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     start: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     error_code: str = Field(primary_key=True)
+    provider: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    agent_id: UUID = Field(sa_type=Id, primary_key=True)
+    backend: str = Field(primary_key=True)
     runs: int = Field(sa_type=BigInteger)
 
 

@@ -23,6 +23,7 @@ from core.storage.timeline import Grain, Timeline, buckets, whole
 from core.storage.usage_question import (
     Question,
     folded,
+    histograms_of_slices,
     key_of_histogram,
     segments_table,
     stored_histograms,
@@ -93,7 +94,7 @@ class UsageRepository(Folder):
     ) -> list[LatencyPoint]:
         """Percentiles of the latency of runs that succeeded or failed, by bucket or (grain None) over the whole range.
 
-        Within 1 % of the exact nearest-rank percentile. With a filter, the runs themselves are read.
+        Within 1 % of the exact nearest-rank percentile.
         """
         from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
 
@@ -128,24 +129,21 @@ class UsageRepository(Folder):
         zone: ZoneInfo = _UTC,
         filter: RunFilter | None = None,
     ) -> list[ErrorPoint]:
-        """How many runs ended with each error code, by bucket or (grain None) over the whole range.
-
-        With a filter, the runs themselves are read.
-        """
+        """How many runs ended with each error code, by bucket or (grain None) over the whole range."""
         timeline = whole(since, until) if grain is None else buckets(since, until, grain=grain, zone=zone)
         segments = segments_table(timeline.segments)
         if segments is None:
             return []
         question = Question(project_id, None, filter or RunFilter())
-        from_runs = bool(question.needs_runs or question.sliced)
-        source = question.all_attempts() if from_runs else _tail
+        source = question.recent()
         parts = [
             unfolded(segments, source, project_id, source.c.error_code, source.c.runs).where(
                 source.c.error_code.is_not(None), *question.conditions(source)
             )
         ]
-        if not from_runs:
-            parts.append(folded(segments, _errors, project_id, _errors.c.error_code, _errors.c.runs))
+        if not question.needs_runs:
+            stored = folded(segments, _errors, project_id, _errors.c.error_code, _errors.c.runs)
+            parts.append(stored.where(*question.conditions(_errors)))
         both = union_all(*parts).subquery()
         keys = (both.c.bucket, both.c.error_code)
         with self._database.read() as connection:
@@ -195,19 +193,24 @@ class UsageRepository(Folder):
 def _stored_counts(
     connection: Connection, question: Question, timeline: Timeline
 ) -> Mapping[tuple[int, Key], list[bytes]]:
-    """Packed histograms by bucket and key: those of the roll-up, and one of what is not folded."""
+    """Packed histograms by bucket and key: those of the roll-ups, and one of what is not folded."""
     from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
 
     found: defaultdict[tuple[int, Key], list[bytes]] = defaultdict(list)
     segments = segments_table(timeline.segments)
     if segments is None:
         return found
-    if not question.needs_runs and not question.sliced:
-        for bucket, key, counts in connection.execute(stored_histograms(question, segments)):
-            found[bucket, key_of_histogram(question.by, key)].append(counts)
-        recent = question.recent()
+    recent, dimension = question.recent(), question.histograms_by
+    if question.needs_runs:
+        pass  # `recent` is all of them
+    elif dimension is None:
+        for bucket, counts, *key in connection.execute(histograms_of_slices(question, segments)):
+            if counts:
+                found[bucket, tuple(key)].append(counts)
     else:
-        recent = question.all_attempts()
+        for bucket, key, counts in connection.execute(stored_histograms(question, dimension, segments)):
+            if question.admits(key):
+                found[bucket, key_of_histogram(question.by, key)].append(counts)
     columns = [recent.c.latency_us, *(recent.c[name] for name in question.columns)]
     rows = connection.execute(
         unfolded(segments, recent, question.project_id, *columns).where(

@@ -26,6 +26,14 @@ from core.storage.timeline import TAIL, Segment
 
 _tail = table_of(UsageTailRow)
 _histograms = table_of(LatencyHistogramRow)
+_slices = table_of(UsageBySliceRow)
+
+_HISTOGRAMS: Final = (
+    (Dimension.BACKEND, frozenset({"backend"})),
+    (Dimension.PRINCIPAL, frozenset({"principal_id"})),
+    (Dimension.MODEL, frozenset({"provider", "model"})),
+    (Dimension.AGENT, frozenset({"agent_id"})),
+)
 
 _SMALLEST_FIRST: Final = (
     (table_of(UsageByBackendRow), frozenset({"backend"})),
@@ -104,6 +112,29 @@ class Question:
         needed = {*self.columns, *self.sliced}
         return next(table for table, known in _SMALLEST_FIRST if needed <= known)
 
+    @property
+    def histograms_by(self) -> Dimension | None:
+        """The dimension whose histograms answer it; None if only those of the slices, or the runs, do.
+
+        All runs together are the sum over backends, a provider's over its models.
+        """
+        needed = {*self.columns, *self.sliced}
+        if not needed:
+            return Dimension.BACKEND
+        return next((by for by, known in _HISTOGRAMS if needed <= known), None)
+
+    def admits(self, key: str) -> bool:
+        """Whether the filter lets a key of `histograms_by` through."""
+        values: dict[str, Any]
+        match self.histograms_by:
+            case Dimension.MODEL:
+                values = dict(zip(("provider", "model"), key.split("/", 1), strict=True))
+            case Dimension.AGENT:
+                values = {"agent_id": UUID(key)}
+            case _:
+                values = {"backend": key}
+        return all(values[name] in wanted for name, wanted in self.sliced.items())
+
     def recent(self) -> FromClause:
         """The attempts that no roll-up answers for: the tail; or, with conditions that none knows, all of them."""
         return self.all_attempts() if self.needs_runs else _tail
@@ -155,18 +186,18 @@ def unfolded(
     )
 
 
-def stored_histograms(question: Question, segments: CTE) -> Select[*tuple[Any, ...]]:
-    """Bucket, key and counts. All runs together are the sum over backends, a provider's over its models."""
-    match question.by:
-        case None:
-            dimension = Dimension.BACKEND
-        case Dimension.PROVIDER:
-            dimension = Dimension.MODEL
-        case _:
-            dimension = question.by
+def stored_histograms(question: Question, dimension: Dimension, segments: CTE) -> Select[*tuple[Any, ...]]:
+    """Bucket, key and counts of a dimension."""
     c = _histograms.c
     rows = folded(segments, _histograms, question.project_id, c.key, c.counts)
     return rows.where(c.dimension == dimension.value)
+
+
+def histograms_of_slices(question: Question, segments: CTE) -> Select[*tuple[Any, ...]]:
+    """Bucket, counts, then the columns of the key."""
+    c = _slices.c
+    columns = (c.latencies, *(c[name] for name in question.columns))
+    return folded(segments, _slices, question.project_id, *columns).where(*question.conditions(_slices))
 
 
 def key_of_histogram(by: Dimension | None, key: str) -> tuple[Any, ...]:

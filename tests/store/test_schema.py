@@ -273,7 +273,7 @@ def test_the_file_is_set_up_for_many_readers_and_one_writer(tmp_path: Path) -> N
         }
     assert values == {
         "journal_mode": "wal",
-        "page_size": 16_384,
+        "page_size": 8_192,
         "synchronous": 1,
         "foreign_keys": 1,
         "busy_timeout": 30_000,

@@ -171,8 +171,8 @@ def test_finer_grains_equal_a_recount(store: Store, facts: list[Fact], minutes: 
     assert found == _recount(facts, lambda f: SINCE + (f.attempt.finished_at - SINCE) // grain * grain)
 
 
-def test_filters_equal_a_recount(store: Store, facts: list[Fact], agents: list[UUID]) -> None:
-    cases: list[tuple[RunFilter, Callable[[Fact], bool]]] = [
+def _filters(agents: list[UUID]) -> list[tuple[RunFilter, Callable[[Fact], bool]]]:
+    return [
         (RunFilter(providers=("DEMO",)), lambda f: f.run.provider == "DEMO"),
         (RunFilter(models=("openai-a/x",)), lambda f: f.run.model == "openai-a/x"),
         (RunFilter(agent_ids=(agents[0],)), lambda f: f.run.agent_id == agents[0]),
@@ -196,8 +196,11 @@ def test_filters_equal_a_recount(store: Store, facts: list[Fact], agents: list[U
         ),
         (RunFilter(unpriced_only=True), lambda f: f.unpriced),
     ]
+
+
+def test_filters_equal_a_recount(store: Store, facts: list[Fact], agents: list[UUID]) -> None:
     until = UNTIL + timedelta(days=2)
-    for run_filter, wanted in cases:
+    for run_filter, wanted in _filters(agents):
         chosen = [fact for fact in facts if wanted(fact)]
         for by, key_of in KEYS.items():
             found = {
@@ -235,6 +238,32 @@ def test_percentiles_are_within_one_per_cent(store: Store, facts: list[Fact]) ->
     assert [point.runs for point in demo] == [sum(fact.run.provider == "DEMO" for fact in counted)]
 
 
+def test_percentiles_and_errors_with_a_filter_equal_a_recount(
+    store: Store, facts: list[Fact], agents: list[UUID]
+) -> None:
+    until = UNTIL + timedelta(days=2)
+    for run_filter, wanted in _filters(agents):
+        decided = [fact for fact in facts if fact.attempt.final and wanted(fact)]
+        errors: defaultdict[str, int] = defaultdict(int)
+        for fact in decided:
+            if fact.error_code:
+                errors[fact.error_code] += 1
+        found = store.usage.errors(PROJECT, SINCE, until, filter=run_filter)
+        assert {code: runs for _, code, runs in found} == errors, run_filter
+        for by, key_of in KEYS.items():
+            exact: defaultdict[str, list[int]] = defaultdict(list)
+            for fact in decided:
+                if fact.status in (RunStatus.SUCCEEDED, RunStatus.FAILED):
+                    exact[key_of(fact)].append(fact.latency_us)
+            points = store.usage.latency(PROJECT, SINCE, until, by=by, filter=run_filter)
+            assert {point.key: point.runs for point in points} == {
+                key: len(values) for key, values in exact.items()
+            }, (run_filter, by)
+            for point in points:
+                expected = np.percentile(exact[point.key], [50, 95, 99], method="inverted_cdf")
+                assert [point.p50_us, point.p95_us, point.p99_us] == pytest.approx(expected, rel=0.01)
+
+
 def test_errors_are_counted_by_run(store: Store, facts: list[Fact]) -> None:
     expected: defaultdict[str, int] = defaultdict(int)
     for fact in facts:
@@ -254,6 +283,9 @@ def test_a_rebuild_gives_the_same_figures(store: Store, facts: list[Fact]) -> No
             *series,
             store.usage.errors(PROJECT, SINCE, until),
             store.usage.latency(PROJECT, SINCE, until, grain="day"),
+            store.usage.latency(
+                PROJECT, SINCE, until, by=Dimension.AGENT, filter=RunFilter(providers=("DEMO",))
+            ),
         ]
 
     before, progress = everything(), []

@@ -60,7 +60,7 @@ def _figures() -> list[sa.Column[Any]]:
     return [_must(name, sa.BigInteger()) for name in _FIGURES]
 
 
-def _rollup(name: str, *columns: tuple[str, Any]) -> None:
+def _rollup(name: str, *columns: tuple[str, Any], more: Sequence[sa.Column[Any]] = ()) -> None:
     key = (
         _key("generation", sa.Integer()),
         _key("project_id", sa.String()),
@@ -68,7 +68,7 @@ def _rollup(name: str, *columns: tuple[str, Any]) -> None:
         _key("start", sa.Integer()),
         *(_key(column, type_) for column, type_ in columns),
     )
-    _table(name, *key, *_figures(), key=tuple(column.name for column in key), clustered=True)
+    _table(name, *key, *_figures(), *more, key=tuple(column.name for column in key), clustered=True)
 
 
 def _partial_index(name: str, columns: list[str], *, sqlite: str, postgresql: str) -> None:
@@ -288,6 +288,7 @@ def _rollups() -> None:
         ("agent_id", _ID),
         ("backend", text),
         ("principal_id", text),
+        more=[_must("latencies", sa.LargeBinary())],
     )
     _table(
         "usage_by_error",
@@ -296,8 +297,22 @@ def _rollups() -> None:
         _key("level", sa.SmallInteger()),
         _key("start", sa.Integer()),
         _key("error_code", text),
+        _key("provider", text),
+        _key("model", text),
+        _key("agent_id", _ID),
+        _key("backend", text),
         _must("runs", sa.BigInteger()),
-        key=("generation", "project_id", "level", "start", "error_code"),
+        key=(
+            "generation",
+            "project_id",
+            "level",
+            "start",
+            "error_code",
+            "provider",
+            "model",
+            "agent_id",
+            "backend",
+        ),
         clustered=True,
     )
     _table(
