@@ -1,104 +1,57 @@
-"""A server that answers OpenAI's chat completions as cheaply as Python can, in a process of its own.
+"""A server that answers as all five vendors do, as cheaply as Python can, in a process of its own.
 
-Constant bodies after OpenAI's API reference ("Create chat completion", "Streaming"). `?delay=MS` in the base URL's path
-segment `/d50/` waits before the first byte, as a model does. Stops when its standard input closes.
+What is asked for is told by the path, and a stream by the path or by `"stream": true`. A prompt that says "after N ms"
+waits that long before the first byte, as a model does. Stops when its standard input closes.
 """
 
 import asyncio
-import json
 import re
 import sys
+from typing import Final
 
-_MODEL = "gpt-4o-mini"
-_USAGE = {
-    "prompt_tokens": 120,
-    "completion_tokens": 40,
-    "total_tokens": 160,
-    "prompt_tokens_details": {"cached_tokens": 64},
-    "completion_tokens_details": {"reasoning_tokens": 0},
-}
-_BODY = json.dumps(
-    {
-        "id": "chatcmpl-bench",
-        "object": "chat.completion",
-        "created": 1,
-        "model": _MODEL,
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {
-                    "role": "assistant",
-                    "content": "The quick brown fox jumps over the lazy dog. " * 6,
-                },
-            }
-        ],
-        "usage": _USAGE,
-    }
-).encode()
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req-bench\r\ncontent-length: %d\r\n\r\n%s"
-    % (len(_BODY), _BODY)
+from benchmarks.bodies import ANTHROPIC, BEDROCK, GEMINI, OLLAMA, OPENAI, Wire
+
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_STREAM: Final = re.compile(rb'"stream": ?true')
+_DELAY: Final = re.compile(rb"after (\d+) ms")
+_WIRES: Final = (
+    ("/chat/completions", OPENAI, None),
+    ("/messages", ANTHROPIC, None),
+    (":generateContent", GEMINI, False),
+    (":streamGenerateContent", GEMINI, True),
+    ("/api/chat", OLLAMA, None),
+    ("/converse", BEDROCK, False),
+    ("/converse-stream", BEDROCK, True),
 )
+_NOTHING: Final = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
-def _event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
-    chunk = {
-        "id": "chatcmpl-bench",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": _MODEL,
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-        "usage": None,
-    }
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
-
-
-def _chunked(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-_STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-    b"x-request-id: req-bench\r\ntransfer-encoding: chunked\r\n\r\n"
-)
-_FIRST = _chunked(_event({"role": "assistant", "content": ""}) + _event({"content": "Hello"}))
-# Each piece differs: litellm takes a repeated chunk for a model in a loop, and raises.
-_PIECES = [_chunked(_event({"content": f" word{number}"})) for number in range(499)]
-_LAST = (
-    _chunked(
-        _event({}, "stop")
-        + b"data: "
-        + json.dumps(
-            {
-                "id": "chatcmpl-bench",
-                "object": "chat.completion.chunk",
-                "created": 1,
-                "model": _MODEL,
-                "choices": [],
-                "usage": _USAGE,
-            }
-        ).encode()
-        + b"\n\ndata: [DONE]\n\n"
-    )
-    + b"0\r\n\r\n"
-)
+def find_wire(path: str, body: bytes) -> tuple[Wire, bool] | None:
+    """Whose answer a request wants, and whether as a stream; None for what is not spoken here."""
+    path = path.partition("?")[0]
+    for end, wire, streamed in _WIRES:
+        if path.endswith(end):
+            return wire, _STREAM.search(body) is not None if streamed is None else streamed
+    return None
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", head)
+            length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1])) if length else b""
-            if delay := re.match(rb"\S+ /d(\d+)/", head):
+            if delay := _DELAY.search(body):
                 await asyncio.sleep(int(delay[1]) / 1_000)
-            if b'"stream":true' in body.replace(b" ", b""):
-                writer.write(_STREAM_HEAD + _FIRST)
-                await writer.drain()
-                writer.write(b"".join(_PIECES) + _LAST)
-            else:
-                writer.write(_ANSWER)
+            match find_wire(head.split(b" ", 2)[1].decode("latin-1"), body):
+                case None:
+                    writer.write(_NOTHING)
+                case wire, True:
+                    writer.write(wire.first)
+                    await writer.drain()
+                    writer.write(wire.rest)
+                case wire, False:
+                    writer.write(wire.whole)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()

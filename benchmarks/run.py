@@ -1,7 +1,7 @@
 """`make bench`: ours beside its peers, interleaved in one run, medians over the rounds, as ratios.
 
-A round runs every contender of a mode once, in a process of its own, in an order that turns with each round. The tables
-go to the terminal and to build/bench.md.
+A round runs every contender of a provider once, in a process of its own that makes all its calls, in an order that
+turns with each round. The tables go to the terminal and to build/bench.md; benchmarks/README.md says what they mean.
 """
 
 import argparse
@@ -9,102 +9,35 @@ import json
 import os
 import platform
 import random
-import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Final
 
-from benchmarks.startup import measure_imports, measure_startup
+from benchmarks.plan import GROUPS, LITELLM, OURS, PEERS, ROOT, Contender, Group, Kind
+from benchmarks.report import Figures, goals, tables
+from benchmarks.startup import Startup, measure_imports, measure_startup
 
-ROOT = Path(__file__).parents[1]
-CONTENDERS = ROOT / "benchmarks" / "contenders"
-OURS = Path(sys.executable)
-PEERS = ROOT / ".tools" / "bench-peers" / "bin" / "python"
-LITELLM = ROOT / ".tools" / "bench-litellm" / "bin" / "python"
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A program that makes the same calls in a mode; `mode` if it goes by another name there."""
-
-    name: str
-    python: Path
-    script: str
-    mode: str | None = None
+CONTENDER_SECONDS: Final = 300
+STARTED: Final = time.monotonic()
 
 
-RAW = Contender("raw OpenAI SDK", PEERS, "raw_sdk.py")
-RUN = Contender("Agent Launcher, stored", OURS, "ours.py")
-LITE = Contender("litellm.completion", LITELLM, "litellm_peer.py")
-PYDANTIC_AI = Contender("pydantic-ai", PEERS, "pydantic_ai_peer.py")
-RAW_ASYNC = Contender("raw OpenAI SDK, AsyncOpenAI", PEERS, "raw_sdk.py", "async32")
-RAW_AIOHTTP = Contender("raw OpenAI SDK, AsyncOpenAI on aiohttp", PEERS, "raw_sdk.py", "aiohttp32")
+class ContenderFailed(Exception):
+    """A contender's process ended badly."""
 
 
-@dataclass(frozen=True)
-class Mode:
-    """One table: who takes part, how many calls each, and what to show."""
-
-    name: str
-    title: str
-    calls: int
-    contenders: Sequence[Contender]
-    figures: Sequence[str]
-    path: str = ""
-
-
-MODES = (
-    Mode(
-        "complete",
-        "One call after another",
-        400,
-        (RAW, RUN, LITE, PYDANTIC_AI),
-        ("cpu_ms_per_call", "calls_per_second"),
-    ),
-    Mode(
-        "complete32",
-        "32 at a time",
-        1_600,
-        (RAW, RAW_ASYNC, RAW_AIOHTTP, RUN, LITE, PYDANTIC_AI),
-        ("calls_per_second", "cpu_ms_per_call"),
-    ),
-    Mode(
-        "stream",
-        "A stream of 500 chunks, one after another",
-        40,
-        (RAW, RUN, LITE, PYDANTIC_AI),
-        ("cpu_ms_per_call", "first_token_ms"),
-    ),
-    Mode(
-        "stream32",
-        "Streams of 500 chunks, 32 at a time",
-        160,
-        (RAW, RUN, LITE, PYDANTIC_AI),
-        ("calls_per_second", "cpu_ms_per_call"),
-    ),
-    Mode(
-        "stream",
-        "First token of a model that takes 200 ms to its first byte",
-        20,
-        (RAW, RUN),
-        ("first_token_ms",),
-        "/d200",
-    ),
-)
-UNITS = {
-    "cpu_ms_per_call": "CPU ms a call",
-    "calls_per_second": "calls a second",
-    "first_token_ms": "first token ms",
-}
+def say(text: str) -> None:
+    """Progress, on standard error."""
+    minutes, seconds = divmod(round(time.monotonic() - STARTED), 60)
+    print(f"[{minutes:02}:{seconds:02}] {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def loopback_server() -> Iterator[str]:
-    """The base URL of a server that lives as long as the block."""
+    """The address of a server that lives as long as the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.loopback"],
         cwd=ROOT,
@@ -120,64 +53,64 @@ def loopback_server() -> Iterator[str]:
         process.wait(timeout=10)
 
 
-def run_once(contender: Contender, mode: Mode, base_url: str) -> dict[str, float]:
-    """One process of one contender."""
+def run_once(contender: Contender, group: Group, server: str) -> dict[str, Figures]:
+    """One process of one contender.
+
+    Raises:
+        ContenderFailed: With the end of what it said.
+    """
     kept = {"PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT"}
     environment = {key: value for key, value in os.environ.items() if key in kept}
-    environment |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONHASHSEED": "0"}
-    done = subprocess.run(
-        [
-            str(contender.python),
-            str(CONTENDERS / contender.script),
-            f"{base_url}{mode.path}/v1",
-            contender.mode or mode.name,
-            str(mode.calls),
-        ],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-        check=False,
-    )
+    environment |= {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "PYTHONHASHSEED": "0",
+        # Bedrock's requests are signed, by everybody, with the keys of AWS's own examples.
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    script = str(ROOT / "benchmarks" / "contenders" / contender.script)
+    try:
+        done = subprocess.run(
+            [str(contender.python), script, server, contender.plan, group.provider],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=ROOT,
+            check=False,
+            timeout=CONTENDER_SECONDS,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ContenderFailed(f"took longer than {CONTENDER_SECONDS} s") from exc
     if done.returncode != 0:
-        raise SystemExit(f"{contender.name} failed in mode {mode.name}:\n{done.stderr[-3000:]}")
+        raise ContenderFailed(done.stderr[-3_000:])
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(mode: Mode, rounds: int, base_url: str) -> list[str]:
-    """Runs a mode and returns its table as Markdown lines."""
-    results: dict[str, list[dict[str, float]]] = {contender.name: [] for contender in mode.contenders}
+def compare(
+    group: Group, rounds: int, server: str, failures: list[str]
+) -> dict[Kind, list[dict[str, Figures]]]:
+    """Measures a provider's contenders; one that fails is told of and left out of the medians."""
+    results: dict[Kind, list[dict[str, Figures]]] = {contender.kind: [] for contender in group.contenders}
     for number in range(rounds):
-        order = list(mode.contenders)
+        order = list(group.contenders)
         random.Random(number).shuffle(order)
         for contender in order:
-            results[contender.name].append(run_once(contender, mode, base_url))
-            print(
-                f"  {mode.title}: round {number + 1}, {contender.name} {results[contender.name][-1]}",
-                file=sys.stderr,
-            )
-    raw = {key: _median(results[RAW.name], key) for key in mode.figures}
-    lines = [f"### {mode.title}", ""]
-    lines.append("| | " + " | ".join(f"{UNITS[key]} | of raw" for key in mode.figures) + " |")
-    lines.append("| --- |" + " --- | --- |" * len(mode.figures))
-    for contender in mode.contenders:
-        cells: list[str] = []
-        for key in mode.figures:
-            if key in results[contender.name][0]:
-                value = _median(results[contender.name], key)
-                cells += [f"{value:,.2f}", f"{value / raw[key]:.2f}"]
+            name = f"{group.label}, round {number + 1} of {rounds}: {contender.name}"
+            started = time.monotonic()
+            try:
+                results[contender.kind].append(run_once(contender, group, server))
+            except ContenderFailed as exc:
+                failures.append(name)
+                say(f"{name} failed:\n{exc}")
             else:
-                cells += ["", ""]
-        lines.append(f"| {contender.name} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+                say(f"{name}, {time.monotonic() - started:.1f} s")
+    return results
 
 
-def _median(results: Sequence[dict[str, float]], key: str) -> float:
-    return statistics.median(result[key] for result in results)
-
-
-def main() -> None:
-    """Measures and prints."""
+def main() -> int:
+    """Measures and prints; the exit status is 1 if a contender failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--rounds",
@@ -185,27 +118,47 @@ def main() -> None:
         default=5,
         help="how often each contender runs; at least 5 for figures that count",
     )
-    parser.add_argument("--only", default="", help="only tables whose title contains this text")
+    choices = [group.provider.lower() for group in GROUPS] + ["imports", "startup"]
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=choices,
+        default=choices,
+        help="only these parts (all of them by default)",
+    )
     options = parser.parse_args()
+    failures: list[str] = []
+    results: dict[str, dict[Kind, list[dict[str, Figures]]]] = {}
+    with loopback_server() as server:
+        for group in GROUPS:
+            if group.provider.lower() in options.only:
+                results[group.provider] = compare(group, options.rounds, server, failures)
+    startup, startup_tables = Startup(), list[str]()
+    if "imports" in options.only:
+        say("imports")
+        startup_tables += measure_imports(startup, options.rounds, ours=OURS, peers=PEERS, litellm=LITELLM)
+    if "startup" in options.only:
+        say("start and memory")
+        startup_tables += measure_startup(startup, options.rounds, ours=OURS)
+    minutes = (time.monotonic() - STARTED) / 60
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores, loopback, "
-        f"medians of {options.rounds} interleaved rounds.",
+        f"medians of {options.rounds} interleaved rounds, {minutes:.0f} minutes.",
         "",
+        *goals(results, startup),
+        *tables(results),
+        *startup_tables,
     ]
-    with loopback_server() as base_url:
-        for mode in MODES:
-            if options.only.lower() in mode.title.lower():
-                lines += compare(mode, options.rounds, base_url)
-    for measure in (measure_imports, measure_startup):
-        title, table = measure(options.rounds, ours=OURS, peers=PEERS, litellm=LITELLM, only=options.only)
-        if table:
-            lines += [f"### {title}", "", *table, ""]
+    if failures:
+        lines += ["## Failed", "", *(f"- {failure}" for failure in failures), ""]
     text = "\n".join(lines)
     print(text)
     target = ROOT / "build" / "bench.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(text, encoding="utf-8")
+    say(f"written to {target.relative_to(ROOT)}")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,6 +1,7 @@
-"""What every contender does with its call: warm up, count CPU and wall time, print one JSON line.
+"""What every contender does with its calls: warm up, count CPU and wall time, print one JSON line.
 
-Run by the contender's own interpreter, so it imports nothing but the standard library.
+Run by the contender's own interpreter, so it imports nothing but the standard library. A call takes a prompt and
+returns the seconds until its first token, or None.
 """
 
 import asyncio
@@ -8,57 +9,113 @@ import gc
 import json
 import resource
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Call = Callable[[str], float | None]
+AsyncCall = Callable[[str], Awaitable[float | None]]
 
 THREADS = 32
+PROMPT = "Tell me about foxes."
+SLOW_PROMPT = "Tell me about foxes, after 200 ms."
 
 
-def arguments() -> tuple[str, str, int]:
-    """The base URL, the mode, and how many calls to measure."""
-    return sys.argv[1], sys.argv[2], int(sys.argv[3])
+def server() -> str:
+    """The loopback server's address."""
+    return sys.argv[1]
+
+
+def contend(
+    *,
+    complete: Call,
+    stream: Call,
+    asynchronous: Mapping[str, AsyncCall] | None = None,
+    close: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Measures what the command line asks for (`MODE:CALLS:WARM_UP ...` after the server's address), mode by mode.
+
+    Args:
+        complete: A blocking call that takes the whole answer.
+        stream: One that takes it chunk by chunk.
+        asynchronous: Coroutines for the modes that are theirs, `THREADS` at a time.
+        close: Awaited when all coroutines are done.
+    """
+    coroutines = asynchronous or {}
+    loop = EventLoop() if coroutines else None
+    result: dict[str, dict[str, float]] = {}
+    for part in sys.argv[2].split():
+        mode, calls, warm_up = part.split(":")
+        prompt = SLOW_PROMPT if mode == "first" else PROMPT
+        if mode in coroutines:
+            assert loop is not None
+            result[mode] = loop.run(_in_coroutines(coroutines[mode], prompt, int(calls), int(warm_up)))
+        else:
+            call = complete if mode.startswith("complete") else stream
+            at_once = THREADS if mode.endswith("32") else 1
+            result[mode] = _in_threads(call, prompt, int(calls), int(warm_up), at_once)
+    if loop is not None and close is not None:
+        loop.run(close())
+    print(json.dumps(result))
+
+
+class EventLoop:
+    """One loop for all coroutines of a process, in a thread: a client belongs to the loop that it was first used in."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Waits for its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+def _in_threads(call: Call, prompt: str, calls: int, warm_up: int, at_once: int) -> dict[str, float]:
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(call, [prompt] * warm_up))
+        start = _Start()
+        # One after another in this very thread: handing each call over would be measured too.
+        prompts = [prompt] * calls
+        firsts = [call(prompt) for prompt in prompts] if at_once == 1 else list(pool.map(call, prompts))
+        return start.figures(calls, firsts)
+
+
+async def _in_coroutines(call: AsyncCall, prompt: str, calls: int, warm_up: int) -> dict[str, float]:
+    async def workers(count: int) -> list[float | None]:
+        left = iter(range(count))
+        firsts: list[float | None] = []
+
+        async def worker() -> None:
+            for _ in left:
+                firsts.append(await call(prompt))
+
+        await asyncio.gather(*(worker() for _ in range(THREADS)))
+        return firsts
+
+    await workers(warm_up)
+    start = _Start()
+    return start.figures(calls, await workers(calls))
+
+
+class _Start:
+    """Where the clocks stood."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._cpu, self._wall = _cpu_seconds(), time.perf_counter()
+
+    def figures(self, calls: int, firsts: list[float | None]) -> dict[str, float]:
+        wall, cpu = time.perf_counter() - self._wall, _cpu_seconds() - self._cpu
+        figures = {"calls_per_second": calls / wall, "cpu_ms_per_call": cpu / calls * 1_000}
+        if timed := sorted(first for first in firsts if first is not None):
+            figures["first_token_ms"] = timed[len(timed) // 2] * 1_000
+        return figures
 
 
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _report(calls: int, wall: float, cpu: float, first_token: list[float]) -> None:
-    result: dict[str, float] = {"calls_per_second": calls / wall, "cpu_ms_per_call": cpu / calls * 1_000}
-    if first_token:
-        result["first_token_ms"] = sorted(first_token)[len(first_token) // 2] * 1_000
-    print(json.dumps(result))
-
-
-def measure_threads(call: Callable[[], float | None], calls: int, *, threads: int) -> None:
-    """Measures a blocking call, sequentially or in threads; it may return its time to the first token in seconds."""
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda _: call(), range(max(10, threads * 3))))
-        gc.collect()
-        cpu, wall = _cpu_seconds(), time.perf_counter()
-        # One after another in this very thread: handing each call over would be measured too.
-        firsts = (
-            [call() for _ in range(calls)] if threads == 1 else list(pool.map(lambda _: call(), range(calls)))
-        )
-        wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
-    _report(calls, wall, cpu, [first for first in firsts if first is not None])
-
-
-def measure_async(call: Callable[[], Awaitable[None]], calls: int) -> None:
-    """Measures a coroutine, `THREADS` of them at a time."""
-
-    async def worker(count: int) -> None:
-        for _ in range(count):
-            await call()
-
-    async def main() -> None:
-        await asyncio.gather(*(worker(3) for _ in range(THREADS)))
-        gc.collect()
-        cpu, wall = _cpu_seconds(), time.perf_counter()
-        await asyncio.gather(*(worker(calls // THREADS) for _ in range(THREADS)))
-        wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
-        _report(calls // THREADS * THREADS, wall, cpu, [])
-
-    asyncio.run(main())

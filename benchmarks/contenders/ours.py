@@ -1,13 +1,15 @@
 """A run of Agent Launcher: checked, sent, priced and stored in SQLite, with its texts."""
 
 import os
+import sys
 import tempfile
 import time
+from dataclasses import replace
 
-from harness import THREADS, arguments, measure_threads
+from harness import PROMPT, contend, server
 
-base_url, mode, calls = arguments()
-os.environ["AGENT_LAUNCHER_DATA_DIR"] = tempfile.mkdtemp(prefix="bench-")
+folder = tempfile.TemporaryDirectory(prefix="bench-")
+os.environ["AGENT_LAUNCHER_DATA_DIR"] = folder.name
 os.environ["AGENT_LAUNCHER_LOG_LEVEL"] = "WARNING"
 
 from core.services.agent_config import AgentConfig  # noqa: E402
@@ -16,19 +18,35 @@ from core.services.principal import LOCAL  # noqa: E402
 from core.services.runs import RunSpec  # noqa: E402
 from core.settings import load_settings  # noqa: E402
 
+provider = sys.argv[3]
+MODELS = {
+    "OPENAI": "gpt-4o-mini",
+    "ANTHROPIC": "claude-haiku-4-5",
+    "GEMINI": "gemini-2.5-flash",
+    "OLLAMA": "gemma4",
+    "BEDROCK": "anthropic.claude-haiku-4-5-20251001-v1:0",
+}
 application = Application.open(load_settings(), kind="bench")
 config = AgentConfig(
-    provider="OPENAI", model_name="gpt-4o-mini", system_prompt="You are brief.", base_url=base_url
+    provider=provider,
+    model_name=MODELS[provider],
+    system_prompt="You are brief.",
+    base_url=f"{server()}/v1" if provider == "OPENAI" else server(),
 )
-spec = RunSpec(config=config, prompt="Tell me about foxes.", api_key="sk-bench")
+# Bedrock without a key: its requests are signed, as the raw SDK's are.
+fixed = RunSpec(
+    config=config,
+    prompt=PROMPT,
+    api_key="sk-bench" if provider in ("OPENAI", "ANTHROPIC", "GEMINI") else None,
+)
 
 
-def complete() -> None:
-    outcome = application.runs.run(LOCAL, spec)
+def complete(prompt: str) -> None:
+    outcome = application.runs.run(LOCAL, replace(fixed, prompt=prompt))
     assert outcome.stored and outcome.response.error is None and outcome.response.token_usage, outcome
 
 
-def stream() -> float:
+def stream(prompt: str) -> float:
     started, first, pieces = time.perf_counter(), 0.0, 0
 
     def on_delta(text: str) -> None:
@@ -36,11 +54,12 @@ def stream() -> float:
         first = first or time.perf_counter() - started
         pieces += 1
 
-    outcome = application.runs.run(LOCAL, spec, on_delta=on_delta)
-    assert outcome.stored and pieces >= 1 and len(outcome.response.response or "") > 2_000, outcome
+    outcome = application.runs.run(LOCAL, replace(fixed, prompt=prompt), on_delta=on_delta)
+    assert outcome.stored and outcome.response.error is None and outcome.response.token_usage, outcome
+    assert pieces >= 1 and len(outcome.response.response or "") > 2_000, outcome
     return first
 
 
-threads = THREADS if mode.endswith("32") else 1
-measure_threads(stream if mode.startswith("stream") else complete, calls, threads=threads)
+contend(complete=complete, stream=stream)
 application.close()
+folder.cleanup()
