@@ -14,6 +14,7 @@ from uuid import UUID
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FRACTIONS: Final = 4096
+_DIGITS: Final = 32
 _TOLERATED_STEP_BACK: Final = 1000 * _FRACTIONS
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
 
@@ -41,6 +42,17 @@ def lowest_at(at: datetime) -> UUID:
     """Not above any id made at that moment or later: the bound of a range of time."""
     milliseconds = max(_nanoseconds(at) // 1_000_000, 0)
     return UUID(int=milliseconds << 80)
+
+
+def range_of_prefix(prefix: str) -> tuple[UUID, UUID] | None:
+    """The lowest and the highest id that is written with this beginning; None if it is the beginning of none.
+
+    Capitals and hyphens make no difference; a whole id is its own range.
+    """
+    digits = prefix.strip().replace("-", "").lower()
+    if not 0 < len(digits) <= _DIGITS or set(digits) - set("0123456789abcdef"):
+        return None
+    return UUID(hex=digits.ljust(_DIGITS, "0")), UUID(hex=digits.ljust(_DIGITS, "f"))
 
 
 def _next_tick() -> int:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core import ids
 from core.contract import AgentRequest, parse_request, utc_now
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from core.execution.base import Executor
 from core.execution.retrying import RetryPolicy
 from core.interruption import Limits
@@ -35,9 +35,23 @@ from core.storage.records import (
 )
 from core.storage.store import Store
 
-__all__ = ["DEFAULT_MAX_CONCURRENCY", "RunService", "RunSpec", "spec_of_request"]
+__all__ = ["DEFAULT_MAX_CONCURRENCY", "RunService", "RunSpec", "id_range", "spec_of_request"]
 
 DEFAULT_MAX_CONCURRENCY = 64
+SHORTEST_PREFIX = 8
+"""As many digits of a run's id, at least, are taken for its beginning: with fewer, whole weeks begin alike."""
+
+_NAMED_MATCHES = 5
+
+
+def id_range(text: str) -> tuple[UUID, UUID]:
+    """For `RunFilter.ids`: the ids that begin so. Raises InvalidInput."""
+    found = ids.range_of_prefix(text)
+    if found is None or len(text.strip().replace("-", "")) < SHORTEST_PREFIX:
+        raise InvalidInput(
+            f"{text.strip()!r} is no run's id, nor the first {SHORTEST_PREFIX} or more of its letters and digits."
+        )
+    return found
 
 
 class RunService:
@@ -250,6 +264,32 @@ class RunService:
     def get(self, principal: Principal, run_id: UUID) -> RunDetail:
         """A run with texts and attempts. Raises NotFound."""
         return self._store.runs.get(principal.project_id, run_id)
+
+    def find(self, principal: Principal, text: str) -> RunSummary:
+        """The run with this id, or the only one whose id begins so.
+
+        Raises:
+            InvalidInput: It is not the beginning of an id, or is shorter than `SHORTEST_PREFIX`.
+            NotFound: No run's id begins so.
+            Conflict: Several do; the message has them.
+        """
+        several = self.matching(principal, text, limit=_NAMED_MATCHES + 1)
+        match several:
+            case []:
+                raise NotFound(f"There is no run {text.strip()} in this project.")
+            case [run]:
+                return run
+            case _:
+                shown = ", ".join(str(run.id) for run in several[:_NAMED_MATCHES])
+                more = " and more" if len(several) > _NAMED_MATCHES else ""
+                raise Conflict(
+                    f"Several runs begin with {text.strip()}: {shown}{more}. Give more of the one you mean."
+                )
+
+    def matching(self, principal: Principal, text: str, *, limit: int) -> list[RunSummary]:
+        """The newest runs with this id or beginning of one; a range of the ids' index. Raises InvalidInput."""
+        page = self._store.runs.page(principal.project_id, RunFilter(ids=id_range(text)), limit=limit)
+        return list(page.runs)
 
     def page(
         self, principal: Principal, run_filter: RunFilter, *, limit: int = 50, cursor: str | None = None

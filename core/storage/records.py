@@ -175,8 +175,14 @@ class RunDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs; an empty tuple or None means any. `since` is inclusive, `until` exclusive."""
+    """Which runs; an empty tuple or None means any.
 
+    Attributes:
+        ids: The lowest and the highest.
+        since: The first moment; `until`: the first one no more.
+    """
+
+    ids: tuple[UUID, UUID] | None = None
     since: datetime | None = None
     until: datetime | None = None
     agent_ids: tuple[UUID, ...] = ()

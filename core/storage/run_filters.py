@@ -18,6 +18,8 @@ def run_conditions(
 ) -> list[ColumnElement[bool]]:
     """The filter as conditions on the columns of `run`."""
     conditions: list[ColumnElement[bool]] = [run.project_id == project_id]
+    if run_filter.ids is not None:
+        conditions += [run.id >= run_filter.ids[0], run.id <= run_filter.ids[1]]
     if run_filter.since is not None:
         conditions += [run.id >= ids.lowest_at(run_filter.since - _SLACK), run.created_at >= run_filter.since]
     if run_filter.until is not None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
-from uuid import UUID
 
 import typer
 
@@ -87,7 +86,9 @@ def list_runs(
 
 @app.command("show")
 def show_run(
-    run_id: Annotated[UUID, typer.Argument(metavar="RUN_ID", help="The run's id.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN_ID", help="The run's id, or its first 8 digits or more.")
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON, with every attempt; a line of `runs export`.")
     ] = False,
@@ -96,7 +97,7 @@ def show_run(
     from core.services.principal import LOCAL
 
     with open_application() as application:
-        detail = application.runs.get(LOCAL, run_id)
+        detail = application.runs.get(LOCAL, application.runs.find(LOCAL, run_id).id)
     if as_json:
         from core.services.export import document_of
 

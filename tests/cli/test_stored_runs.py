@@ -161,7 +161,19 @@ def test_a_run_is_shown_with_texts_and_attempts(cli: Cli, application: Applicati
 def test_a_run_that_is_not_there(cli: Cli) -> None:
     done = cli("runs", "show", "01a2041f-0eb8-78ae-ab80-7ed9f7d32d25", code=1)
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-    assert "RUN_ID" in cli("runs", "show", "not-an-id", code=2).stderr
+    assert "is no run's id" in cli("runs", "show", "not-an-id", code=1).stderr
+
+
+def test_a_run_is_shown_by_the_beginning_of_its_id(cli: Cli, application: Application) -> None:
+    first = store_run(application, at=utc_now() - timedelta(days=2))
+    at = utc_now() - timedelta(days=1)
+    twins = [store_run(application, at=at) for _ in range(2)]
+
+    shown = cli("runs", "show", first.hex[:10].upper(), "--json").stdout
+    assert json.loads(shown)["id"] == str(first)
+    several = cli("runs", "show", str(twins[0])[:9], code=1).stderr
+    assert all(str(run_id) in several for run_id in twins), "whoever asked can choose"
+    assert "is no run's id" in cli("runs", "show", str(first)[:7], code=1).stderr, "too short to mean one"
 
 
 @pytest.mark.parametrize("form", list(ExportFormat))

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from core.errors import InvalidInput
+from core.ids import range_of_prefix
 from core.storage import run_lanes
 from core.storage.records import Backend, NewRun, RunDetail, RunFilter, RunStatus, RunSummary, Trigger
 from core.storage.store import Store
@@ -119,6 +120,17 @@ def test_each_filter_finds_what_a_look_at_every_run_finds(store: Store) -> None:
     assert [run.id for run in store.runs.running(PROJECT)] == [
         run.id for run in everything if run.status is RunStatus.RUNNING
     ]
+
+
+def test_a_range_of_ids_finds_what_begins_so(store: Store) -> None:
+    everything = _fill(store)
+    one = everything[20]
+    for length in (7, 8, 13, 32):
+        beginning = one.id.hex[:length]
+        expected = [run for run in everything if run.id.hex.startswith(beginning)]
+        assert _walk(store, RunFilter(ids=range_of_prefix(beginning)), limit=7) == expected
+    assert range_of_prefix(str(one.id).upper()) == (one.id, one.id)
+    assert [range_of_prefix(text) for text in ("", "xyz", "0" * 33, "-")] == [None] * 4
 
 
 def test_more_lanes_than_fit_one_query(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
