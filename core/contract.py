@@ -197,7 +197,8 @@ class AgentRequest(_Model):
                 if not has_prompt:
                     raise ValueError("prompt is empty: say what the model should answer")
             case "chat":
-                ends_with_user = bool(self.messages) and self.messages[-1].role == "user"
+                last = self.messages[-1] if self.messages else None
+                ends_with_user = last is not None and last.role == "user" and bool(last.content.strip())
                 if not has_prompt and not ends_with_user:
                     raise ValueError("a chat needs a prompt, or messages that end with the user's")
         return self
@@ -241,8 +242,12 @@ class AgentRequest(_Model):
         return self.model_dump(mode="json", exclude_none=True, exclude={"api_key"})
 
     def turns(self) -> list[Message]:
-        """The conversation for the model, oldest first; the last is the user's, with the context in it."""
-        turns = list(self.messages or ())
+        """The conversation for the model, oldest first; the last is the user's, with the context in it.
+
+        An earlier turn without text, such as an answer that a filter took back, is left out: it tells a model
+        nothing, and most vendors refuse it.
+        """
+        turns = [message for message in self.messages or () if message.content.strip()]
         text = self.prompt
         if not text or not text.strip():
             text = turns.pop().content

@@ -6,8 +6,7 @@ documented JSON is read here: the SDK hides a body that is not JSON and a stream
 
 How a contract request becomes a Messages request:
 - `system_prompt` is the top-level `system`, the context is in the last user turn (`AgentRequest.turns`),
-  attachments are blocks of the last user turn, before its text. An earlier turn without text is left out: the
-  API refuses it.
+  attachments are blocks of the last user turn, before its text.
 - `max_tokens` is required by the API: unset, it is `AGENT_LAUNCHER_DEFAULT_MAX_TOKENS`. Thinking counts
   towards it.
 - `temperature` and `top_p` are refused by the current version of the API (2026-10-21), whatever the model. The

@@ -152,12 +152,9 @@ def _effort(asked: ReasoningEffort) -> _Effort | None:
 
 
 def _messages(request: AgentRequest) -> list[dict[str, Any]]:
-    # The API refuses a turn without text, such as a refused answer of before. Turns of the same role in a row
-    # are one turn to it, so what is left needs no joining here.
-    *before, last = request.turns()
+    # Turns of the same role in a row are one turn to the API, so they need no joining here.
     messages: list[dict[str, Any]] = [
-        {"role": turn.role, "content": turn.content}
-        for turn in (*(turn for turn in before if turn.content.strip()), last)
+        {"role": turn.role, "content": turn.content} for turn in request.turns()
     ]
     if request.attachments:
         text = {"type": "text", "text": messages[-1]["content"]}

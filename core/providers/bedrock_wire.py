@@ -121,13 +121,16 @@ def _plain(value: Any) -> Any:
 
 
 def _messages(request: AgentRequest) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = [
-        {"role": turn.role, "content": [{"text": turn.content}]} for turn in request.turns()
-    ]
+    messages: list[dict[str, Any]] = []
+    for turn in request.turns():
+        if not messages or messages[-1]["role"] != turn.role:
+            messages.append({"role": turn.role, "content": []})
+        # Converse refuses two turns of the same role in a row: they are blocks of one.
+        messages[-1]["content"].append({"text": turn.content})
     if request.attachments:
         names: set[str] = set()
         parts = [_part(attachment, names) for attachment in request.attachments]
-        messages[-1]["content"] = [*parts, *messages[-1]["content"]]
+        messages[-1]["content"][-1:-1] = parts
     return messages
 
 

@@ -520,6 +520,27 @@ def _answer(text: str = "Paris.", **fields: Any) -> dict[str, Any]:
     }
 
 
+def test_turns_of_one_role_in_a_row_are_one_turn():
+    turns = [
+        {"role": role, "content": text}
+        for role, text in (("user", "a"), ("assistant", ""), ("user", "b"), ("assistant", "c"), ("user", "d"))
+    ]
+    image = {"media_type": "image/png", "data": base64.b64encode(b"PNG").decode()}
+    asked = request(agent_type="chat", messages=turns, prompt="e", attachments=[image])
+    assert render(asked, model=MODEL)["messages"] == [
+        {"role": "user", "content": [{"text": "a"}, {"text": "b"}]},
+        {"role": "assistant", "content": [{"text": "c"}]},
+        {
+            "role": "user",
+            "content": [
+                {"text": "d"},
+                {"image": {"format": "png", "source": {"bytes": b"PNG"}}},
+                {"text": "e"},
+            ],
+        },
+    ]
+
+
 @pytest.mark.parametrize(
     ("told", "usage"),
     [

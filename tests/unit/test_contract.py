@@ -303,6 +303,21 @@ def test_turns_put_the_context_into_the_users_last_turn():
     ]
 
 
+def test_earlier_turns_without_text_are_left_out():
+    turns = [("user", "a"), ("assistant", " \n"), ("user", "b"), ("assistant", "")]
+    payload = minimal(
+        agent_type="chat", messages=[{"role": role, "content": content} for role, content in turns]
+    )
+    found = parse_request(payload, providers=PROVIDERS).turns()
+    assert [turn.content for turn in found] == ["a", "b", "Hello"]
+
+
+def test_a_chat_that_ends_with_a_blank_has_nothing_to_answer():
+    payload = minimal(agent_type="chat", prompt=" ", messages=[{"role": "user", "content": "\n"}])
+    with pytest.raises(InvalidRequest, match="a chat needs a prompt"):
+        parse_request(payload, providers=PROVIDERS)
+
+
 def test_without_a_prompt_the_users_last_message_is_it():
     payload = minimal(agent_type="chat", context={"a": 1}, messages=[{"role": "user", "content": "A"}])
     del payload["prompt"]
