@@ -24,6 +24,9 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
 }
 
 
+_ANYWHERE: Final = frozenset({None, "global", "not_available"})
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the vendor said.
@@ -136,7 +139,6 @@ def _answer(
     said, named = as_text(reason), as_text(model)
     explanation = _explanation(details)
     refused = said == "refusal" and text in {"", explanation}
-    tier = as_text((usage or {}).get("service_tier"))
     return Answer(
         text=explanation if refused else text,
         refused=refused,
@@ -144,8 +146,26 @@ def _answer(
         finish_reason=None if said is None else _FINISH_REASONS.get(said, "other"),
         model=None if named is None else mend(named)[:200],
         usage=None if usage is None else read_usage(usage),
-        service_tier=None if tier is None else mend(tier)[:MAX_SERVICE_TIER_CHARS],
+        service_tier=_tier(usage or {}),
     )
+
+
+def _tier(usage: Mapping[str, object]) -> str | None:
+    """What decides the price: the tier, save where the workspace keeps inference in one geography.
+
+    That costs more than the list says ("Data residency": 1.1 times, 2026-11-22), and no request of ours asks for
+    it or for another speed: only usage tells.
+    """
+    geography, speed = as_text(usage.get("inference_geo")), as_text(usage.get("speed"))
+    words = [
+        as_text(usage.get("service_tier")),
+        None if geography in _ANYWHERE else geography,
+        None if speed == "standard" else speed,
+    ]
+    dearer = [word for word in words[1:] if word]
+    if dearer and words[0] == "standard":
+        words = dearer
+    return mend(" ".join(word for word in words if word))[:MAX_SERVICE_TIER_CHARS] or None
 
 
 def _explanation(details: object) -> str:

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from core.contract import AgentRequest, AgentResponse, TokenUsage, parse_request
+from core.contract import AgentRequest, AgentResponse, TokenUsage, parse_request, utc_now
 from core.errors import InvalidRequest
 from core.interruption import Limits
 from core.invocation import invoke
+from core.pricing.catalogue import find_price
 from core.pricing.cost import price_tokens
 from core.pricing.overrides import NO_OVERRIDES
 from core.providers import registry
 from core.providers.anthropic import MAX_CLIENTS, MAX_PAGES, AnthropicProvider
-from core.providers.anthropic_answer import read_usage
+from core.providers.anthropic_answer import read_answer, read_usage
 from core.providers.anthropic_wire import (
     API_VERSION,
     MAX_TOKENS_VARIABLE,
@@ -245,14 +246,31 @@ def test_turns_of_one_role_in_a_row_are_sent_as_they_are():
     ]
 
 
-def test_turns_without_text_are_left_out():
-    turns = [
-        {"role": role, "content": text} for role, text in (("user", "a"), ("assistant", " \n"), ("user", "b"))
-    ]
-    body = render(
-        request(agent_type="chat", messages=[*turns, {"role": "assistant", "content": ""}]), stream=False
+@pytest.mark.parametrize(
+    ("told", "tier"),
+    [
+        ({}, None),
+        ({"service_tier": "standard"}, "standard"),
+        ({"service_tier": "standard", "inference_geo": "global", "speed": "standard"}, "standard"),
+        ({"service_tier": "standard", "inference_geo": "not_available"}, "standard"),
+        ({"service_tier": "standard", "inference_geo": "us"}, "us"),
+        ({"inference_geo": "us", "speed": "fast"}, "us fast"),
+        ({"service_tier": "priority", "inference_geo": "us"}, "priority us"),
+    ],
+)
+def test_inference_in_one_geography_is_a_tier_whose_price_is_unknown(told: dict[str, Any], tier: str | None):
+    answer = read_answer(
+        {
+            "content": [],
+            "usage": {"input_tokens": 1_000, "output_tokens": 1_000, **told},
+            "stop_reason": "end_turn",
+        }
     )
-    assert [turn["content"] for turn in body["messages"]] == ["a", "b", "Hello"]
+    assert answer.service_tier == tier
+    price = find_price(
+        "ANTHROPIC", "claude-opus-5-5", at=utc_now(), overrides=NO_OVERRIDES, service_tier=answer.service_tier
+    )
+    assert (price is not None) == (tier in (None, "standard"))
 
 
 @pytest.mark.parametrize(
