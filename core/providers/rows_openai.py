@@ -76,10 +76,13 @@ OPENAI: Final = ProviderSpec(
     key_help="platform.openai.com > API keys",
     sdk="openai",
     model_rules=_OPENAI_MODELS,
+    # The last line: those "only supported in v1/responses and not in v1/chat/completions", as the API itself answers
+    # (aaif-goose/goose issue 2564, pgadmin-org/pgadmin4 issue 9795, egoist/chatwise-releases issues 1122 and 1256).
     not_for_chat=(
         r"(text-|omni-|ft:)?(embedding|moderation|davinci|babbage|curie|ada).*"
         r"|(whisper|tts|dall-e|sora|computer-use)-?.*"
         r"|gpt-(image|audio|realtime|live|transcribe).*"
         r"|.*-(transcribe|tts|realtime|audio|image|instruct)(-.*)?"
+        r"|(o\d|gpt-[5-9](\.\d+)?)-pro(-20.*)?|codex-.*|gpt-.*-codex(-.*)?|.*-deep-research(-.*)?"
     ),
 )

@@ -589,3 +589,14 @@ def test_only_models_that_can_chat_are_listed_of_the_vendors_own(
     listed = [model.name for model in provider.list_models(Connection(api_key=KEY), limits)]
     assert listed == ["ft:gpt-4o-mini:org::1", "gpt-4o", "gpt-5.4-mini", "o3"]
     assert (vendor.last.method, vendor.last.path) == ("GET", "/v1/models")
+
+
+def test_models_that_chat_completions_do_not_serve_are_not_offered():
+    for name in (
+        *("text-embedding-3-small", "gpt-image-2", "gpt-4o-mini-tts", "gpt-live-1"),
+        *("o1-pro", "o3-pro-2025-06-10", "gpt-5-pro", "gpt-5.5-pro", "gpt-5.3-codex", "codex-mini-latest"),
+        *("gpt-5.1-codex-mini", "o4-mini-deep-research"),
+    ):
+        assert not OPENAI.may_answer(name), name
+    for name in (OPENAI.default_model, "gpt-5", "gpt-6-sol", "o3", "o4-mini", "gpt-4o", "gpt-chat-latest"):
+        assert OPENAI.may_answer(name), name
