@@ -16,7 +16,7 @@ from core.providers import registry
 from core.services.agents import AgentActivity
 from core.services.connections import ConnectionTest
 from core.services.cost_guidance import Guidance, GuidanceFilter
-from core.services.credentials import CredentialPublic
+from core.services.credentials import CredentialPublic, Unnamed
 from core.services.preferences import Preferences
 from core.services.usage import Overview, Period, UsageReport, span_of
 from core.services.workload import WorkloadAsked
@@ -191,6 +191,28 @@ def credentials() -> list[CredentialPublic]:
 def _credentials(project_id: str) -> list[CredentialPublic]:
     del project_id
     return application().credentials.list(principal())
+
+
+def unnamed_key(provider: str, base_url: str | None) -> Unnamed:
+    """What serves a configuration that names no credential."""
+    return _unnamed_key(principal().project_id, provider, base_url)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=128, show_spinner=False)
+def _unnamed_key(project_id: str, provider: str, base_url: str | None) -> Unnamed:
+    del project_id
+    return application().credentials.unnamed(principal(), provider=provider, base_url=base_url)
+
+
+def server(credential_id: UUID | None, base_url: str | None) -> str | None:
+    """The base URL of a request with that credential and that base URL of its own; None for the vendor's."""
+    return _server(principal().project_id, credential_id, base_url)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=128, show_spinner=False)
+def _server(project_id: str, credential_id: UUID | None, base_url: str | None) -> str | None:
+    del project_id
+    return application().credentials.server(principal(), credential_id=credential_id, base_url=base_url)
 
 
 def model_names(provider: str) -> list[str]:

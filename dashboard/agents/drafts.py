@@ -20,7 +20,7 @@ from core.services.agent_config import AgentConfig
 from core.services.json_text import parse_object
 from core.services.preferences import Preferences
 from core.storage.records import AgentRecord
-from dashboard import state
+from dashboard import queries, state
 
 _PLAIN: Final = (
     "provider",
@@ -140,6 +140,11 @@ def base_url_of(draft: Draft) -> str | None:
     return (draft.value("base_url") or "").strip() or None
 
 
+def server_of(draft: Draft) -> str | None:
+    """The server that is asked, if it is not the provider's own: the chosen one, else the credential's."""
+    return queries.server(credential_of(draft), base_url_of(draft))
+
+
 def take_default_model(draft: Draft) -> None:
     """Puts the chosen provider's own first choice in the place of another provider's model and server."""
     spec = registry.specs().get(draft.value("provider"))
@@ -158,7 +163,7 @@ def takes(draft: Draft) -> frozenset[Feature]:
     return spec.features_of(
         str(draft.value("model_name") or ""),
         reasoning_effort=draft.value("reasoning_effort"),
-        base_url=base_url_of(draft),
+        base_url=server_of(draft),
     )
 
 
@@ -167,7 +172,7 @@ def efforts(draft: Draft) -> tuple[ReasoningEffort, ...]:
     spec = registry.specs().get(draft.value("provider"))
     if spec is None:
         return ()
-    return spec.efforts_of(str(draft.value("model_name") or ""), base_url=base_url_of(draft))
+    return spec.efforts_of(str(draft.value("model_name") or ""), base_url=server_of(draft))
 
 
 def left_out(draft: Draft) -> list[str]:

@@ -81,7 +81,8 @@ def new_view() -> None:
 def _config(draft: Draft) -> tuple[AgentConfig | None, str | None]:
     names, _ = prompt_variables(draft)
     try:
-        return checked(drafts.config_of(draft, variables=drafts.variable_values(draft, names))), None
+        config = drafts.config_of(draft, variables=drafts.variable_values(draft, names))
+        return checked(config, base_url=drafts.server_of(draft)), None
     except AgentLauncherError as exc:
         return None, str(exc)
 

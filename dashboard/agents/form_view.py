@@ -7,6 +7,7 @@ import streamlit as st
 from core.errors import AgentLauncherError, InvalidRequest
 from core.providers import registry
 from core.services.connections import ConnectionTest
+from core.services.credentials import Unnamed
 from core.services.templating import variables_of
 from dashboard import queries, state
 from dashboard.agents import drafts
@@ -70,13 +71,17 @@ def _choices(
         models = [model.name for model in checked.models]
     else:
         models = queries.model_names(provider) if provider in registry.specs() else []
-    model = str(draft.value("model_name") or "").strip()
+    model, server = str(draft.value("model_name") or "").strip(), drafts.server_of(draft)
     return ModelChoices(
         models=models,
         from_vendor=from_vendor,
         model=model,
-        price=queries.model_price(provider, model, drafts.base_url_of(draft)) if model else None,
+        price=queries.model_price(provider, model, server) if model else None,
         credentials=[one for one in queries.credentials() if one.provider == provider],
+        unnamed=queries.unnamed_key(provider, drafts.base_url_of(draft))
+        if provider in registry.specs()
+        else Unnamed(),
+        base_url=server,
     )
 
 

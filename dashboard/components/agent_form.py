@@ -13,9 +13,10 @@ from core.providers import registry
 from core.providers.base import Feature
 from core.services.agent_yaml import MAX_NAME_CHARS
 from core.services.connections import ConnectionTest
-from core.services.credentials import CredentialPublic
+from core.services.credentials import CredentialPublic, Unnamed
 from core.services.json_text import parse_object
 from dashboard.components.connection_check import connection_check
+from dashboard.components.credential_field import credential_field
 from dashboard.components.failure import literal
 from dashboard.components.marks import provider_label
 from dashboard.components.model_facts import model_facts
@@ -38,6 +39,8 @@ class ModelChoices:
         model: The one that is chosen.
         price: Of it; None if nothing is known.
         credentials: Stored for the chosen provider.
+        unnamed: What serves where none of them is chosen.
+        base_url: The server that is asked: the form's, else its credential's; None for the provider's own.
     """
 
     models: Sequence[str]
@@ -45,6 +48,8 @@ class ModelChoices:
     model: str
     price: ModelPrice | None
     credentials: Sequence[CredentialPublic]
+    unnamed: Unnamed
+    base_url: str | None
 
 
 def name_fields(key: Key) -> None:
@@ -108,20 +113,17 @@ def model_fields(
             accept_new_options=True,
             placeholder="Choose one, or type any name",
         )
-        model_facts(provider, choices.model, choices.price)
+        model_facts(provider, choices.model, choices.price, base_url=choices.base_url)
         if spec is not None and spec.takes_api_key:
-            _credential(
-                key,
-                choices.credentials,
-                variable=spec.api_key_variable or "",
-                optional=spec.api_key_optional,
-            )
+            credential_field(key("credential_id"), choices.credentials, choices.unnamed, spec=spec)
         if spec is not None and Feature.BASE_URL in spec.features:
             st.text_input(
                 "Base URL",
                 key=key("base_url"),
                 persist_state="session",
-                placeholder="the provider's own server",
+                placeholder=f"{choices.base_url}, the credential's"
+                if choices.base_url
+                else "the provider's own server",
                 help="Of a server that speaks the same API, such as https://llm.example.org/v1.",
             )
         test = st.button(
@@ -213,30 +215,6 @@ def parameter_section(
                     placeholder='{"type": "object", "properties": {"answer": {"type": "string"}}}',
                     help="The model's answer is then JSON that follows it.",
                 )
-
-
-def _credential(key: Key, credentials: Sequence[CredentialPublic], *, variable: str, optional: bool) -> None:
-    if len(credentials) == 1:
-        rule = f"The only one stored: {credentials[0].name}"
-    elif credentials:
-        rule = "None chosen: several are stored"
-    elif optional:
-        rule = f"None stored: {variable} of the environment, else none"
-    else:
-        rule = f"None stored: {variable} of the environment"
-    names = {"": rule} | {
-        str(one.id): f"{one.name} (ends in {one.last4})" if one.last4 else one.name for one in credentials
-    }
-    if st.session_state.get(key("credential_id"), "") not in names:
-        # Of another provider, or deleted since.
-        st.session_state[key("credential_id")] = ""
-    st.selectbox(
-        "Credential",
-        list(names),
-        format_func=names.__getitem__,
-        key=key("credential_id"),
-        persist_state="session",
-    )
 
 
 def _json_field(label: str, key: str, *, what: str, placeholder: str, help: str) -> None:

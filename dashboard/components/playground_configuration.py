@@ -13,12 +13,14 @@ from core.pricing.catalogue import ModelPrice
 from core.pricing.rates import NANOUSD_PER_USD
 from core.providers import registry
 from core.providers.base import Feature
-from core.services.credentials import CredentialPublic
+from core.services.credentials import CredentialPublic, Unnamed
 from core.services.json_text import parse_object
 from core.storage.records import AgentRecord, AgentVersionRecord
 from dashboard import formatting, state
 from dashboard.components import playground_draft as draft
+from dashboard.components.credential_field import credential_field
 from dashboard.components.failure import literal
+from dashboard.components.model_facts import server_text
 from dashboard.components.parameter_fields import effort_field
 
 MODEL_DEFAULT: Final = "model's default"
@@ -41,6 +43,8 @@ class Choices:
         models: Of the chosen provider; any other name can be typed.
         price: Of the chosen model; None if nothing is known of it.
         credentials: Of the chosen provider.
+        unnamed: What serves where none of them is chosen.
+        base_url: The server that is asked, if not the vendor's own.
         takes: What the chosen model takes.
         efforts: The values of `reasoning_effort` that it knows.
     """
@@ -50,6 +54,8 @@ class Choices:
     models: Sequence[str]
     price: ModelPrice | None
     credentials: Sequence[CredentialPublic]
+    unnamed: Unnamed
+    base_url: str | None
     takes: frozenset[Feature]
     efforts: Sequence[ReasoningEffort]
 
@@ -124,8 +130,22 @@ def choose_model(slot: int, choices: Choices, changed: Changed) -> None:
 
 
 def price_line(slot: int, choices: Choices) -> None:
-    """Draws what the model costs, and how much it can read."""
-    st.caption(_price_line(draft.field(slot, "provider"), choices.price))
+    """Draws what the model costs, how much it can read, and whose server is asked if not the vendor's."""
+    provider = draft.field(slot, "provider")
+    server = server_text(provider, choices.base_url)
+    st.caption(_price_line(provider, draft.field(slot, "model", ""), choices.price, server))
+
+
+def credential(slot: int, choices: Choices) -> None:
+    """Draws the choice of a stored key, if the provider has any."""
+    if choices.credentials or draft.field(slot, "credential"):
+        credential_field(
+            state.playground_field(slot, "credential"),
+            choices.credentials,
+            choices.unnamed,
+            spec=registry.get_spec(draft.field(slot, "provider")),
+            label_visibility="collapsed",
+        )
 
 
 def summary(slot: int) -> str:
@@ -158,14 +178,12 @@ def parameters(slot: int, choices: Choices) -> None:
         _stop(slot)
     if Feature.RESPONSE_SCHEMA in takes:
         _schema(slot)
-    if choices.credentials:
-        _credential(slot, choices.credentials)
     if Feature.BASE_URL in takes:
         st.text_input(
             "Base URL",
             key=state.playground_field(slot, "base_url"),
             persist_state="session",
-            placeholder="the vendor's own",
+            placeholder=f"{choices.base_url}, the credential's" if choices.base_url else "the vendor's own",
             help="Another server that speaks the provider's protocol.",
         )
     not_taken(slot, takes)
@@ -257,33 +275,19 @@ def _schema(slot: int) -> None:
         st.caption(f":red[{literal(str(exc))}]")
 
 
-def _credential(slot: int, credentials: Sequence[CredentialPublic]) -> None:
-    names = {"": "The only one stored" if len(credentials) == 1 else "Choose one"}
-    names |= {str(one.id): f"{one.name} (…{one.last4})" for one in credentials}
-    if draft.field(slot, "credential", "") not in names:
-        draft.put(slot, "credential", "")
-    st.selectbox(
-        "Credential",
-        list(names),
-        format_func=names.__getitem__,
-        key=state.playground_field(slot, "credential"),
-        persist_state="session",
-    )
-
-
-def _price_line(provider: str, price: ModelPrice | None) -> str:
+def _price_line(provider: str, model: str, price: ModelPrice | None, server: str) -> str:
     if registry.get_spec(provider).offline:
         return "Offline demo: no key, no network, no cost"
-    if price is None:
-        return "Nothing is known of this model: its cost will be unknown"
-    window = (
-        f" · {formatting.count(price.context_window_tokens)} context" if price.context_window_tokens else ""
-    )
-    if price.input_usd_per_mtok is None or price.output_usd_per_mtok is None:
-        return f"No known price: the cost will be unknown{window}"
+    window = ""
+    if price is not None and price.context_window_tokens:
+        window = f" · {formatting.count(price.context_window_tokens)} context"
+    if price is None or price.input_usd_per_mtok is None or price.output_usd_per_mtok is None:
+        whose = f"{literal(model)} at {server}" if server else "this model"
+        return f"No price is known for {whose}: the cost will be unknown{window}"
     tiers = ", long inputs more" if price.tiered else ""
     rates = f"{_usd(price.input_usd_per_mtok)} in · {_usd(price.output_usd_per_mtok)} out"
-    return literal(f"{rates} per million tokens{tiers}{window}")
+    asks = f" · asks {server}" if server else ""
+    return literal(f"{rates} per million tokens{tiers}{window}") + asks
 
 
 def _usd(amount: Decimal) -> str:

@@ -61,7 +61,7 @@ class Column:
 def takes(slot: int) -> frozenset[Feature]:
     """What the model of a column takes."""
     spec = registry.get_spec(draft.field(slot, "provider"))
-    model, base_url = draft.field(slot, "model", ""), draft.field(slot, "base_url") or None
+    model, base_url = draft.field(slot, "model", ""), server(slot)
     any_effort = spec.features_of(model, base_url=base_url)
     if Feature.REASONING_EFFORT not in any_effort:
         return any_effort
@@ -71,7 +71,13 @@ def takes(slot: int) -> frozenset[Feature]:
 def reads(slot: int) -> frozenset[str]:
     """The media types that the model of a column reads."""
     spec = registry.get_spec(draft.field(slot, "provider"))
-    return spec.media_types_of(draft.field(slot, "model", ""), base_url=draft.field(slot, "base_url") or None)
+    return spec.media_types_of(draft.field(slot, "model", ""), base_url=server(slot))
+
+
+def server(slot: int) -> str | None:
+    """The server that a column asks, if not the vendor's own: its base URL, else that of its credential."""
+    chosen = draft.field(slot, "credential")
+    return queries.server(UUID(chosen) if chosen else None, draft.field(slot, "base_url") or None)
 
 
 def agent_and_version(slot: int) -> tuple[AgentRecord | None, AgentVersionRecord | None]:
@@ -115,9 +121,9 @@ def column(slot: int, *, chat: bool = False) -> Column:
         variables=_variables(slot, chat=chat),
         fault=None if fault is None else str(fault),
         needs_key=isinstance(fault, MissingApiKey),
-        base_url=request.base_url if request else draft.field(slot, "base_url") or None,
+        base_url=(request.base_url if request else None) or server(slot),
         offline=registry.get_spec(draft.field(slot, "provider")).offline,
-        estimate=None if request is None else _estimate(request, chat=chat),
+        estimate=None if request is None else _estimate(request, chat=chat, base_url=server(slot)),
     )
 
 
@@ -164,7 +170,7 @@ def spec_to_copy(slot: int, *, chat: bool) -> RunSpec:
     return replace(spec_of(slot, chat=True), prompt=literal(last), messages=before)
 
 
-def _estimate(request: AgentRequest, *, chat: bool) -> Estimate:
+def _estimate(request: AgentRequest, *, chat: bool, base_url: str | None) -> Estimate:
     before = [message.content for message in messages()] if chat else []
     return application().prices.estimate(
         principal(),
@@ -173,7 +179,7 @@ def _estimate(request: AgentRequest, *, chat: bool) -> Estimate:
         texts=[*texts_of(request), *before],
         max_tokens=request.max_tokens,
         attachments=0 if chat else len(draft.file_types()),
-        base_url=request.base_url,
+        base_url=request.base_url or base_url,
     )
 
 

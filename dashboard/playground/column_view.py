@@ -28,6 +28,8 @@ def choices_of(column: Column) -> configuration.Choices:
         models=queries.model_names(provider),
         price=queries.model_price(provider, draft.field(column.slot, "model", ""), column.base_url),
         credentials=[one for one in queries.credentials() if one.provider == provider],
+        unnamed=queries.unnamed_key(provider, draft.field(column.slot, "base_url") or None),
+        base_url=column.base_url,
         takes=column.takes,
         efforts=registry.get_spec(provider).efforts_of(
             draft.field(column.slot, "model", ""), base_url=column.base_url
@@ -57,6 +59,7 @@ def in_popover(column: Column, choices: configuration.Choices) -> None:
 def _model(column: Column, choices: configuration.Choices) -> None:
     configuration.choose_model(column.slot, choices, _CHANGED)
     configuration.price_line(column.slot, choices)
+    configuration.credential(column.slot, choices)
     if column.edited and column.version is not None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f":orange-badge[edited] Differs from version {column.version.number}", width="content")

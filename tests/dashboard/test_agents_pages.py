@@ -12,7 +12,7 @@ from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import AgentRecord
-from dashboard import routes, state
+from dashboard import queries, routes, state
 from tests.support.places import place_of
 
 OpenApp = Callable[..., AppTest]
@@ -116,6 +116,31 @@ def test_the_form_of_ones_own_server_asks_for_no_key_and_says_that_it_is_free(
     assert "No price is known" in texts(
         open_agent(open_app, made(application, "Far", provider="OLLAMA", model_name="gemma4:cloud").id)
     )
+
+
+def test_the_form_says_of_a_key_for_another_server_what_a_run_would(
+    application: Application, open_app: OpenApp
+) -> None:
+    server = "http://127.0.0.1:9"
+    prod = application.credentials.add(
+        LOCAL, name="Prod", provider="OPENAI", secret="sk-abcdefgh4f2a", base_url=server
+    )
+    agent = made(application, provider="OPENAI", model_name="gpt-5.4-mini")
+    app = open_agent(open_app, agent.id)
+    credential = next(box for box in app.selectbox if box.label == "Credential")
+    assert credential.options[0] == f"None chosen: Prod is for {server}"
+    assert "US dollars per million tokens" in texts(app)
+    credential.set_value(str(prod.id)).run()
+    assert not app.exception
+    assert f"No price is known for gpt-5.4-mini at `{server}`" in texts(app).replace("\\", "")
+    assert "US dollars per million tokens" not in texts(app)
+    base_url = next(box for box in app.text_input if box.label == "Base URL")
+    assert base_url.placeholder == f"{server}, the credential's"
+    application.credentials.add(LOCAL, name="Own", provider="OPENAI", secret="sk-abcdefgh9999")
+    queries.forget_all()
+    other = open_agent(open_app, agent.id)
+    credential = next(box for box in other.selectbox if box.label == "Credential")
+    assert credential.options[0] == "The only one for this server: Own"
 
 
 @pytest.mark.parametrize("given", ["", "nonsense", str(UUID(int=4))])

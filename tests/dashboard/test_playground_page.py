@@ -192,6 +192,36 @@ def test_a_missing_key_is_said_before_the_run_with_what_it_would_cost(
     assert "cost unknown: this model has no known price" in texts(app)
 
 
+def test_a_key_for_another_server_is_chosen_without_an_agent_and_brings_its_server(
+    application: Application, open_app: OpenApp, vendor: VendorServer
+) -> None:
+    vendor.otherwise(Reply.json({"error": {"message": "no"}}, status=401))
+    server = f"{vendor.url}/v1"
+    application.credentials.add(
+        LOCAL, name="Prod", provider="OPENAI", secret="sk-abcdefgh4f2a", base_url=server
+    )
+    app = open_app(PAGE)
+    choose_model(app, "OPENAI", "gpt-5.4-mini")
+    field = selectbox(app, "Credential")
+    assert field.options == [f"None chosen: Prod is for {server}", f"Prod (ends in 4f2a), {server}"]
+    assert "Choose that credential, which also asks its server" in texts(app)
+    assert "per million tokens" in texts(app)
+    field.set_value(str(application.credentials.list(LOCAL)[0].id)).run()
+    assert not app.exception
+    assert f"No price is known for gpt-5.4-mini at `{server}`" in texts(app)
+    assert "cost unknown: this model has no known price" in texts(app)
+    assert "per million tokens" not in texts(app)
+    base_url = next(found for found in app.text_input if found.label == "Base URL")
+    assert base_url.placeholder == f"{server}, the credential's"
+    run(app, application)
+    assert vendor.last.headers["authorization"] == "Bearer sk-abcdefgh4f2a"
+    # As it was typed: the credential, and no base URL of its own.
+    application.runs.live = LiveRuns()
+    other = open_app(PAGE, runs=query(app, state.PLAYGROUND_RUNS) or "")
+    assert selectbox(other, "Credential").value == str(application.credentials.list(LOCAL)[0].id)
+    assert next(found for found in other.text_input if found.label == "Base URL").value == ""
+
+
 def test_an_answer_says_so_when_another_model_was_chosen_since(
     application: Application, open_app: OpenApp
 ) -> None:
