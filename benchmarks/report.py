@@ -33,13 +33,12 @@ class Goal:
             found, verdict = "", "not measured"
         else:
             holds = self.measured >= self.limit if self.at_least else self.measured <= self.limit
-            found = f"{self.measured:,.2f} {self.unit}" if self.unit == "times" else self._plain()
+            found = f"{self._rounded(self.measured)} {self.unit}"
             verdict = "holds" if holds else "**misses**"
         return f"| {self.text} | {self.who} | {sign} {self.limit:g} {self.unit} | {found} | {verdict} |"
 
-    def _plain(self) -> str:
-        value = self.measured or 0.0
-        return f"{value:,.3g} {self.unit}"
+    def _rounded(self, value: float) -> str:
+        return f"{value:,.0f}" if value >= 10 or self.unit == "SDKs" else f"{value:,.2f}"
 
 
 def figure(rounds: Rounds, mode: Mode, name: str) -> float | None:
@@ -53,11 +52,11 @@ def tables(results: Results) -> list[str]:
     lines: list[str] = []
     others = [group for group in GROUPS[1:] if group.provider in results]
     if GROUPS[0].provider in results:
-        lines += ["## OpenAI", ""]
+        lines += ["### OpenAI", ""]
         for table in TABLES:
             lines += _table(table, GROUPS[:1], results)
     if others:
-        lines += ["## The other vendors", ""]
+        lines += ["### The other vendors", ""]
         for table in TABLES:
             lines += _table(table, others, results)
     return lines
@@ -68,7 +67,7 @@ def _table(table: Table, groups: Sequence[Group], results: Results) -> list[str]
     if not rows:
         return []
     head = "| | " + " | ".join(f"{UNITS[name]} | of raw" for name in table.figures) + " |"
-    return [f"### {table.title}", "", head, "| --- |" + " ---: | ---: |" * len(table.figures), *rows, ""]
+    return [f"#### {table.title}", "", head, "| --- |" + " ---: | ---: |" * len(table.figures), *rows, ""]
 
 
 def _rows(table: Table, group: Group, found: Mapping[Kind, Rounds], named: bool) -> Iterator[str]:
@@ -95,7 +94,7 @@ def goals(results: Results, startup: Startup) -> list[str]:
     """The goals of the product beside what was measured, worst news included."""
     rows = [goal.row for goal in (*_goals_of_calls(results), *_goals_of_startup(startup))]
     return [
-        "## Goals",
+        "### Goals",
         "",
         "| goal | | aimed at | measured | |",
         "| --- | --- | --- | ---: | --- |",

@@ -109,6 +109,13 @@ def compare(
     return results
 
 
+def with_figures(readme: str, figures: str) -> str:
+    """The page with these figures in place of those that it has."""
+    before, heading, after = readme.partition("\n## Figures\n")
+    _, next_heading, rest = after.partition("\n## ")
+    return f"{before}{heading}\n{figures.strip()}\n{next_heading}{rest}"
+
+
 def main() -> int:
     """Measures and prints; the exit status is 1 if a contender failed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -125,6 +132,9 @@ def main() -> int:
         choices=choices,
         default=choices,
         help="only these parts (all of them by default)",
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help="also write the figures into benchmarks/README.md"
     )
     options = parser.parse_args()
     failures: list[str] = []
@@ -143,20 +153,24 @@ def main() -> int:
     minutes = (time.monotonic() - STARTED) / 60
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores, loopback, "
-        f"medians of {options.rounds} interleaved rounds, {minutes:.0f} minutes.",
+        f"medians of {options.rounds} interleaved round{'s' if options.rounds > 1 else ''}, "
+        f"{minutes:.0f} minutes.",
         "",
         *goals(results, startup),
         *tables(results),
         *startup_tables,
     ]
     if failures:
-        lines += ["## Failed", "", *(f"- {failure}" for failure in failures), ""]
+        lines += ["### Failed", "", *(f"- {failure}" for failure in failures), ""]
     text = "\n".join(lines)
     print(text)
     target = ROOT / "build" / "bench.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(text, encoding="utf-8")
     say(f"written to {target.relative_to(ROOT)}")
+    if options.publish:
+        readme = ROOT / "benchmarks" / "README.md"
+        readme.write_text(with_figures(readme.read_text(encoding="utf-8"), text), encoding="utf-8")
     return 1 if failures else 0
 
 

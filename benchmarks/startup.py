@@ -67,7 +67,7 @@ def measure_imports(startup: Startup, rounds: int, *, ours: Path, peers: Path, l
     loaded = _sdks_after(ours, "import core.invocation")
     startup.import_ms, startup.sdks_loaded = medians["core.invocation"], len(loaded)
     return [
-        "## Imports",
+        "### Imports",
         "",
         "| import | ms |",
         "| --- | ---: |",
@@ -120,7 +120,7 @@ def measure_startup(startup: Startup, rounds: int, *, ours: Path) -> list[str]:
         table.append(f"| {name} | {figures[0]:.2f} | {figures[1]:.0f} | {figures[2]:.1f} |")
         if name == OURS:
             startup.first_page_s, startup.idle_mib = figures[0], figures[1]
-    return ["## Start and memory", "", *table, ""]
+    return ["### Start and memory", "", *table, ""]
 
 
 @dataclass
