@@ -157,6 +157,7 @@ PLAYGROUND_UNSENT: Final = "playground.unsent"
 """What was written in the chat and could not be sent."""
 
 PLAYGROUND_SAVE_NOTE: Final = "playground.save.note"
+PLAYGROUND_SAVE_VALUES: Final = "playground.save.values"
 PLAYGROUND_SAVE_NAME: Final = "playground.save.name"
 PLAYGROUND_SAVE_DESCRIPTION: Final = "playground.save.description"
 PLAYGROUND_SAVED: Final = "playground.saved"

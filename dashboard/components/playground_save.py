@@ -1,6 +1,6 @@
 """The dialogs that keep a column's configuration: as an agent's new version, or as a new agent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -15,16 +15,20 @@ Saver = Callable[[], None]
 
 
 @st.dialog("Save as new version", width="medium", icon=":material/save:")
-def version_dialog(agent: AgentRecord, diff: RequestDiff, *, save: Saver) -> None:
+def version_dialog(
+    agent: AgentRecord, diffs: Mapping[bool, RequestDiff], *, values: Sequence[str], save: Saver
+) -> None:
     """Shows what changes against the current version, and asks for a note.
 
     Args:
         agent: As it is stored now.
-        diff: From the current version to what would be saved.
+        diffs: From the current version to what would be saved, without the values of now and with them.
+        values: The variables whose value of now is not their standing one.
         save: Called by the button.
     """
     _close_after_saving()
     current = agent.version.number
+    diff = diffs[_with_values(values)]
     if diff.same:
         st.info(f"Nothing differs from version {current} of {literal(agent.name)}.", icon=":material/info:")
     else:
@@ -39,11 +43,12 @@ def version_dialog(agent: AgentRecord, diff: RequestDiff, *, save: Saver) -> Non
 
 
 @st.dialog("Save as new agent", width="medium", icon=":material/smart_toy:")
-def agent_dialog(suggested: str, *, save: Saver) -> None:
+def agent_dialog(suggested: str, *, values: Sequence[str], save: Saver) -> None:
     """Asks for a name.
 
     Args:
         suggested: A name to start from.
+        values: The variables whose value of now is not their standing one.
         save: Called by the button.
     """
     _close_after_saving()
@@ -54,8 +59,19 @@ def agent_dialog(suggested: str, *, save: Saver) -> None:
         placeholder="What it is for",
         key=state.PLAYGROUND_SAVE_DESCRIPTION,
     )
-    st.caption("The values of the prompt's variables are kept with it, as values to start from.")
+    _with_values(values)
     _finish("Save agent", save, disabled=False)
+
+
+def _with_values(names: Sequence[str]) -> bool:
+    """Draws the choice to keep the variables' values of now, if they are other than the standing ones."""
+    if not names:
+        return False
+    return st.checkbox(
+        f"Keep the present {'value' if len(names) == 1 else 'values'} of {literal(', '.join(names))}",
+        key=state.PLAYGROUND_SAVE_VALUES,
+        help="As what the variable is where a run gives it no value. Otherwise what the agent has stays.",
+    )
 
 
 def _finish(label: str, save: Saver, *, disabled: bool) -> None:

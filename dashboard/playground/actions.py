@@ -14,6 +14,7 @@ from core.pricing.estimate import Estimate
 from core.providers import registry
 from core.providers.base import Feature
 from core.services.agent_config import AgentConfig
+from core.services.agents import config_of
 from core.services.conversation import Turn, history
 from core.services.prices import texts_of
 from core.services.run_spec import RunSpec
@@ -278,13 +279,26 @@ def send(slot: int, text: str, files: Sequence[Attachment]) -> None:
 # Saving
 
 
-def config_to_save(slot: int, *, chat: bool) -> AgentConfig:
-    """The column's configuration with the variables' values of now. Raises InvalidInput, InvalidRequest.
+def config_to_save(slot: int, *, chat: bool, with_values: bool) -> AgentConfig:
+    """The column's configuration.
 
     A chat is a way of asking: it changes no agent's kind, and is the kind of what is of no agent yet.
+
+    Args:
+        slot: The column.
+        chat: Whether the page is in chat mode.
+        with_values: The variables' values of now become their standing values; else its version's own stay.
+
+    Raises:
+        InvalidInput, InvalidRequest: A field's content, or a prompt's template, cannot be used.
     """
     config = draft.config_of_slot(slot, takes(slot))
-    values = draft.variables(variables_of(config.system_prompt, config.prompt))
+    names = variables_of(config.system_prompt, config.prompt)
+    _, version = agent_and_version(slot)
+    standing = (config_of(version).variables or {}) if version else {}
+    values = {name: value for name, value in standing.items() if name in names}
+    if with_values:
+        values = draft.variables(names)
     kind = "chat" if chat and draft.agent_of(slot) is None else config.agent_type
     return config.model_copy(update={"variables": values or None, "agent_type": kind})
 

@@ -1,5 +1,6 @@
 """What a column's menu opens: the code to copy, and the two ways to save."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
@@ -8,6 +9,7 @@ import streamlit as st
 from core.errors import AgentLauncherError, Conflict
 from core.providers import registry
 from core.services import snippets
+from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
 from core.services.request_diff import diff_requests
 from core.storage.records import AgentRecord
@@ -88,12 +90,13 @@ def _copy(column: Column, *, chat: bool) -> None:
 
 def _save_version(slot: int, agent: AgentRecord, *, chat: bool) -> None:
     try:
-        config = actions.config_to_save(slot, chat=chat)
+        configs = _configs(slot, chat=chat)
     except AgentLauncherError as exc:
         show_failure(exc)
         return
 
     def save() -> None:
+        config = configs[bool(st.session_state.get(state.PLAYGROUND_SAVE_VALUES))]
         try:
             note = st.session_state.get(state.PLAYGROUND_SAVE_NOTE) or ""
             saved = actions.save_version(slot, config, note=note, expected_revision=agent.revision)
@@ -104,17 +107,22 @@ def _save_version(slot: int, agent: AgentRecord, *, chat: bool) -> None:
         else:
             _saved("", notice=f"Saved as version {saved.version.number}")
 
-    version_dialog(agent, diff_requests(agent.version.config, config.to_json()), save=save)
+    diffs = {
+        with_values: diff_requests(agent.version.config, config.to_json())
+        for with_values, config in configs.items()
+    }
+    version_dialog(agent, diffs, values=_new_values(configs), save=save)
 
 
 def _save_agent(column: Column, *, chat: bool) -> None:
     try:
-        config = actions.config_to_save(column.slot, chat=chat)
+        configs = _configs(column.slot, chat=chat)
     except AgentLauncherError as exc:
         show_failure(exc)
         return
 
     def save() -> None:
+        config = configs[bool(st.session_state.get(state.PLAYGROUND_SAVE_VALUES))]
         try:
             saved = actions.save_agent(
                 column.slot,
@@ -128,7 +136,22 @@ def _save_agent(column: Column, *, chat: bool) -> None:
         else:
             _saved("", notice=f"{saved.name} is saved")
 
-    agent_dialog(f"{column.agent.name} (copy)" if column.agent else "", save=save)
+    suggested = f"{column.agent.name} (copy)" if column.agent else ""
+    agent_dialog(suggested, values=_new_values(configs), save=save)
+
+
+def _configs(slot: int, *, chat: bool) -> dict[bool, AgentConfig]:
+    """What can be saved: without the variables' values of now, and with them."""
+    return {
+        with_values: actions.config_to_save(slot, chat=chat, with_values=with_values)
+        for with_values in (False, True)
+    }
+
+
+def _new_values(configs: Mapping[bool, AgentConfig]) -> list[str]:
+    """The variables whose value of now is not their standing one."""
+    standing, now = configs[False].variables or {}, configs[True].variables or {}
+    return [name for name, value in now.items() if standing.get(name) != value]
 
 
 def _saved(result: str, *, notice: str | None = None) -> None:

@@ -344,21 +344,28 @@ def test_a_chat_agent_opens_as_a_chat(application: Application, open_app: OpenAp
 # Saving
 
 
-def test_saving_a_version_keeps_the_values_of_the_variables(
-    application: Application, open_app: OpenApp
+@pytest.mark.parametrize("kept", [False, True])
+def test_saving_a_version_keeps_the_values_of_the_variables_only_if_it_is_asked_to(
+    application: Application, open_app: OpenApp, *, kept: bool
 ) -> None:
+    before = application.agents.find(LOCAL, "Support reply (demo)").version.config["variables"]
     app = open_app(PAGE)
     text_area(app, "product").set_value("Summit Bank").run()
     text_area(app, "System prompt").set_value("Serve {{product}}.").run()
     app.menu_button[0].click(MenuItem.SAVE_VERSION).run()
     assert not app.exception
+    (choice,) = app.checkbox
+    assert (choice.label, choice.value) == ("Keep the present value of product", False)
+    if kept:
+        choice.check()
     next(found for found in app.text_input if found.label == "Note").set_value("Shorter")
     button(app, "Save version").click().run()
     assert not app.exception
     agent = application.agents.find(LOCAL, "Support reply (demo)")
     assert (agent.version.number, agent.version.note) == (2, "Shorter")
     assert agent.version.config["system_prompt"] == "Serve {{product}}."
-    assert agent.version.config["variables"]["product"] == "Summit Bank"
+    assert agent.version.config["variables"] == (before | {"product": "Summit Bank"} if kept else before)
+    assert text_area(app.run(), "product").value == "Summit Bank"
     assert selectbox(app.run(), "Version").value == 2
     assert "Differs" not in texts(app)
 
@@ -750,6 +757,8 @@ def test_a_chat_that_is_only_opened_again_is_still_of_its_version(
     one, two = stored(application)
     assert [found.request["agent_type"] for found in (one, two)] == ["chat", "chat"]
     assert two.summary.agent_version_id == agent.version.id
+    other.menu_button[0].click(MenuItem.SAVE_VERSION).run()
+    assert "Nothing differs from version 1" in "".join(found.value for found in other.info)
 
 
 def test_a_run_that_was_part_of_a_chat_opens_as_one(application: Application, open_app: OpenApp) -> None:
