@@ -25,6 +25,7 @@ from core.settings import Settings
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 FILES: Final = 5
 
+_HEADER_VARIABLES: Final = ("ANTHROPIC_CUSTOM_HEADERS", "OPENAI_CUSTOM_HEADERS")
 _VENDOR_LOGGERS: Final = ("anthropic", "openai", "httpx", "httpx2", "httpcore2")
 _COMPLAIN_EVERY_SECONDS: Final = 60.0
 
@@ -137,7 +138,11 @@ def log_run(
 
 
 def _secrets_in_the_environment() -> list[str]:
-    return [value for name, value in os.environ.items() if secret_shapes.is_secret_name(name)]
+    found = [value for name, value in os.environ.items() if secret_shapes.is_secret_name(name)]
+    for name in _HEADER_VARIABLES:
+        # One `name: value` a line; any of them may be what a gateway asks for.
+        found += [line.partition(":")[2].strip() for line in os.environ.get(name, "").split("\n")]
+    return [secret for secret in found if secret]
 
 
 def _redact_at_the_source() -> None:

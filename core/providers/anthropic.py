@@ -42,7 +42,7 @@ from core.providers.anthropic_wire import API_VERSION, api_version, render, root
 from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
 from core.providers.explaining import Head
 from core.providers.rows_anthropic import ANTHROPIC
-from core.providers.wire import as_count, as_list, as_object, as_text, mend, read_events
+from core.providers.wire import as_count, as_list, as_object, as_text, header_names, mend, read_events
 
 if TYPE_CHECKING:
     import anthropic
@@ -163,7 +163,7 @@ class _Call:
         self._key = resolve_api_key(ANTHROPIC, connection)
         self._withheld: list[str] = []
         if not may_have_own_key(ANTHROPIC, connection.base_url, os.environ):
-            self._withheld = _custom_headers(os.environ)
+            self._withheld = header_names(os.environ.get("ANTHROPIC_CUSTOM_HEADERS", ""))
         self._model = model
         self.errors = AnthropicExplainer(model, self._key)
         base_url = ANTHROPIC.base_url_in_force(connection.base_url) or ANTHROPIC.own_base_url or ""
@@ -281,13 +281,6 @@ class _Call:
         body = self.errors.object_in(head, data)
         self._raise_reported(head, body)
         return body
-
-
-def _custom_headers(environment: Mapping[str, str]) -> list[str]:
-    """The names in the SDK's own variable, one header a line, save the one that the key replaces."""
-    lines = environment.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
-    names = [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
-    return [name for name in names if name.lower() != "authorization"]
 
 
 def _model_info(name: str, row: Mapping[str, object]) -> ModelInfo:

@@ -162,7 +162,8 @@ class ProviderSpec:
         bare_host_port: Set where an address may also be a mere host, or host and port: the port that is meant
             where none is given. An address that listens everywhere (0.0.0.0) then means this machine.
         self_hosted: Its servers are the operator's own, so that tokens cost nothing there.
-        cloud_host: But not on this host: the vendor's own, whose prices are the vendor's.
+        cloud_host: The vendor's own host: what is below it gets the environment's key over https, and is nobody's own
+            server, whatever its address says beside it (a version, a region).
         cloud_models: Nor for models of such names (a pattern), which a server of one's own asks the vendor's for.
         default_model: What a new agent starts with.
         default_model_variable: The environment variable that names another one for this installation.

@@ -20,6 +20,7 @@ came before. A stream is complete when its finish reason or `[DONE]` was receive
 otherwise.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
@@ -35,7 +36,7 @@ from core.errors import (
 )
 from core.interruption import Limits
 from core.providers import http
-from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
 from core.providers.explaining import Head
 from core.providers.openai_errors import OpenAIExplainer, head_of
 from core.providers.openai_wire import Answer, ChunkReader, read_answer, render
@@ -44,6 +45,7 @@ from core.providers.wire import (
     as_list,
     as_object,
     as_text,
+    header_names,
     mend,
     read_events,
 )
@@ -134,7 +136,11 @@ class OpenAIProvider:
                 timeout=None,
                 # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold
                 # back a stream.
-                default_headers={"Accept-Encoding": "identity"},
+                default_headers={
+                    "Accept-Encoding": "identity",
+                    # As the SDK would say it, but above OPENAI_CUSTOM_HEADERS.
+                    "Authorization": f"Bearer {key}",
+                },
             )
         except httpx2.InvalidURL as exc:
             raise InvalidRequest(
@@ -171,6 +177,12 @@ class _Call:
     ) -> None:
         self._limits = limits
         self._key = resolve_api_key(OPENAI, connection)
+        self._withheld: list[str] = []
+        if not may_have_own_key(OPENAI, connection.base_url, os.environ):
+            # The SDK adds what its variables say to every request, and it may hold a gateway's secrets: it goes to
+            # no server that only the request names.
+            more = header_names(os.environ.get("OPENAI_CUSTOM_HEADERS", ""))
+            self._withheld = [*more, "OpenAI-Organization", "OpenAI-Project"]
         self._model = model
         self.errors = OpenAIExplainer(model, self._key)
         base_url = OPENAI.base_url_in_force(connection.base_url) or OPENAI.own_base_url or ""
@@ -185,9 +197,10 @@ class _Call:
         import httpx2
         import openai
 
-        options: openai.RequestOptions = {}
+        headers: dict[str, str | openai.Omit] = dict.fromkeys(self._withheld, openai.omit)
         if self._key is None:
-            options["headers"] = {"Authorization": openai.omit}
+            headers["Authorization"] = openai.omit
+        options: openai.RequestOptions = {"headers": headers} if headers else {}
         try:
             with http.bounded_by(self._limits):
                 if method == "GET":

@@ -115,6 +115,7 @@ ANTHROPIC: Final = ProviderSpec(
     api_key_variable="ANTHROPIC_API_KEY",
     base_url_variable="ANTHROPIC_BASE_URL",
     own_base_url="https://api.anthropic.com",
+    cloud_host="api.anthropic.com",
     price_provider="anthropic",
     key_help="platform.claude.com > Settings > API keys",
     sdk="anthropic",

@@ -68,6 +68,7 @@ GEMINI: Final = ProviderSpec(
     api_key_variable_first="GOOGLE_API_KEY",
     base_url_variable="GOOGLE_GEMINI_BASE_URL",
     own_base_url="https://generativelanguage.googleapis.com",
+    cloud_host="generativelanguage.googleapis.com",
     price_provider="google",
     key_help="aistudio.google.com > API keys",
     sdk="google.genai",

@@ -72,6 +72,7 @@ OPENAI: Final = ProviderSpec(
     api_key_variable="OPENAI_API_KEY",
     base_url_variable="OPENAI_BASE_URL",
     own_base_url="https://api.openai.com/v1",
+    cloud_host="api.openai.com",
     price_provider="openai",
     key_help="platform.openai.com > API keys",
     sdk="openai",

@@ -26,6 +26,15 @@ MAX_TOKENS: Final = 2**53
 """More than this no model reads; a larger count is a mistake, and would not fit a database integer."""
 
 
+def header_names(lines: str) -> list[str]:
+    """The names in a text of one `name: value` a line, as the SDKs' variables for more headers have it.
+
+    Without the one that the key stands in, which no variable takes the place of.
+    """
+    names = [name.strip() for name, colon, _ in (line.partition(":") for line in lines.split("\n")) if colon]
+    return [name for name in names if name.lower() != "authorization"]
+
+
 def as_object(value: object) -> dict[str, object] | None:
     """`value` if it is a JSON object."""
     return cast(dict[str, object], value) if isinstance(value, dict) else None

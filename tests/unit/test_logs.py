@@ -263,12 +263,12 @@ def test_keys_in_the_environment_are_known_before_they_are_used(
     monkeypatch.setenv("SOME_VENDORS_API_KEY", "a-key-without-a-shape")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
     monkeypatch.setenv("SOME_NAME", "a-name-without-a-secret")
-    (line,) = logged(
-        settings, lambda log: log.info("a-key-without-a-shape wJalrXUtnFEMI/K7MDENG a-name-without-a-secret")
-    )
-    for secret in ("a-key-without-a-shape", "wJalrXUtnFEMI/K7MDENG"):
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: 7\nX-Gateway: a-gateways-own-word")
+    said = "a-key-without-a-shape wJalrXUtnFEMI/K7MDENG a-gateways-own-word a-name-without-a-secret"
+    (line,) = logged(settings, lambda log: log.info(said))
+    for secret in ("a-key-without-a-shape", "wJalrXUtnFEMI/K7MDENG", "a-gateways-own-word"):
         redaction.forget(secret)
-    assert line["event"] == f"{MASK} {MASK} a-name-without-a-secret"
+    assert line["event"] == f"{MASK} {MASK} {MASK} a-name-without-a-secret"
 
 
 def test_other_libraries_handlers_get_redacted_records_too(settings: Settings) -> None:

@@ -600,3 +600,40 @@ def test_models_that_chat_completions_do_not_serve_are_not_offered():
         assert not OPENAI.may_answer(name), name
     for name in (OPENAI.default_model, "gpt-5", "gpt-6-sol", "o3", "o4-mini", "gpt-4o", "gpt-chat-latest"):
         assert OPENAI.may_answer(name), name
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization"])
+def test_what_the_environment_adds_goes_to_no_server_of_a_requests_own(
+    vendor: VendorServer, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    secret = "gateway-secret-of-this-machine"
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gateway: {secret}\n{name}: Bearer {secret}\nno header")
+    monkeypatch.setenv("OPENAI_ORG_ID", f"org-{secret}")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", f"proj-{secret}")
+    monkeypatch.setattr("core.providers.base.is_this_machine", lambda _url: False)
+    provider, key = registry.load("OPENAI"), f"sk-own-key-{name}"
+    vendor.otherwise(Reply.json({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}))
+    provider.complete(request(base_url=vendor.url, api_key=key), Limits(timeout_seconds=20))
+    assert secret not in str(vendor.last.headers)
+    assert vendor.last.headers["authorization"] == f"Bearer {key}"
+    monkeypatch.setenv("OPENAI_BASE_URL", vendor.url)
+    provider.complete(request(api_key=key), Limits(timeout_seconds=20))
+    assert vendor.last.headers["x-gateway"] == secret
+    assert vendor.last.headers["openai-organization"] == f"org-{secret}"
+    assert vendor.last.headers["authorization"] == f"Bearer {key}"
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("OPENAI", "https://eu.api.openai.com/v1"),
+        ("ANTHROPIC", "https://api.anthropic.com/v1"),
+        ("GEMINI", "https://generativelanguage.googleapis.com/v1beta"),
+    ],
+)
+def test_a_vendors_own_host_by_another_path_gets_its_key(name: str, address: str):
+    spec = registry.get_spec(name)
+    environment = {spec.api_key_variable or "": "key-of-the-environment"}
+    assert resolve_api_key(spec, Connection(base_url=address), environment) == "key-of-the-environment"
+    for other in (address.replace("https:", "http:"), address.replace(".com/", ".com.example/")):
+        assert resolve_api_key(spec, Connection(base_url=other), environment) is None
