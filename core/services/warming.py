@@ -1,7 +1,8 @@
 """What a server loads while nobody waits: the first run would pay for it otherwise, inside its deadline.
 
-OpenAI's SDK takes about half a second to import, the price catalogue a third. Only the providers that this
-installation has a key for are loaded: the others would cost memory for nothing.
+A vendor's SDK takes up to a second to import, the price catalogue a third. Only the providers that somebody uses here
+are loaded: an agent asks them, or a key for them is stored or in the environment. The others would cost memory for
+nothing.
 """
 
 import importlib
@@ -20,11 +21,17 @@ def warm(application: Application) -> None:
     """Loads prices and the SDKs that will be used. Never raises: what fails here is said when it is needed."""
     try:
         catalogue.warm()
-        stored = {credential.provider for credential in application.credentials.list(LOCAL)}
+        used = _in_use(application)
         for spec in registry.specs().values():
-            has_key = spec.name in stored or spec.key_variable_in_force() is not None
-            if has_key and spec.sdk is not None:
+            if spec.name in used and spec.sdk is not None:
                 importlib.import_module(spec.sdk)
                 registry.load(spec.name)
     except (OperatorError, ImportError) as exc:
         log.warning("could not load ahead: %s", exc)
+
+
+def _in_use(application: Application) -> frozenset[str]:
+    stored = {credential.provider for credential in application.credentials.list(LOCAL)}
+    asked = {str(agent.version.config.get("provider")) for agent in application.agents.list(LOCAL)}
+    with_key = {spec.name for spec in registry.specs().values() if spec.key_variable_in_force() is not None}
+    return frozenset(stored | asked | with_key)
