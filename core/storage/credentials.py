@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
+import sqlalchemy
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select, update
 
@@ -12,7 +14,15 @@ from core import ids
 from core.errors import Conflict, NotFound
 from core.storage.engine import Database
 from core.storage.records import CredentialRecord
-from core.storage.tables import CredentialRow
+from core.storage.tables import CredentialRow, table_of
+
+_credential: Final = table_of(CredentialRow)
+# Without a session, which takes three times as long: each run without a key of its own looks for one here.
+_OF_PROJECT: Final = (
+    sqlalchemy.select(*_credential.c)
+    .where(_credential.c.project_id == sqlalchemy.bindparam("of_project"))
+    .order_by(_credential.c.name)
+)
 
 
 class CredentialRepository:
@@ -53,13 +63,8 @@ class CredentialRepository:
 
     def list(self, project_id: str) -> Sequence[CredentialRecord]:
         """All of the project, by name."""
-        with self._database.reading() as session:
-            rows = session.exec(
-                select(CredentialRow)
-                .where(col(CredentialRow.project_id) == project_id)
-                .order_by(col(CredentialRow.name))
-            )
-            return [_record(row) for row in rows]
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(_OF_PROJECT, {"of_project": project_id})]
 
     def all(self) -> Sequence[CredentialRecord]:
         """Those of all projects, for changing the master key."""
@@ -157,5 +162,5 @@ def _name_taken(name: str) -> Conflict:
     )
 
 
-def _record(row: CredentialRow) -> CredentialRecord:
+def _record(row: CredentialRow | sqlalchemy.Row[Any]) -> CredentialRecord:
     return CredentialRecord(**{field.name: getattr(row, field.name) for field in fields(CredentialRecord)})
