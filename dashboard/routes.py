@@ -29,6 +29,11 @@ def run_link(run_id: UUID | str, label: str, *, icon: str = "", help: str | None
     page_link(RUN_DETAIL, label, icon=icon, help=help, params={state.RUN_ID: str(run_id)})
 
 
+def open_run(run_id: UUID | str) -> None:
+    """Goes to a run's page at once."""
+    st.switch_page(RUN_DETAIL, query_params={state.RUN_ID: str(run_id)})
+
+
 def export_url(job_id: UUID | str) -> str:
     """Where the browser gets a finished export, from the server's root (`dashboard/downloads.py` serves it)."""
     return f"/exports/{job_id}"

@@ -35,6 +35,12 @@ RUNS_MODEL: Final = "model"
 SHARED_FILTERS: Final = (RUNS_AGENT, RUNS_PROVIDER, RUNS_MODEL)
 """The filters that the usage page has too."""
 
+RUNS_FIND: Final = "run"
+"""A run's id, or its beginning."""
+
+RUNS_SOUGHT: Final = "runs-sought"
+"""That it was given just now: when only one run has it, its page is opened."""
+
 RUNS_STATUS: Final = "status"
 RUNS_TRIGGER: Final = "trigger"
 RUNS_BACKEND: Final = "backend"

@@ -7,14 +7,17 @@ import streamlit as st
 from core.storage.records import RunFilter, RunPage, RunStatus
 from dashboard import queries, routes, state
 from dashboard.backend import application, principal
+from dashboard.components.failure import literal
 from dashboard.components.header import page_header
 from dashboard.components.run_export import export_dialog
 from dashboard.components.run_filters import (
     choose_range,
     first_page,
     is_filtered,
+    just_sought,
     remember,
     run_filters,
+    unknown_in_address,
 )
 from dashboard.components.run_list import list_bar, nothing_found, paging
 from dashboard.components.run_table import TableChoice, run_table
@@ -80,7 +83,7 @@ def total_of(page: RunPage, run_filter: RunFilter) -> int:
 def follow(choice: TableChoice, *, compare: bool) -> None:
     """Goes where a click in the list leads."""
     if choice.opened is not None:
-        st.switch_page(routes.RUN_DETAIL, query_params={state.RUN_ID: str(choice.opened)})
+        routes.open_run(choice.opened)
     if compare and len(choice.selected) == 2:
         newer, older = choice.selected
         st.switch_page(
@@ -89,11 +92,15 @@ def follow(choice: TableChoice, *, compare: bool) -> None:
 
 
 zone = queries.zone()
+options = queries.run_filter_options()
+unknown = unknown_in_address(options)
 with page_header("Runs", "Every run with its request, answer, time and cost; newest first."):
     chosen_range = choose_range(zone)
     export = st.button("Export", icon=":material/download:", key="runs-export")
-run_filter = run_filters(queries.run_filter_options(), chosen_range=chosen_range, zone=zone)
+run_filter = run_filters(options, chosen_range=chosen_range, zone=zone)
 remember()
+if unknown:
+    st.warning(literal(unknown), icon=":material/filter_alt_off:")
 if export:
     export_dialog(
         runs=queries.run_count(run_filter),
@@ -104,6 +111,8 @@ if export:
     )
 
 first_runs, table_key = page_to_show(run_filter, st.query_params.get(state.RUNS_CURSOR))
+if run_filter.ids is not None and just_sought() and len(first_runs.runs) == 1:
+    routes.open_run(first_runs.runs[0].id)
 if ticked_rows(table_key) or state.RUNS_CURSOR in st.query_params:
     every = None
 else:

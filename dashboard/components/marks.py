@@ -25,6 +25,9 @@ TRIGGER_LABELS: Final = {
     Trigger.SCHEDULE: "Schedule",
 }
 
+AD_HOC: Final = "ad hoc"
+"""In the place of an agent's name, where a run had no agent."""
+
 BACKEND_LABELS: Final = {Backend.LOCAL: "Local", Backend.LAMBDA: "AWS Lambda"}
 
 _UNKNOWN_PROVIDER_COLOR: Final = palette.OTHER
@@ -43,8 +46,8 @@ def provider_color(name: str) -> str:
 
 
 def provider_mark(name: str) -> str:
-    """A dot in the provider's colour, and its label."""
-    return f"{dot(provider_color(name))} {provider_label(name)}"
+    """A square in the provider's colour, and its label: a dot is a status, here and everywhere."""
+    return f"{square(provider_color(name))} {provider_label(name)}"
 
 
 def status_mark(status: RunStatus) -> str:
@@ -52,11 +55,17 @@ def status_mark(status: RunStatus) -> str:
     return f"{dot(palette.STATUS[status])} {STATUS_LABELS[status]}"
 
 
-@cache
 def dot(color: str) -> str:
     """A dot of that colour, as a Markdown image: Streamlit's own coloured text knows eight colours only."""
-    svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" width="20" height="20">'
-        f'<circle cx="10" cy="10" r="6" fill="{color}"/></svg>'
-    )
+    return _image(f'<circle cx="10" cy="10" r="6" fill="{color}"/>')
+
+
+def square(color: str) -> str:
+    """A small square of that colour, likewise: as in the legend of a chart."""
+    return _image(f'<rect x="4" y="4" width="12" height="12" rx="2" fill="{color}"/>')
+
+
+@cache
+def _image(shape: str) -> str:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" width="20" height="20">{shape}</svg>'
     return f"![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"

@@ -1,6 +1,6 @@
 """Which runs: one row of filters, all of them in the URL, so that a list can be sent to somebody."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -11,13 +11,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.contract import utc_now
-from core.errors import ErrorCode
+from core.errors import ErrorCode, InvalidInput
 from core.pricing.rates import NANOUSD_PER_USD
 from core.providers import registry
+from core.services.runs import SHORTEST_PREFIX, id_range
 from core.services.usage import Period, span_of
 from core.storage.records import Backend, RunFilter, RunStatus, Trigger
 from dashboard import state
 from dashboard.components.address import carry_over
+from dashboard.components.failure import literal
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS, TRIGGER_LABELS, provider_label
 
 ALL_TIME: Final = "all"
@@ -30,6 +32,7 @@ RANGE_LABELS: Final[Mapping[str, str]] = {
     CUSTOM: "Custom",
 }
 _FILTER_KEYS: Final = (
+    state.RUNS_FIND,
     state.RUNS_AGENT,
     state.RUNS_PROVIDER,
     state.RUNS_MODEL,
@@ -74,8 +77,23 @@ def choose_range(zone: ZoneInfo) -> str:
 
 
 def run_filters(options: FilterOptions, *, chosen_range: str, zone: ZoneInfo) -> RunFilter:
-    """Draws the row and returns what it selects."""
+    """Draws the row and returns what it selects.
+
+    The ids that a run's id is looked for among are those of all time and of every run: whoever has one wants it.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_input(
+            "Find",
+            key=state.RUNS_FIND,
+            placeholder="Find a run id",
+            help=f"A run's id, or its first {SHORTEST_PREFIX} digits or more",
+            icon=":material/search:",
+            type="search",
+            label_visibility="collapsed",
+            bind="query-params",
+            on_change=_sought,
+            width=150,
+        )
         agents = _choose("Agent", list(options.agents), key=state.RUNS_AGENT, placeholder="Any agent")
         providers = _choose(
             "Provider",
@@ -93,6 +111,12 @@ def run_filters(options: FilterOptions, *, chosen_range: str, zone: ZoneInfo) ->
         with _more():
             triggers, backends, errors, cost_min, cost_max, unpriced = _more_filters()
     since, until = _bounds(chosen_range, zone)
+    sought = st.session_state.get(state.RUNS_FIND)
+    if sought:
+        try:
+            return RunFilter(ids=id_range(sought))
+        except InvalidInput as exc:
+            st.warning(literal(str(exc)), icon=":material/search_off:")
     return RunFilter(
         since=since,
         until=until,
@@ -108,6 +132,33 @@ def run_filters(options: FilterOptions, *, chosen_range: str, zone: ZoneInfo) ->
         cost_at_most_nanousd=_nanousd(cost_max),
         unpriced_only=unpriced,
     )
+
+
+def unknown_in_address(options: FilterOptions) -> str:
+    """What the address asks for and no filter has, as a sentence; "" if all is known.
+
+    To be called before any widget is drawn: they take out of the address what they do not know.
+    """
+    known: Mapping[str, Collection[str]] = {
+        state.RANGE: RANGE_LABELS.values(),
+        state.RUNS_AGENT: options.agents.keys(),
+        state.RUNS_PROVIDER: [provider_label(name) for name in registry.specs()],
+        state.RUNS_STATUS: STATUS_LABELS.values(),
+        state.RUNS_TRIGGER: TRIGGER_LABELS.values(),
+        state.RUNS_BACKEND: BACKEND_LABELS.values(),
+        state.RUNS_ERROR: [code.value for code in ErrorCode],
+    }
+    unknown = [
+        f"{key}={value}"
+        for key, values in known.items()
+        for value in st.query_params.get_all(key)
+        if value not in values
+    ]
+    if state.RUNS_GROUP in st.query_params and chosen_group() is None:
+        unknown.append(f"{state.RUNS_GROUP}={st.query_params[state.RUNS_GROUP]}")
+    if not unknown:
+        return ""
+    return f"The address asks for what is not here, and was shown without it: {', '.join(unknown)}."
 
 
 def is_filtered(run_filter: RunFilter) -> bool:
@@ -131,7 +182,7 @@ def remember() -> None:
     params: dict[str, list[str]] = {}
     for key in (state.RANGE, *_FILTER_KEYS, state.RUNS_FROM, state.RUNS_TO):
         value = st.session_state.get(key)
-        if value in (None, False, []):
+        if value in (None, False, "", []):
             continue
         values = value if isinstance(value, list) else [value]
         params[key] = [labels.get(key, _as_address)(one) for one in values]
@@ -151,6 +202,16 @@ def first_page() -> None:
     st.query_params.pop(state.RUNS_CURSOR, None)
 
 
+def just_sought() -> bool:
+    """Whether a run was looked for by its id just now; true once."""
+    return bool(st.session_state.pop(state.RUNS_SOUGHT, False))
+
+
+def _sought() -> None:
+    st.session_state[state.RUNS_SOUGHT] = True
+    first_page()
+
+
 def clear_filters() -> None:
     """Takes all filters away, the range excepted."""
     for key in _FILTER_KEYS:
@@ -159,6 +220,8 @@ def clear_filters() -> None:
                 st.session_state[key] = None
             case state.RUNS_UNPRICED:
                 st.session_state[key] = False
+            case state.RUNS_FIND:
+                st.session_state[key] = ""
             case _:
                 st.session_state[key] = []
     st.query_params.pop(state.RUNS_GROUP, None)

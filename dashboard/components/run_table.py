@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from core.providers import registry
 from core.storage.records import RunStatus, RunSummary
 from dashboard import formatting, palette
-from dashboard.components.marks import STATUS_LABELS, TRIGGER_LABELS, provider_color, provider_label
+from dashboard.components.marks import AD_HOC, STATUS_LABELS, provider_color
 
 _OPEN_KEY = "runs-open"
 
@@ -40,11 +39,11 @@ def run_table(runs: Sequence[RunSummary], *, zone: ZoneInfo, key: str) -> TableC
     """
     frame = pd.DataFrame([_row(run, zone) for run in runs])
     shown = st.dataframe(
-        frame.style.map(_status_style, subset=["status"])
-        .apply(_provider_styles, subset=["provider"])
+        frame.style.apply(_status_styles, statuses=[run.status for run in runs], subset=["status"])
+        .apply(_model_styles, providers=[run.provider for run in runs], subset=["model"])
         .map(_cost_style, subset=["cost"])
         .format(_written(formatting.duration), subset=["latency"])
-        .format(_written(formatting.count), subset=["input", "output"]),
+        .format(_written(formatting.count), subset=["tokens"]),
         hide_index=True,
         height="content",
         placeholder=formatting.NO_VALUE,
@@ -69,54 +68,51 @@ def _written(formatted: Callable[[float], str]) -> Callable[[float], str]:
 
 def _columns(zone: ZoneInfo) -> dict[str, Any]:
     config = st.column_config
-    # In this order and of these widths: at 1280 pixels all up to the cost is seen, and no column is cut in two.
+    # Of these widths, all of them stand side by side at 1280 pixels. A pinned column keeps its width on a wider
+    # screen, so that what is left goes to the others; it is drawn paler.
     return {
-        "open": config.ButtonColumn("", width=54, type="tertiary", key=_OPEN_KEY, help="Open the run"),
-        "status": config.TextColumn("Status", width=124),
-        "started": config.DatetimeColumn(f"Started ({zone.key})", width=108, format="MMM D, HH:mm:ss"),
-        "agent": config.TextColumn("Agent", width=122),
-        "provider": config.TextColumn("Provider", width=90),
-        "model": config.TextColumn("Model", width=104),
-        "prompt": config.TextColumn("Prompt", width=126, help="The beginning of the last message"),
-        "latency": config.NumberColumn("Latency", width=70),
-        "cost": config.TextColumn("Cost", width=80, alignment="right"),
-        "input": config.NumberColumn("Tokens in", width=76),
-        "output": config.NumberColumn("Tokens out", width=80),
-        "error": config.TextColumn("Error", width=170),
-        "trigger": config.TextColumn("Trigger", width=96),
+        "open": config.ButtonColumn(
+            "", width=50, type="tertiary", key=_OPEN_KEY, help="Open the run", pinned=True
+        ),
+        "started": config.DatetimeColumn(
+            f"Started ({zone.key})", width=110, format="MMM D, HH:mm:ss", pinned=True
+        ),
+        "latency": config.NumberColumn("Latency", width=66, pinned=True),
+        "tokens": config.NumberColumn("Tokens", width=62, help="Input and output together", pinned=True),
+        "status": config.TextColumn("Status", width=150, help="With the error, if it failed"),
+        "agent": config.TextColumn("Agent", width=116),
+        "model": config.TextColumn("Model", width=112, help="In its provider's colour"),
+        "prompt": config.TextColumn("Prompt", width=134, help="The beginning of the last message"),
+        "cost": config.TextColumn("Cost", width=74, alignment="right"),
     }
 
 
 def _row(run: RunSummary, zone: ZoneInfo) -> dict[str, Any]:
     running = run.status is RunStatus.RUNNING
+    failed_with = run.error_code if run.status is RunStatus.FAILED else None
+    error = f": {failed_with.replace('_', ' ').lower()}" if failed_with else ""
     return {
         "open": "Open",
-        "status": f"● {STATUS_LABELS[run.status]}",
         # Without its zone, which the column's title says: the table would show it in the browser's own.
         "started": run.created_at.astimezone(zone).replace(tzinfo=None),
-        "agent": run.agent_name or "",
-        "provider": provider_label(run.provider),
+        "latency": run.latency_us,
+        "tokens": None if run.input_tokens is None else run.input_tokens + (run.output_tokens or 0),
+        "status": f"● {STATUS_LABELS[run.status]}{error}",
+        "agent": run.agent_name or AD_HOC,
         "model": run.model,
         "prompt": run.prompt_preview,
-        "latency": run.latency_us,
         "cost": formatting.NO_VALUE if running else formatting.money(run.cost_nanousd),
-        "input": run.input_tokens,
-        "output": run.output_tokens,
-        "error": run.error_code or "",
-        "trigger": TRIGGER_LABELS[run.trigger],
     }
 
 
-_STATUS_COLORS = {f"● {label}": palette.STATUS[status] for status, label in STATUS_LABELS.items()}
+def _status_styles(texts: pd.Series, *, statuses: Sequence[RunStatus]) -> list[str]:
+    del texts
+    return [f"color: {palette.STATUS[status]}" for status in statuses]
 
 
-def _status_style(text: str) -> str:
-    return f"color: {_STATUS_COLORS.get(text, palette.STATUS[RunStatus.FAILED])}"
-
-
-def _provider_styles(labels: pd.Series) -> list[str]:
-    colors = {provider_label(name): provider_color(name) for name in registry.specs()}
-    return [f"color: {colors.get(label, palette.OTHER)}" for label in labels]
+def _model_styles(models: pd.Series, *, providers: Sequence[str]) -> list[str]:
+    del models
+    return [f"color: {provider_color(provider)}" for provider in providers]
 
 
 def _cost_style(text: str) -> str:

@@ -29,7 +29,7 @@ from tests.support.stored_runs import opened_application, store_run
 # A picture of one dot.
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ROW_PX = 33
-STATUS, PROVIDER, MODEL, COST = 2, 5, 6, 9
+STATUS, AGENT, MODEL, COST = 5, 6, 7, 9
 """Columns of the table."""
 
 
@@ -204,9 +204,9 @@ def test_filters_are_in_the_address_outlive_a_reload_and_can_be_sent_to_somebody
     other.goto(page.url)
     expect(rows(other)).to_have_count(3)
     expect(cell(other, 0, STATUS)).to_have_text("● Outcome unknown")
-    expect(cell(other, 1, STATUS)).to_have_text("● Failed")
+    expect(cell(other, 1, STATUS)).to_have_text("● Failed: authentication failed")
     other.get_by_role("button", name="Clear filters").click()
-    expect(cell(other, 0, PROVIDER)).to_have_text("Offline demo")
+    expect(cell(other, 0, MODEL)).to_have_text(re.compile("^demo-"))
     expect(other).not_to_have_url(re.compile("status="))
 
 
@@ -240,6 +240,40 @@ def test_filters_that_find_nothing_say_so_and_offer_a_way_back(installed: Instal
     expect(page.get_by_text("No run passes these filters")).to_be_visible()
     page.get_by_role("button", name="Clear the filters").click()
     expect(rows(page)).to_have_count(51)
+
+
+def test_every_column_stands_at_1280_pixels_and_a_wider_screen_gives_the_texts_more(
+    installed: Installation, open_page: Callable[..., Page]
+) -> None:
+    def right_edge_and_table(page: Page) -> tuple[float, float]:
+        page.goto(installed.url("/runs?status=Failed"))
+        expect(rows(page)).to_have_count(2)
+        expect(cell(page, 0, AGENT)).to_have_text("ad hoc")
+        scroller = table(page).locator(".dvn-scroller")
+        inner, outer = scroller.evaluate("it => [it.scrollWidth, it.clientWidth]")
+        return inner, outer
+
+    inner, outer = right_edge_and_table(open_page())
+    assert inner <= outer, "nothing is beyond the right edge"
+    inner, outer = right_edge_and_table(open_page(viewport=VIEWPORT_1920))
+    assert inner <= outer
+
+
+def test_a_run_is_found_by_its_id_or_the_beginning_of_it_in_any_range(
+    installed: Installation, page: Page
+) -> None:
+    page.goto(installed.url("/runs?range=Today&status=Outcome+unknown"))
+    find = drawn(page).get_by_role("searchbox", name="Find")
+    find.fill(str(installed.runs["priced"]))
+    find.press("Enter")
+    expect(page).to_have_url(installed.run_url("priced"))
+    page.goto(installed.url("/runs"))
+    find.fill("0000000000")
+    find.press("Enter")
+    expect(page.get_by_text("No run passes these filters")).to_be_visible()
+    find.fill("the parcel")
+    find.press("Enter")
+    expect(page.get_by_text("is no run's id")).to_be_visible()
 
 
 def test_a_row_opens_its_run(installed: Installation, page: Page) -> None:

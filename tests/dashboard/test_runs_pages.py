@@ -96,6 +96,38 @@ def test_each_filter_in_the_address_filters(
     assert shown(app) == models
 
 
+def test_a_run_is_found_by_the_beginning_of_its_id_whatever_the_other_filters(
+    application: Application, open_app: OpenApp
+) -> None:
+    now = utc_now()
+    old = store_run(application, at=now - timedelta(days=60), model="old")
+    store_run(application, at=now, model="new")
+
+    assert shown(open_app(routes.RUNS, run=str(old)[:9], status="Failed")) == ["old"]
+    assert shown(open_app(routes.RUNS, run=str(old).upper())) == ["old"]
+    app = open_app(routes.RUNS, run="parcel")
+    assert shown(app) == ["new"]
+    assert "no run\\'s id" in texts(app) or "no run's id" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"status": ["Failed", "Broken"]}, "status=Broken"),
+        ({"agent": "Nobody"}, "agent=Nobody"),
+        ({"range": "Forever"}, "range=Forever"),
+        ({"group": "nonsense"}, "group=nonsense"),
+    ],
+)
+def test_what_the_address_asks_for_in_vain_is_said(
+    application: Application, open_app: OpenApp, params: dict[str, str | list[str]], said: str
+) -> None:
+    store_run(application, at=utc_now())
+
+    assert f"without it: {said}." in texts(open_app(routes.RUNS, **params)).replace("\\", "")
+    assert "without it" not in texts(open_app(routes.RUNS, status="Failed", range="All", model="any"))
+
+
 def test_a_cursor_that_is_none_is_an_error_in_words(application: Application, open_app: OpenApp) -> None:
     store_run(application, at=utc_now())
 
