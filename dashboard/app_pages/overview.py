@@ -8,13 +8,20 @@ from core.contract import utc_now
 from core.providers.rows_demo import DEMO
 from core.services.usage import Overview, Period, Span
 from dashboard import charts, formatting, queries, routes, state
-from dashboard.chart_axes import Unit, buckets_of
+from dashboard.chart_axes import Buckets, Unit, buckets_of
 from dashboard.components.cards import card, chart, metric_row
 from dashboard.components.empty_state import empty_state
 from dashboard.components.failure_list import failure_list
 from dashboard.components.first_run import first_run
 from dashboard.components.header import choose_period, page_header
-from dashboard.components.usage_figures import cost_part_series, outcome_series, overview_metrics
+from dashboard.components.usage_figures import (
+    COST_NOTHING,
+    cost_nothing,
+    cost_part_series,
+    outcome_series,
+    overview_metrics,
+    token_series,
+)
 
 
 def page() -> None:
@@ -46,16 +53,13 @@ def _comparison(span: Span) -> str:
 def _figures(data: Overview) -> None:
     span, zone = data.span, data.span.zone
     buckets = buckets_of(span)
-    metric_row(overview_metrics(data, buckets))
-    st.caption(_comparison(span))
+    metrics = overview_metrics(data, buckets)
+    metric_row(metrics)
+    if any(metric.change for metric in metrics):
+        st.caption(_comparison(span))
     left, right = st.columns(2)
-    with left, card("Spend", _spend_caption(data, len(buckets.starts))):
-        known = data.figures.known_cost_nanousd
-        average = None if known is None or span.grain != "day" else known / len(buckets.starts)
-        figure = charts.stacked_bars(
-            cost_part_series(data.series, buckets), buckets, Unit.MONEY, average=average
-        )
-        chart(figure, key="overview-spend", alt="Spend over time, by part")
+    with left:
+        _spend(data, buckets)
     with right, card("Runs", f"{_grain(data).capitalize()}, by how they ended"):
         figure = charts.stacked_bars(outcome_series(data.series, buckets), buckets, Unit.COUNT)
         chart(figure, key="overview-runs", alt="Runs by day and outcome")
@@ -71,6 +75,21 @@ def _figures(data: Overview) -> None:
         chart(figure, key="overview-latency", alt="Latency percentiles by day")
     with right, card("Last failures", "Failed or of unknown outcome, newest first"):
         failure_list(data.last_failures, now=utc_now(), zone=zone)
+
+
+def _spend(data: Overview, buckets: Buckets) -> None:
+    if cost_nothing(data.figures):
+        with card("Tokens", f"{_grain(data).capitalize()}; {COST_NOTHING}"):
+            figure = charts.stacked_bars(token_series(data.series, buckets), buckets, Unit.COUNT)
+            chart(figure, key="overview-tokens", alt="Tokens over time")
+        return
+    with card("Spend", _spend_caption(data, len(buckets.starts))):
+        known = data.figures.known_cost_nanousd
+        average = None if known is None or data.span.grain != "day" else known / len(buckets.starts)
+        figure = charts.stacked_bars(
+            cost_part_series(data.series, buckets), buckets, Unit.MONEY, average=average
+        )
+        chart(figure, key="overview-spend", alt="Spend over time, by part")
 
 
 def _spend_caption(data: Overview, days: int) -> str:

@@ -10,7 +10,14 @@ from dashboard.components.cards import card, chart, metric_row, table_below
 from dashboard.components.empty_state import empty_state
 from dashboard.components.header import choose_period, page_header
 from dashboard.components.tables import show_table
-from dashboard.components.usage_figures import outcome_series, tokens_of, unpriced_note, usage_metrics
+from dashboard.components.usage_figures import (
+    COST_NOTHING,
+    cost_nothing,
+    outcome_series,
+    tokens_of,
+    unpriced_note,
+    usage_metrics,
+)
 from dashboard.components.usage_filters import SPLITS, clear_usage_filters, usage_filters
 from dashboard.components.usage_split import (
     NAMED,
@@ -63,16 +70,23 @@ def _nothing(*, filtered: bool) -> None:
 def _money_and_tokens(report: UsageReport, buckets: Buckets) -> None:
     title = SPLITS[report.split]
     note = unpriced_note(report.figures)
-    cost = split_series(report, buckets, lambda figures: figures.cost_nanousd)
+    free = cost_nothing(report.figures)
+    cost = split_series(report, buckets, lambda figures: figures.runs if free else figures.cost_nanousd)
     tokens = split_series(report, buckets, tokens_of)
     height = charts.legend_height(cost, tokens)
     table = series_table(report, buckets, title=title)
     left, right = st.columns(2)
-    with left, card("Cost", f"{_grain(report)}, by {title.lower()}{f'; {note}' if note else ''}"):
+    note = COST_NOTHING if free else note
+    with (
+        left,
+        card(
+            "Runs" if free else "Cost", f"{_grain(report)}, by {title.lower()}{f'; {note}' if note else ''}"
+        ),
+    ):
         chart(
-            charts.stacked_bars(cost, buckets, Unit.MONEY, height=height),
+            charts.stacked_bars(cost, buckets, Unit.COUNT if free else Unit.MONEY, height=height),
             key="usage-cost",
-            alt="Cost over time",
+            alt="Runs over time" if free else "Cost over time",
         )
         with table_below("usage-cost") as opened:
             if opened:

@@ -19,7 +19,7 @@ class Metric:
         change: Against the period before, with its sign; None when there is nothing to compare.
         tone: Whether the change is good or bad news; None for small ones, and for figures that are neither.
         note: What the reader must know beside the figure, such as "unpriced: 3".
-        course: The figure by bucket, for the small chart; drawn from two values on.
+        course: The figure by bucket, for the small chart; drawn from two values on, unless all are 0.
         help: What the figure is, on hover; None if its name says it.
     """
 
@@ -52,7 +52,8 @@ def metric_row(metrics: Sequence[Metric]) -> None:
                 help=metric.help,
                 border=True,
                 height="stretch",
-                chart_data=list(metric.course) if len(metric.course) > 1 else None,
+                # A course of zeros would be a line at half of the height.
+                chart_data=list(metric.course) if len(metric.course) > 1 and any(metric.course) else None,
                 chart_type="area",
             )
 

@@ -12,6 +12,7 @@ from dashboard.charts import Series
 from dashboard.components.cards import Metric
 from dashboard.components.marks import STATUS_LABELS
 
+COST_NOTHING = "every run in this range cost nothing"
 UNPRICED_HELP = "Unpriced are runs on a model whose price is not known: what they cost is in no total."
 
 
@@ -91,6 +92,22 @@ def cost_part_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Ser
         for name, color, value in parts
     ]
     return [part for index, part in enumerate(series) if index < 2 or any(part.values)]
+
+
+def token_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
+    """Tokens that were sent and that came back."""
+    return [
+        Series(name=name, color=color, values=by_bucket(points, buckets, value))
+        for name, color, value in (
+            ("Input tokens", palette.INPUT, lambda figures: figures.input_tokens),
+            ("Output tokens", palette.OUTPUT, lambda figures: figures.output_tokens),
+        )
+    ]
+
+
+def cost_nothing(figures: UsageFigures) -> bool:
+    """Whether every run is known to have cost nothing."""
+    return not figures.cost_nanousd and not figures.unpriced_runs
 
 
 def _unsplit(figures: UsageFigures) -> float:

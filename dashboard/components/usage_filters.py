@@ -24,14 +24,13 @@ class UsageChoice:
 
 def usage_filters(options: FilterOptions) -> UsageChoice:
     """Draws the row. The filters have the keys of the runs page: what is chosen here is chosen there."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         split = st.segmented_control(
             "Split by",
             list(SPLITS),
             default=Dimension.MODEL,
             required=True,
             format_func=SPLITS.__getitem__,
-            label_visibility="collapsed",
             key=state.USAGE_SPLIT,
             bind="query-params",
         )

@@ -83,3 +83,19 @@ def test_a_range_in_which_nothing_ran_says_when_something_did_and_widens(
     assert "12 days ago" in texts(app)
     next(button for button in app.button if button.label == "Show 30 days").click().run()
     assert metric(app, "Runs")[0] == "1"
+
+
+def test_runs_that_cost_nothing_are_drawn_as_tokens_and_compared_with_nothing(
+    application: Application, open_app: OpenApp
+) -> None:
+    store_run(application, at=utc_now(), provider="DEMO", model="demo-echo", cost_nanousd=0)
+    app = open_app()
+    said = [str(element.value) for element in app.caption]
+    assert "By day; every run in this range cost nothing" in said
+    assert not any("Change against" in text for text in said), "no card shows a change"
+    spend = next(element for element in app.metric if element.label == "Spend")
+    assert list(spend.proto.chart_data) == []
+    store_run(application, at=utc_now(), cost_nanousd=2_000_000)
+    store_run(application, at=utc_now() - timedelta(days=7), cost_nanousd=1_000_000)
+    app = open_app(range="30 days")
+    assert "By day, dashed" in "\n".join(str(element.value) for element in app.caption)

@@ -115,3 +115,14 @@ def test_a_range_in_which_nothing_has_a_price_is_shown_as_unknown(
     app = open_app(routes.USAGE)
     assert not app.exception
     assert any("Nothing that is known to draw" in element.value for element in app.caption)
+
+
+def test_runs_that_all_cost_nothing_are_drawn_as_runs(application: Application, open_app: OpenApp) -> None:
+    store_run(application, at=utc_now(), provider="DEMO", model="demo-echo", cost_nanousd=0)
+    app = open_app(routes.USAGE)
+    said = [element.value for element in app.caption]
+    assert "By day, by model; every run in this range cost nothing" in said
+    assert "Nothing that is known to draw in this range." not in said
+    store_run(application, at=utc_now(), model="own-model", cost_nanousd=None)
+    said = [element.value for element in open_app(routes.USAGE, range="30 days").caption]
+    assert not any("cost nothing" in text for text in said), "what is unknown is not free"
