@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test check format lock screenshots bench clean
+.PHONY: help setup setup-dev run test check format lock screenshots bench bench-scale clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 # Many tests wait for a server, a browser or a deadline, so two processes are worth it even on one core.
@@ -49,6 +49,9 @@ bench: setup-dev ## Measure beside other libraries, in one interleaved run
 	@.ci/setup bench-peers
 	@.ci/setup bench-litellm
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-scale: setup-dev ## Measure the store with a million runs, beside SQL, pandas and SQLModel; takes half an hour
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 clean: ## Remove environments and caches; data/ stays
 	rm -rf .venv .tools build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
