@@ -9,7 +9,7 @@ from core.contract import AgentRequest, Attachment, Message, parse_request
 from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.credentials import ResolvedKey
-from core.services.templating import render
+from core.services.templating import render_all
 from core.storage.records import Trigger
 
 _TYPED: Final = tuple(
@@ -62,6 +62,7 @@ def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: floa
         default_timeout_seconds: For a configuration without one.
 
     Raises:
+        MissingValues: Variables without a value, all of them.
         InvalidRequest: A template that cannot be rendered, or a value that the contract does not take.
         UnknownProvider: As it says.
     """
@@ -69,7 +70,8 @@ def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: floa
     prompt, system_prompt = spec.prompt or config.prompt, config.system_prompt
     if not spec.rendered:
         values = {**(config.variables or {}), **spec.variables}
-        prompt, system_prompt = render(prompt, values), render(system_prompt, values)
+        texts = render_all({"prompt": prompt, "system prompt": system_prompt}, values)
+        prompt, system_prompt = texts["prompt"], texts["system prompt"]
     wire: dict[str, Any] = {
         "provider": config.provider,
         "model_name": config.model_name,

@@ -4,7 +4,7 @@ What a template may do, and how much of it, is in `core.services.template_sandbo
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
@@ -13,6 +13,27 @@ from core.errors import InvalidRequest
 from core.services.template_sandbox import MAX_CHARS, Sandbox, budget
 
 _SANDBOX: Final = Sandbox()
+
+
+class MissingValues(InvalidRequest):
+    """Variables of a request's templates have no value.
+
+    Attributes:
+        names: They, by the template that asks for them; none twice within one.
+    """
+
+    def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
+        self.names = names
+        places: dict[tuple[str, ...], list[str]] = {}
+        for place, asked in names.items():
+            places.setdefault(tuple(f"{{{{{name}}}}}" for name in asked), []).append(f"in the {place}")
+        listed = " and ".join(f"{', '.join(asked)} {' and '.join(where)}" for asked, where in places.items())
+        one = len({name for asked in names.values() for name in asked}) == 1
+        super().__init__(
+            f"A variable has no value. Give a value for {listed}."
+            if one
+            else f"Variables have no value. Give values for {listed}."
+        )
 
 
 def variables_of(*templates: str | None) -> tuple[str, ...]:
@@ -36,12 +57,36 @@ def variables_of(*templates: str | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def render(template: str, variables: Mapping[str, str]) -> str:
-    """The text with its variables filled in.
+def render_all(templates: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The texts with their variables filled in, each under the name of its template.
 
     Raises:
-        InvalidRequest: Wrong syntax, variables without a value (all are named), or a template that does what
-            it may not, or more than it may.
+        MissingValues: Naming all variables without a value, in whichever template.
+        InvalidRequest: As `render`.
+    """
+    texts: dict[str, str] = {}
+    missing: dict[str, Sequence[str]] = {}
+    for what, template in templates.items():
+        try:
+            texts[what] = render(template, variables, what=what)
+        except MissingValues as exc:
+            missing |= exc.names
+    if missing:
+        raise MissingValues(missing)
+    return texts
+
+
+def render(template: str, variables: Mapping[str, str], *, what: str = "prompt") -> str:
+    """The text with its variables filled in.
+
+    Args:
+        template: As it was typed.
+        variables: Their values, by name.
+        what: What the template is of, for a message.
+
+    Raises:
+        MissingValues: Variables without a value; all are named.
+        InvalidRequest: Wrong syntax, or a template that does what it may not, or more than it may.
     """
     if "{" not in template:
         return template
@@ -51,7 +96,7 @@ def render(template: str, variables: Mapping[str, str]) -> str:
     except TemplateSyntaxError as exc:
         raise InvalidRequest(_syntax_message(exc)) from exc
     except UndefinedError as exc:
-        raise InvalidRequest(_undefined_message(template, variables, exc)) from exc
+        raise _undefined(template, variables, exc, what=what) from exc
     except (
         TemplateError,
         TypeError,
@@ -79,12 +124,13 @@ def literal(text: str) -> str:
     return re.sub(r"\{[{%#]", lambda match: f"{{{{ '{match[0]}' }}}}", text)
 
 
-def _undefined_message(template: str, variables: Mapping[str, str], exc: UndefinedError) -> str:
+def _undefined(
+    template: str, variables: Mapping[str, str], exc: UndefinedError, *, what: str
+) -> InvalidRequest:
     missing = [name for name in variables_of(template) if name not in variables]
     if not missing:
-        return f"The prompt's template asks for something that is not there: {exc.message}."
-    names = ", ".join(f"{{{{{name}}}}}" for name in missing)
-    return f"The prompt has a variable without a value. Give a value for {names}."
+        return InvalidRequest(f"The {what}'s template asks for something that is not there: {exc.message}.")
+    return MissingValues({what: missing})
 
 
 def _syntax_message(exc: TemplateSyntaxError) -> str:

@@ -72,11 +72,12 @@ def own_prompt(slot: int) -> None:
         )
 
 
-def variables(names: Sequence[str]) -> None:
-    """Draws a field for each variable, its name on the left."""
+def variables(names: Sequence[str], *, missing: Collection[str]) -> None:
+    """Draws a field for each variable, its name on the left; marked are those that need a value and have none."""
     for name in names:
         left, right = st.columns([1, 3], gap="xsmall")
-        left.markdown(f":small[`{name}`]")
+        mark = "  \n:orange[:small[:material/edit_note: needs a value]]" if name in missing else ""
+        left.markdown(f":small[`{name}`]{mark}")
         right.text_area(
             name,
             key=state.playground_variable(name),

@@ -19,7 +19,7 @@ from core.services.conversation import Turn, history
 from core.services.prices import texts_of
 from core.services.run_spec import RunSpec
 from core.services.run_view import RunView
-from core.services.templating import literal, variables_of
+from core.services.templating import MissingValues, literal, variables_of
 from core.storage.records import AgentRecord, AgentVersionRecord, Trigger
 from dashboard import queries, state
 from dashboard.backend import application, principal
@@ -39,6 +39,7 @@ class Column:
         agent, version: Which stored agent it is of, if any.
         edited: Whether it differs from that version.
         variables: The names that its prompts ask for.
+        missing: Those of them that have no value and need one.
         fault: Why it cannot be run as it is; None if it can.
         needs_key: Whether that is for want of a key.
         base_url: The server that is asked, if not the vendor's own: the column's, or its credential's.
@@ -52,6 +53,7 @@ class Column:
     version: AgentVersionRecord | None
     edited: bool
     variables: tuple[str, ...]
+    missing: frozenset[str]
     fault: str | None
     needs_key: bool
     base_url: str | None
@@ -120,6 +122,9 @@ def column(slot: int, *, chat: bool = False) -> Column:
         version=version,
         edited=edited,
         variables=_variables(slot, chat=chat),
+        missing=frozenset(name for names in fault.names.values() for name in names)
+        if isinstance(fault, MissingValues)
+        else frozenset(),
         fault=None if fault is None else str(fault),
         needs_key=isinstance(fault, MissingApiKey),
         base_url=(request.base_url if request else None) or server(slot),

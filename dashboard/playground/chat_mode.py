@@ -56,7 +56,7 @@ def _configuration(column: actions.Column) -> None:
         column_view.head(column, choices, chat=True)
     with st.container(border=True, gap="small"):
         configuration.system_prompt(column.slot)
-        prompt_view.variables(column.variables)
+        prompt_view.variables(column.variables, missing=column.missing)
         column_view.folded_parameters(column, choices)
         with st.expander("Context", icon=":material/data_object:"):
             prompt_view.context()

@@ -57,7 +57,7 @@ def _alone(column: Column) -> Places:
         with st.container(border=True, gap="small"):
             configuration.system_prompt(column.slot)
             _prompt([column])
-            prompt_view.variables(column.variables)
+            prompt_view.variables(column.variables, missing=column.missing)
             column_view.folded_parameters(column, choices)
             _context_and_files([column])
             column_view.estimate(column, before="Before running")
@@ -98,7 +98,10 @@ def _side_by_side(columns: list[Column]) -> Places:
             _prompt(columns)
             _context_and_files(columns)
         with right:
-            prompt_view.variables(list(dict.fromkeys(n for column in columns for n in column.variables)))
+            prompt_view.variables(
+                list(dict.fromkeys(name for column in columns for name in column.variables)),
+                missing=frozenset[str]().union(*(column.missing for column in columns)),
+            )
     places: dict[int, DeltaGenerator] = {-1: st.container()}
     for column, card in zip(columns, comparison_view.card_grid(len(columns)), strict=True):
         with card:

@@ -140,6 +140,23 @@ def test_variables_get_fields_as_they_are_written_and_keep_their_values(
     assert not app.error
 
 
+def test_all_missing_values_are_said_at_once_and_their_fields_marked(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    text_area(app, "System prompt").set_value("Serve {{house}} and {{given}}.").run()
+    text_area(app, "Prompt").set_value("{{one}} and {{two}} of {{given}}").run()
+    text_area(app, "given").set_value("here").run()
+    assert (
+        "Variables have no value. Give values for {{one}}, {{two}} in the prompt and {{house}} in the system prompt."
+    ) in texts(app)
+    marked = [found.value.split("`")[1] for found in app.markdown if "needs a value" in found.value]
+    assert sorted(marked) == ["house", "one", "two"]
+    for name in ("one", "two"):
+        text_area(app, name).set_value("x").run()
+    assert "A variable has no value. Give a value for {{house}} in the system prompt." in texts(app)
+    text_area(app, "house").set_value("x").run()
+    assert "needs a value" not in texts(app)
+
+
 def test_a_wrong_template_names_its_line_and_loses_nothing(
     application: Application, open_app: OpenApp
 ) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidRequest
-from core.services.templating import literal, render, variables_of
+from core.services.templating import MissingValues, literal, render, render_all, variables_of
 
 
 def test_variables_come_once_in_order_of_appearance_over_all_templates() -> None:
@@ -39,7 +39,7 @@ def test_values_are_text_and_no_templates() -> None:
 
 
 def test_all_missing_values_are_named() -> None:
-    with pytest.raises(InvalidRequest, match=r"Give a value for \{\{a\}\}, \{\{c\}\}\."):
+    with pytest.raises(InvalidRequest, match=r"Give values for \{\{a\}\}, \{\{c\}\} in the prompt\."):
         render("{{a}} {{b}} {{c}}", {"b": "here"})
 
 
@@ -219,3 +219,19 @@ def test_a_literal_renders_to_itself_and_asks_for_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", ["{% endraw %}{{x}}", "{{{x}}}", "{%{{#", "{", "{% raw %}", "plain"])
 def test_a_literal_survives_its_own_marks(text: str) -> None:
     assert render(literal(text), {}) == text
+
+
+def test_all_templates_without_values_are_named_together() -> None:
+    templates = {"prompt": "{{a}} {{b}}", "system prompt": "{{b}} {{c}}"}
+    assert render_all(templates, {"a": "1", "b": "2", "c": "3"}) == {"prompt": "1 2", "system prompt": "2 3"}
+    with pytest.raises(MissingValues) as caught:
+        render_all(templates, {"b": "2"})
+    assert caught.value.names == {"prompt": ["a"], "system prompt": ["c"]}
+    assert caught.value.message == (
+        "Variables have no value. Give values for {{a}} in the prompt and {{c}} in the system prompt."
+    )
+    with pytest.raises(MissingValues) as caught:
+        render_all(templates, {"a": "1", "c": "3"})
+    assert caught.value.message == (
+        "A variable has no value. Give a value for {{b}} in the prompt and in the system prompt."
+    )
