@@ -53,8 +53,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 case wire, False:
                     writer.write(wire.whole)
             await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        writer.close()  # the client is gone, or the server is to stop while clients keep their connections
 
 
 async def _main() -> None:

@@ -38,19 +38,15 @@ def say(text: str) -> None:
 @contextmanager
 def loopback_server() -> Iterator[str]:
     """The address of a server that lives as long as the block."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.loopback"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None and process.stdin is not None
-    try:
+    ) as process:  # which closes its standard input at the end, and waits for it
+        assert process.stdout is not None
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.stdin.close()
-        process.wait(timeout=10)
 
 
 def run_once(contender: Contender, group: Group, server: str) -> dict[str, Figures]:

@@ -1,0 +1,101 @@
+"""What `make bench` relies on: a server that speaks all five wires, and goals that say when they are missed."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from benchmarks.bodies import ANSWER, CACHED_TOKENS, CHUNKS, INPUT_TOKENS, OUTPUT_TOKENS, TEXTS
+from benchmarks.plan import GROUPS, Kind, Mode
+from benchmarks.report import Goal, goals, tables
+from benchmarks.run import loopback_server, with_figures
+from benchmarks.startup import Startup
+from core.contract import AgentRequest
+from core.invocation import invoke
+
+MODELS = {
+    "OPENAI": "gpt-4o-mini",
+    "ANTHROPIC": "claude-haiku-4-5",
+    "GEMINI": "gemini-2.5-flash",
+    "OLLAMA": "gemma4",
+    "BEDROCK": "anthropic.claude-haiku-4-5-20251001-v1:0",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of the benchmarks' server."""
+    with loopback_server() as address:
+        yield address
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("provider", MODELS)
+def test_the_server_speaks_the_wire(server: str, provider: str, streamed: bool) -> None:
+    request = AgentRequest(
+        provider=provider,
+        model_name=MODELS[provider],
+        prompt="Tell me about foxes.",
+        api_key=SecretStr("sk-bench"),
+        base_url=f"{server}/v1" if provider == "OPENAI" else server,
+    )
+    pieces: list[str] = []
+    response = invoke(request, on_delta=pieces.append if streamed else None)
+    assert response.error is None
+    assert response.response == ("".join(TEXTS) if streamed else ANSWER)
+    assert len(pieces) == (CHUNKS if streamed else 0)
+    usage = response.token_usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (INPUT_TOKENS, OUTPUT_TOKENS)
+    assert usage.cached_input_tokens == (None if provider == "OLLAMA" else CACHED_TOKENS)
+
+
+def test_all_five_are_measured_against_the_raw_sdk() -> None:
+    assert {group.provider for group in GROUPS} == set(MODELS)
+    for group in GROUPS:
+        raw, ours = group.contenders[:2]
+        assert (raw.kind, ours.kind) == (Kind.RAW, Kind.OURS)
+        assert set(ours.calls) <= set(raw.calls)
+
+
+def test_goals_and_tables_are_ratios_to_the_raw_sdk_in_its_best_mode() -> None:
+    def measured(cpu: float, per_second: float) -> dict[str, float]:
+        return {"cpu_ms_per_call": cpu, "calls_per_second": per_second, "first_token_ms": cpu}
+
+    raw = {
+        Mode.COMPLETE: measured(1.0, 1_000.0),
+        Mode.COMPLETE_32: measured(1.0, 500.0),
+        Mode.ASYNC_32: measured(1.0, 1_000.0),
+        Mode.STREAM: measured(10.0, 100.0),
+    }
+    ours = {
+        Mode.COMPLETE: measured(1.4, 700.0),
+        Mode.COMPLETE_32: measured(1.4, 700.0),
+        Mode.STREAM: measured(13.0, 77.0),
+    }
+    results = {"OLLAMA": {Kind.RAW: [raw], Kind.OURS: [ours], Kind.LITELLM: []}}
+    rows = [line.split(" | ") for line in goals(results, Startup(import_ms=20.0)) if "Ollama" in line]
+    assert [(row[3], row[4]) for row in rows] == [
+        ("1.40 times", "holds |"),
+        ("", "not measured |"),
+        ("0.70 times", "**misses** |"),
+        ("1.30 times", "**misses** |"),
+        ("", "not measured |"),
+    ]
+    lines = tables(results)
+    assert "| Agent Launcher, stored | 1.40 | 1.40 | 700.00 | 0.70 |" in "\n".join(lines)
+    assert "| litellm.completion | failed |  | failed |  |" in lines
+
+
+@pytest.mark.parametrize(
+    ("measured", "at_least", "verdict"),
+    [(1.5, False, "holds"), (1.51, False, "misses"), (0.8, True, "misses"), (2.0, True, "holds")],
+)
+def test_a_goal_is_met_at_its_limit(measured: float, at_least: bool, verdict: str) -> None:
+    assert verdict in Goal("a", "b", measured, 1.5, at_least=at_least).row
+
+
+def test_publishing_replaces_the_figures_alone() -> None:
+    page = "# Page\n\nText.\n\n## Figures\n\nold\n\n## After\n\nMore.\n"
+    assert with_figures(page, "new\n") == "# Page\n\nText.\n\n## Figures\n\nnew\n\n## After\n\nMore.\n"
+    assert with_figures("# Page\n\n## Figures\n\nold\n", "new\n") == "# Page\n\n## Figures\n\nnew\n"
