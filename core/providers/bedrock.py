@@ -249,7 +249,7 @@ class _Call:
         for item in self._list(body, "modelSummaries"):
             name = as_text(item.get("modelId"))
             ways = as_list(item.get("inferenceTypesSupported"))
-            if name is not None and (ways is None or "ON_DEMAND" in ways) and _for_chat(name):
+            if name is not None and (ways is None or "ON_DEMAND" in ways) and BEDROCK.may_answer(name):
                 label = " ".join(
                     filter(None, (as_text(item.get("providerName")), as_text(item.get("modelName"))))
                 )
@@ -266,7 +266,7 @@ class _Call:
                 of_the_account = item.get("type") == "APPLICATION"
                 name = as_text(item.get("inferenceProfileArn" if of_the_account else "inferenceProfileId"))
                 behind = _model_of_profile(item) or name
-                if name is not None and behind is not None and _for_chat(behind):
+                if name is not None and behind is not None and BEDROCK.may_answer(behind):
                     label = as_text(item.get("inferenceProfileName"))
                     yield mend(name), None if label is None else mend(label)
             token = as_text(body.get("nextToken"))
@@ -377,10 +377,6 @@ def _model_of_profile(profile: Mapping[str, object]) -> str | None:
     areas = {region.partition("-")[0] for region in regions}
     area = areas.pop() if len(areas) == 1 else "global"
     return f"{'apac' if area == 'ap' else area}.{model}"
-
-
-def _for_chat(name: str) -> bool:
-    return BEDROCK.not_for_chat is None or not re.fullmatch(BEDROCK.not_for_chat, name, re.IGNORECASE)
 
 
 def _head_of(reply: Reply) -> Head:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import Final, Literal
 
 from core.providers.base import Feature, ModelRule, ProviderSpec
@@ -112,7 +112,7 @@ _OTHERWISE: Final = Reasoning(".*", ReasonsBy.EFFORT, "disabled")
 """Claude Opus 5, Sonnet 5 and Haiku 5.5, and whatever is not known here."""
 
 
-@cache
+@lru_cache(maxsize=1_024)  # names are typed by people and programs
 def reasoning_of(model_name: str) -> Reasoning:
     """How this model is told to reason."""
     for row in _REASONING:

@@ -24,7 +24,7 @@ from core.providers import registry
 from core.providers.base import Connection, Feature, require_features, resolve_api_key
 from core.providers.bedrock import BedrockProvider
 from core.providers.bedrock_wire import read_usage, render
-from core.providers.rows_bedrock import BEDROCK
+from core.providers.rows_bedrock import BEDROCK, reasoning_of
 from tests.contract.dialects.base import Answer
 from tests.contract.dialects.bedrock import BedrockDialect, event, exception, frame
 from tests.support.vendor_server import Reply, VendorServer
@@ -950,3 +950,7 @@ def test_models_have_a_price_with_their_cached_tokens(model: str, nanousd: int):
     )
     assert cost is not None
     assert cost.total_nanousd == nanousd
+
+
+def test_what_is_remembered_of_model_names_has_an_end():
+    assert reasoning_of.cache_info().maxsize is not None
