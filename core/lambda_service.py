@@ -14,18 +14,23 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import JsonValue
 
 from core.contract import AgentType, ReasoningEffort, error_response, parse_request
 from core.environment import apply_dotenv
-from core.errors import InvalidInput, InvalidRequest, InvocationError
+from core.errors import InvalidInput, InvalidRequest, InvocationError, NotFound
 from core.loggers import ROOT
 from core.providers import registry
+from core.services.agent_config import AgentConfig
+from core.services.agents import config_of
 from core.services.application import Application
+from core.services.money import usd
 from core.services.principal import LOCAL, Principal
-from core.services.runs import spec_of_request
+from core.services.runs import RunSpec, spec_of_request
+from core.services.templating import literal
 from core.settings import load_settings
 from core.storage.records import Trigger
 
@@ -51,12 +56,12 @@ class LambdaAgentService:
     def invoke_agent(
         self,
         *,
-        provider: str,
-        model_name: str,
+        provider: str | None = None,
+        model_name: str | None = None,
         prompt: str | None = None,
         api_key: str | None = None,
         system_prompt: str | None = None,
-        agent_type: AgentType = "one-shot",
+        agent_type: AgentType | None = None,
         agent_name: str | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
@@ -71,13 +76,23 @@ class LambdaAgentService:
         response_schema: Mapping[str, JsonValue] | None = None,
         reasoning_effort: ReasoningEffort | None = None,
         timeout_seconds: float | None = None,
+        agent: str | None = None,
+        variables: Mapping[str, str] | None = None,
         store: bool = True,
     ) -> dict[str, Any]:
-        """Runs one request and returns the contract's response as a dict.
+        """Runs one request, or a stored agent, and returns the contract's response as a dict.
 
-        Texts are sent as they are: braces are no variables here. A run that fails returns the contract's
-        error, `{"error": {"code", "message", ...}, ...}`, as the function on Lambda does; nothing is raised
-        for it.
+        Beside the contract's keys it has `run_id`, under which the run is stored (None if it is not), and
+        `cost_usd`, a number (None if no price is known, or nothing was sent). A run that fails returns the
+        contract's error, `{"error": {"code", "message", ...}, ...}`, as the function on Lambda does; nothing is
+        raised for it.
+
+        Texts are sent as they are: braces are no variables here, unless `variables` are given.
+
+        Args:
+            agent: A stored agent's name or id, instead of `provider` and `model_name`; its current version runs.
+                What else is given goes before its own settings.
+            variables: Values for an agent's prompts, before those that it has itself.
 
         Raises:
             StoreError, SecretUnreadable, SettingsError: This installation needs attention; nothing was sent.
@@ -104,17 +119,56 @@ class LambdaAgentService:
             "reasoning_effort": reasoning_effort,
             "timeout_seconds": timeout_seconds,
         }
+        given = {name: value for name, value in payload.items() if value is not None}
         application = self._open()
         try:
-            request = parse_request(
-                {k: v for k, v in payload.items() if v is not None}, providers=registry.specs()
-            )
-            spec = spec_of_request(request, trigger=Trigger.PYTHON)
+            if agent is not None:
+                spec = self._spec_of_agent(application, agent, given, variables or {})
+            elif variables:
+                raise InvalidRequest("variables belong to an agent's prompts: give agent, too.")
+            else:
+                request = parse_request(given, providers=registry.specs())
+                spec = spec_of_request(request, trigger=Trigger.PYTHON)
             outcome = application.runs.run(self._principal, spec, store=store)
-        except (InvocationError, InvalidInput) as exc:
+        except (InvocationError, InvalidInput, NotFound) as exc:
             error = exc if isinstance(exc, InvocationError) else InvalidRequest(str(exc))
-            return error_response(error, provider=provider, model=model_name).to_wire()
-        return outcome.response.to_wire()
+            response = error_response(error, provider=provider or "", model=model_name or "")
+            return {**response.to_wire(), "run_id": None, "cost_usd": None}
+        cost = None if outcome.cost_nanousd is None else float(usd(outcome.cost_nanousd))
+        run_id = str(outcome.run_id) if outcome.stored else None
+        return {**outcome.response.to_wire(), "run_id": run_id, "cost_usd": cost}
+
+    def _spec_of_agent(
+        self, application: Application, name: str, given: Mapping[str, Any], variables: Mapping[str, str]
+    ) -> RunSpec:
+        fixed = [field for field in ("provider", "model_name", "agent_name") if field in given]
+        if fixed:
+            raise InvalidRequest(f"{', '.join(fixed)}: not beside agent, which has its own.")
+        record = application.agents.find(self._principal, name)
+        own = config_of(record.version).to_json()
+        # Checked as a request of the contract, so that both ways take the same.
+        asked = parse_request(
+            {"prompt": "-", **given, "provider": own["provider"], "model_name": own["model_name"]},
+            providers=registry.specs(),
+        )
+        spec = spec_of_request(asked, trigger=Trigger.PYTHON)
+        own_fields = {field: value for field, value in given.items() if field in AgentConfig.model_fields}
+        for field in ("prompt", "context", "agent_type"):
+            own_fields.pop(field, None)
+        if "system_prompt" in own_fields and not variables:
+            own_fields["system_prompt"] = literal(own_fields["system_prompt"])
+        prompt = given.get("prompt", "")
+        return replace(
+            spec,
+            config=AgentConfig.parse({**own, **own_fields}),
+            prompt=prompt if variables else literal(prompt),
+            rendered=False,
+            chat=given.get("agent_type") == "chat",
+            variables=variables,
+            agent_id=record.id,
+            agent_version_id=record.version.id,
+            agent_name=record.name,
+        )
 
     def _open(self) -> Application:
         with self._lock:

@@ -114,7 +114,7 @@ def log_run(
 ) -> None:
     """The one line of a finished run, on `agent_launcher.runs`: INFO, or WARNING if it failed.
 
-    Unknown tokens and an unknown price are null. The cost is written as text, since a JSON number is a float.
+    Unknown tokens and an unknown price are null. The cost is a number, as in every JSON of ours.
     """
     _runs.log(
         logging.INFO if error_code is None else logging.WARNING,
@@ -128,7 +128,7 @@ def log_run(
             "duration_seconds": duration_seconds,
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
-            "cost_usd": None if cost_usd is None else f"{cost_usd:f}",
+            "cost_usd": None if cost_usd is None else float(cost_usd),
             "attempts": attempts,
             "error_code": error_code,
             "agent": agent,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -271,6 +271,11 @@ class RunWorker:
         else:
             records = [*job.records, self._record(job, last, final=True)]
         finished_at = utc_now() if last is None else last.finished_at
+        latency = finished_at - job.created_at
+        if len(records) > 1:
+            # Of the whole run, as its caller waited for it; each attempt's own time is in its record.
+            whole = {"timestamp": job.created_at, "execution_time_seconds": latency.total_seconds()}
+            response = response.model_copy(update=whole)
         store_error = None
         if job.new_run is not None:
             store_error = self._store_outcome(job, records, response, finished_at)
@@ -279,7 +284,8 @@ class RunWorker:
             status=status_of(response.error),
             response=response,
             attempts=len(records),
-            latency_us=int((finished_at - job.created_at).total_seconds() * 1_000_000),
+            latency_us=_microseconds(latency),
+            first_token_us=_first_token_us(records[-1], since=job.created_at),
             cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
             records=tuple(records),
             stored=job.new_run is not None and store_error is None,
@@ -366,8 +372,19 @@ def _broken_off(job: Job, error: InvocationError) -> Attempt:
         response=response.model_copy(update={"response": job.live.text or None}),
         started_at=started_at,
         finished_at=finished_at,
-        latency_us=int((finished_at - started_at).total_seconds() * 1_000_000),
+        latency_us=_microseconds(finished_at - started_at),
     )
+
+
+def _first_token_us(final: AttemptRecord, *, since: datetime) -> int | None:
+    if final.first_token_us is None:
+        return None
+    return _microseconds(final.started_at - since) + final.first_token_us
+
+
+def _microseconds(duration: timedelta) -> int:
+    # Exactly, as the store counts: seconds as a float lose one now and then.
+    return duration // timedelta(microseconds=1)
 
 
 def _stopped(error: ErrorBody, *, waited: bool) -> ErrorBody:

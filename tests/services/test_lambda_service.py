@@ -7,11 +7,13 @@ import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from core.contract import AgentRequest, AgentResponse
 from core.lambda_service import LambdaAgentService
+from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import RunFilter, RunStatus, Trigger
@@ -67,13 +69,67 @@ def test_the_documents_call_gives_the_documents_response_and_stores_the_run(
     assert answer["execution_time_seconds"] >= 0
     usage = answer["token_usage"]
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert answer["cost_usd"] == 0
     json.dumps(answer)
     AgentResponse.model_validate(answer)
     (run,) = runs(application)
     assert (run.trigger, run.agent_name, run.status) == (Trigger.PYTHON, "Summary Agent", RunStatus.SUCCEEDED)
+    assert answer["run_id"] == str(run.id)
     detail = application.runs.get(LOCAL, run.id)
     assert detail.request["context"] == {"customer": 7}
     assert "api_key" not in detail.request
+
+
+def test_a_stored_agent_runs_by_name_with_values_for_its_prompts(
+    application: Application, service: LambdaAgentService
+) -> None:
+    config = AgentConfig(
+        provider="DEMO",
+        model_name="demo-echo",
+        prompt="Greet {{name}} of {{town}}",
+        variables={"town": "Bern"},
+        temperature=0.5,
+    )
+    agent = application.agents.create(LOCAL, name="Greeter", config=config)
+    answer = service.invoke_agent(agent="Greeter", variables={"name": "Ada"}, max_tokens=50)
+    assert "Greet Ada of Bern" in answer["response"]
+    assert answer["metadata"]["agent_name"] == "Greeter"
+    detail = application.runs.get(LOCAL, UUID(answer["run_id"]))
+    assert (detail.summary.agent_id, detail.summary.trigger) == (agent.id, Trigger.PYTHON)
+    assert (detail.request["temperature"], detail.request["max_tokens"]) == (0.5, 50)
+
+    as_it_is = service.invoke_agent(agent=str(agent.id), prompt="A {{brace}}", system_prompt="{{so}}")
+    detail = application.runs.get(LOCAL, UUID(as_it_is["run_id"]))
+    assert (detail.request["prompt"], detail.request["system_prompt"]) == ("A {{brace}}", "{{so}}")
+
+    refusals: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"agent": "Nobody"}, "No agent is called 'Nobody'"),
+        ({"agent": "Greeter"}, "name"),
+        ({"agent": "Greeter", "provider": "DEMO"}, "provider: not beside agent"),
+        ({"agent": "Greeter", "temperature": 9}, "temperature"),
+        ({"provider": "DEMO", "model_name": "demo-echo", "prompt": "x", "variables": {"a": "b"}}, "agent"),
+        ({"prompt": "x"}, "provider"),
+    )
+    for fields, said in refusals:
+        refused = service.invoke_agent(**fields)
+        assert refused["error"]["code"] == "INVALID_REQUEST", fields
+        assert said in refused["error"]["message"]
+        assert (refused["run_id"], refused["cost_usd"]) == (None, None)
+
+
+def test_the_time_of_a_run_that_was_tried_again_is_the_whole_runs(
+    application: Application, service: LambdaAgentService
+) -> None:
+    answer = service.invoke_agent(provider="DEMO", model_name="demo-flaky", prompt="Hello")
+    (run,) = runs(application)
+    assert run.attempts > 1
+    assert answer["execution_time_seconds"] == pytest.approx(run.latency_us / 1e6, abs=0.001)
+    unstored = service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt="Hello", store=False)
+    assert unstored["run_id"] is None
+    unpriced = service.invoke_agent(
+        provider="OLLAMA", model_name="x", prompt="Hello", base_url="http://127.0.0.1:9"
+    )
+    assert unpriced["run_id"], "a failed run is stored, too"
 
 
 def test_every_field_of_the_contract_that_a_caller_sets_arrives(
@@ -109,7 +165,7 @@ def test_every_field_of_the_contract_that_a_caller_sets_arrives(
 
 def test_the_call_takes_every_field_of_the_contract() -> None:
     left_out = {"contract_version"}
-    taken = set(LambdaAgentService.invoke_agent.__annotations__) - {"return", "store"}
+    taken = set(LambdaAgentService.invoke_agent.__annotations__) - {"return", "store", "agent", "variables"}
     assert taken == set(AgentRequest.model_fields) - left_out
 
 

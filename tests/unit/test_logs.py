@@ -141,7 +141,7 @@ def test_the_line_of_a_run(settings: Settings) -> None:
         "duration_seconds": 1.25,
         "input_tokens": 10,
         "output_tokens": 5,
-        "cost_usd": "0.000000123",
+        "cost_usd": 0.000000123,
         "attempts": 1,
         "error_code": None,
         "agent": "Summary",
