@@ -9,11 +9,11 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from benchmarks.generate import PROJECT
 from benchmarks.scale_peers import cpu_and_wall, peer_engine, peer_pair
-from core import ids
+from core import database_url, ids
 from core.contract import utc_now
 from core.storage.records import AttemptRecord, Backend, NewRun, RunStatus, Trigger
 from core.storage.store import Store
@@ -143,7 +143,8 @@ class _empty:
     """The URL of an empty database beside the other, removed at the end."""
 
     def __init__(self, url: str, dialect: str, folder: Path, name: str) -> None:
-        self._url, self._sqlite, self._name = url, dialect == "sqlite", f"pairs_{name}"
+        self._driver_url = make_url(database_url.normalise(url))
+        self._sqlite, self._name = dialect == "sqlite", f"pairs_{name}"
         self._path = folder.resolve() / f"{self._name}.db"
 
     def __enter__(self) -> str:
@@ -151,8 +152,7 @@ class _empty:
         if self._sqlite:
             return f"sqlite:///{self._path}"
         self._admin(f"CREATE DATABASE {self._name}")
-        before, _, rest = self._url.partition("/scale?")
-        return f"{before}/{self._name}?{rest}".replace("postgresql://", "postgresql+psycopg://")
+        return self._driver_url.set(database=self._name).render_as_string(hide_password=False)
 
     def __exit__(self, *_: object) -> None:
         self._remove()
@@ -166,7 +166,7 @@ class _empty:
                 self._admin(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
 
     def _admin(self, statement: str) -> None:
-        engine = create_engine(self._url.replace("postgresql://", "postgresql+psycopg://"))
+        engine = create_engine(self._driver_url)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(statement))
         engine.dispose()

@@ -7,6 +7,7 @@ Postgres: a pool; reading transactions of several statements see one snapshot.
 """
 
 import os
+import select
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
@@ -243,15 +245,30 @@ def _postgres_engine(url: URL) -> Engine:
         "application_name": "agent-launcher",
         **url.query,
     }
-    return create_engine(
+    engine = create_engine(
         url.set(query=query),
         pool_size=_POSTGRES_POOL,
         max_overflow=_POSTGRES_OVERFLOW,
         pool_timeout=BUSY_TIMEOUT_SECONDS,
-        # A connection that a restarted server has closed is noticed before it is used.
-        pool_pre_ping=True,
         hide_parameters=True,
     )
+
+    @event.listens_for(engine, "checkout")
+    def _check(connection: Any, *_: object) -> None:  # pyright: ignore[reportUnusedFunction] - SQLAlchemy calls it
+        # A connection that a restarted server has closed is noticed before it is used, as with the pool's own ping,
+        # but without asking the server: there is something to read, where an idle connection has nothing.
+        if connection.closed or _has_news(connection.fileno()):
+            raise InvalidatePoolError
+
+    return engine
+
+
+def _has_news(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def make_single_file(path: Path) -> None:
