@@ -60,6 +60,16 @@ def count(number: float | None) -> str:
     return f"{'-' if number < 0 else ''}{text} {unit}"
 
 
+def tokens(number: int | None, *, of: tuple[int | None, int | None]) -> str:
+    """As `count`; a dash where no token was used at all, as when nothing was sent.
+
+    Args:
+        number: How many, or one of their parts; None is unknown.
+        of: The tokens of the whole run or attempt, in and out.
+    """
+    return NO_VALUE if of == (0, 0) else count(number)
+
+
 def duration(microseconds: float | None) -> str:
     """`340 ms`, `1.62 s`, `2 min 5 s`; a dash for None."""
     if microseconds is None:

@@ -20,6 +20,7 @@ class RunOutcome:
     Attributes:
         response: The deciding attempt's response, in the contract's form.
         latency_us: From asking for it to its end, waits between attempts included.
+        first_token_us: Likewise, until its first text; None without any, or if it was not streamed.
         cost_nanousd: Over all attempts; None if unknown.
         records: The attempts, oldest first.
         stored: Whether the outcome reached the store; if not, `store_error` says why.
@@ -31,6 +32,7 @@ class RunOutcome:
     attempts: int
     latency_us: int
     cost_nanousd: int | None
+    first_token_us: int | None = None
     records: Sequence[AttemptRecord] = ()
     stored: bool = True
     store_error: str | None = None

@@ -23,6 +23,7 @@ class RunView:
         elapsed_us: Until now while it is under way, else its latency.
         attempt: The number of the attempt that is under way, or that decided.
         retry_reason: The error code of the attempt before that one.
+        first_token_us: As its latency, from the run's beginning: what failed before counts too.
         cost_nanousd: Over all attempts; None while it is under way.
         store_error: Why the finished run is not in the store.
         elsewhere: Another process works on it, so that its text cannot be seen until its end.
@@ -63,8 +64,8 @@ class RunView:
 
     @property
     def output_tokens_per_second(self) -> float | None:
-        """How fast it wrote, from the first text to the end; None if too short to measure."""
-        if self.output_tokens is None or self.elapsed_us is None or self.under_way:
+        """How fast it wrote, from the first text to the end; None if nothing, or too short to measure."""
+        if not self.output_tokens or self.elapsed_us is None or self.under_way:
             return None
         writing_us = self.elapsed_us - (self.first_token_us or 0)
         return self.output_tokens * 1_000_000 / writing_us if writing_us >= _MEASURABLE_US else None
@@ -97,7 +98,7 @@ def view_of_live(live: LiveRun) -> RunView:
         elapsed_us=outcome.latency_us,
         attempt=outcome.attempts,
         retry_reason=outcome.records[-2].error_code if len(outcome.records) > 1 else None,
-        first_token_us=_microseconds(response.time_to_first_token_seconds),
+        first_token_us=outcome.first_token_us,
         input_tokens=_sum(r.input_tokens for r in outcome.records),
         output_tokens=_sum(r.output_tokens for r in outcome.records),
         cached_input_tokens=_sum(r.cached_input_tokens for r in outcome.records),

@@ -83,6 +83,7 @@ class AttemptRecord:
         final: Whether this is the run's last attempt, by which the run is counted; exactly one of a finished run's
             is. It decided the run, unless the run was stopped while it waited to try again.
         latency_us: As the caller saw it. `model_time_us`: as the backend reported it.
+        first_token_us: From the attempt's own beginning; None if nothing was streamed.
         tokens_cost_nanousd: None if no price is known for tokens that were used; 0 is a known zero.
         lambda_compute_nanousd, lambda_request_nanousd: None where it did not run on Lambda, or unknown.
         price_source: Where the token price came from.
@@ -126,6 +127,7 @@ class RunSummary:
     Attributes:
         cost_nanousd: None if any attempt that used tokens has no known price, or while running.
         prompt_preview: The first 200 characters of the prompt.
+        first_token_us: From the run's beginning, as `latency_us`: attempts that failed before count too.
     """
 
     id: UUID

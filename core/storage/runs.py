@@ -82,9 +82,9 @@ class RunWriter:
             dialect,
         )
         changes: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _ENDING}
-        changes["latency_us"] = bindparam("ended_us", type_=BigInteger()) - type_coerce(
-            _run.c.created_at, BigInteger()
-        )
+        created_us = type_coerce(_run.c.created_at, BigInteger())
+        changes["latency_us"] = bindparam("ended_us", type_=BigInteger()) - created_us
+        changes["first_token_us"] = bindparam("first_token_at_us", type_=BigInteger()) - created_us
         end = (
             update(_run)
             .where(_run.c.id == bindparam("of_run"), _run.c.status == RunStatus.RUNNING.value)
@@ -315,7 +315,6 @@ _ENDING: Final = (
     "finished_at",
     "backend",
     "attempts",
-    "first_token_us",
     "input_tokens",
     "output_tokens",
     "cost_nanousd",
@@ -340,11 +339,13 @@ class _Ending:
         return {
             "of_run": self.run_id,
             "ended_us": to_micros(self.finished_at),
+            "first_token_at_us": None
+            if final.first_token_us is None
+            else to_micros(final.started_at) + final.first_token_us,
             "new_status": self.status,
             "new_finished_at": self.finished_at,
             "new_backend": final.backend,
             "new_attempts": len(attempts),
-            "new_first_token_us": final.first_token_us,
             "new_input_tokens": _tokens(attempts, "input_tokens"),
             "new_output_tokens": _tokens(attempts, "output_tokens"),
             "new_cost_nanousd": _cost(attempts),

@@ -120,16 +120,15 @@ def facts_line(run: RunView) -> str:
 
 
 def _figures(run: RunView) -> list[tuple[str, str, str]]:
-    """Name, value and note of each fact that is known."""
+    """Name, value and note of each fact."""
     found = [("Latency", formatting.duration(run.elapsed_us), _attempts(run))]
     if run.first_token_us is not None:
         found.append(("First token", formatting.duration(run.first_token_us), ""))
-    if run.input_tokens is not None:
-        cached = f"{formatting.count(run.cached_input_tokens)} cached" if run.cached_input_tokens else ""
-        found.append(("Tokens in", formatting.count(run.input_tokens), cached))
-    if run.output_tokens is not None:
-        reasoned = f"{formatting.count(run.reasoning_tokens)} reasoning" if run.reasoning_tokens else ""
-        found.append(("Tokens out", formatting.count(run.output_tokens), reasoned))
+    both = run.input_tokens, run.output_tokens
+    cached = f"{formatting.count(run.cached_input_tokens)} cached" if run.cached_input_tokens else ""
+    found.append(("Tokens in", formatting.tokens(run.input_tokens, of=both), cached))
+    reasoned = f"{formatting.count(run.reasoning_tokens)} reasoning" if run.reasoning_tokens else ""
+    found.append(("Tokens out", formatting.tokens(run.output_tokens, of=both), reasoned))
     if (speed := run.output_tokens_per_second) is not None:
         found.append(("Speed", f"{speed:,.0f} tokens/s", ""))
     offline = run.provider in registry.specs() and registry.get_spec(run.provider).offline

@@ -25,9 +25,15 @@ def run_figures(detail: RunDetail) -> None:
     with st.grid(5, min_column_width=140):
         st.metric("Cost", formatting.money(run.cost_nanousd).replace("$", "\\$"), border=True)
         st.metric("Latency", formatting.duration(run.latency_us), border=True)
-        st.metric("First token", formatting.duration(run.first_token_us), border=True)
-        st.metric("Tokens in", formatting.count(run.input_tokens), border=True)
-        st.metric("Tokens out", formatting.count(run.output_tokens), border=True)
+        st.metric(
+            "First token",
+            formatting.duration(run.first_token_us),
+            border=True,
+            help="From the run's beginning, as the latency; what failed before counts too.",
+        )
+        both = run.input_tokens, run.output_tokens
+        st.metric("Tokens in", formatting.tokens(run.input_tokens, of=both), border=True)
+        st.metric("Tokens out", formatting.tokens(run.output_tokens, of=both), border=True)
 
 
 def run_facts(

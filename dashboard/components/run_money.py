@@ -61,6 +61,8 @@ def money_by_part(run: RunSummary, attempts: Sequence[AttemptRecord]) -> None:
 
 def _count(attempts: Sequence[AttemptRecord], figure: Callable[[AttemptRecord], int | None]) -> str:
     total = sum_if_known(map(figure, attempts)) if attempts else None
+    if attempts and all((a.input_tokens, a.output_tokens) == (0, 0) for a in attempts):
+        return formatting.NO_VALUE
     return formatting.UNKNOWN if total is None else f"{total:,}"
 
 

@@ -43,7 +43,7 @@ def run_table(runs: Sequence[RunSummary], *, zone: ZoneInfo, key: str) -> TableC
         .apply(_model_styles, providers=[run.provider for run in runs], subset=["model"])
         .map(_cost_style, subset=["cost"])
         .format(_written(formatting.duration), subset=["latency"])
-        .format(_written(formatting.count), subset=["tokens"]),
+        .format(_tokens, subset=["tokens"]),
         hide_index=True,
         height="content",
         placeholder=formatting.NO_VALUE,
@@ -64,6 +64,12 @@ def run_table(runs: Sequence[RunSummary], *, zone: ZoneInfo, key: str) -> TableC
 def _written(formatted: Callable[[float], str]) -> Callable[[float], str]:
     # What is missing is pandas' NaN here; the table puts its placeholder there.
     return lambda number: "" if pd.isna(number) else formatted(number)
+
+
+def _tokens(number: float) -> str:
+    if pd.isna(number):
+        return formatting.UNKNOWN
+    return formatting.count(number) if number else formatting.NO_VALUE
 
 
 def _columns(zone: ZoneInfo) -> dict[str, Any]:
@@ -96,13 +102,19 @@ def _row(run: RunSummary, zone: ZoneInfo) -> dict[str, Any]:
         # Without its zone, which the column's title says: the table would show it in the browser's own.
         "started": run.created_at.astimezone(zone).replace(tzinfo=None),
         "latency": run.latency_us,
-        "tokens": None if run.input_tokens is None else run.input_tokens + (run.output_tokens or 0),
+        "tokens": 0 if running else _together(run),
         "status": f"● {STATUS_LABELS[run.status]}{error}",
         "agent": run.agent_name or AD_HOC,
         "model": run.model,
         "prompt": run.prompt_preview,
         "cost": formatting.NO_VALUE if running else formatting.money(run.cost_nanousd),
     }
+
+
+def _together(run: RunSummary) -> int | None:
+    if run.input_tokens is None or run.output_tokens is None:
+        return None
+    return run.input_tokens + run.output_tokens
 
 
 def _status_styles(texts: pd.Series, *, statuses: Sequence[RunStatus]) -> list[str]:

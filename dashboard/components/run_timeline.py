@@ -14,6 +14,8 @@ from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
 _ROW_PX: Final = 40
 _FRAME_PX: Final = 84
 
+_WITHOUT_FIGURE: Final = (formatting.NO_VALUE, formatting.UNKNOWN)
+
 _WAITING: Final = "Until the first token"
 _WRITING: Final = "Writing"
 _WHOLE: Final = "Whole answer"
@@ -91,6 +93,7 @@ def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
         "Attempt": lambda a: _name(a),
         "Ended": _ending,
         "Latency": lambda a: formatting.duration(a.latency_us),
+        # The attempt's own, as its latency is; the run's are counted from its beginning.
         "First token": lambda a: formatting.duration(a.first_token_us),
         "Tokens in / out": _tokens,
         "Tokens' cost": lambda a: formatting.money(a.tokens_cost_nanousd).replace("$", "\\$"),
@@ -144,6 +147,6 @@ def _ending(attempt: AttemptRecord) -> str:
 
 
 def _tokens(attempt: AttemptRecord) -> str:
-    if attempt.input_tokens is None and attempt.output_tokens is None:
-        return formatting.NO_VALUE
-    return f"{formatting.count(attempt.input_tokens)} / {formatting.count(attempt.output_tokens)}"
+    both = attempt.input_tokens, attempt.output_tokens
+    texts = [formatting.tokens(number, of=both) for number in both]
+    return texts[0] if texts[0] == texts[1] and texts[0] in _WITHOUT_FIGURE else " / ".join(texts)

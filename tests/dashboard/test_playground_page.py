@@ -239,6 +239,32 @@ def test_a_key_for_another_server_is_chosen_without_an_agent_and_brings_its_serv
     assert next(found for found in other.text_input if found.label == "Base URL").value == ""
 
 
+def test_tokens_of_what_was_never_sent_are_none_and_of_what_may_have_been_unknown(
+    application: Application, open_app: OpenApp, vendor: VendorServer
+) -> None:
+    closed = "http://127.0.0.1:9"
+    config = AgentConfig(provider="OLLAMA", model_name="gemma4", prompt="Hello", base_url=closed)
+    agent = application.agents.create(LOCAL, name="Nobody there", config=config)
+    app = run(open_app(PAGE, agent=str(agent.id)), application)
+    assert ":small[:gray[Tokens in]]  \n**\u2013**" in texts(app)
+    assert ":small[:gray[Tokens out]]  \n**\u2013**" in texts(app)
+    assert "tokens/s" not in texts(app)
+    vendor.otherwise(Reply.json({"error": "slow"}, status=504))
+    config = config.model_copy(update={"base_url": vendor.url})
+    agent = application.agents.create(LOCAL, name="Somebody", config=config)
+    app = run(open_app(PAGE, agent=str(agent.id)), application)
+    assert ":small[:gray[Tokens in]]  \n**unknown**" in texts(app)
+    # The run's page says the same, and each attempt of it.
+    for found, said in zip(stored(application), ("\u2013", "unknown"), strict=True):
+        page = open_app()
+        page.query_params["id"] = str(found.summary.id)
+        page.switch_page("app_pages/run_detail.py").run()
+        figures = {metric.label: metric.value for metric in page.metric}
+        assert (figures["Tokens in"], figures["Tokens out"]) == (said, said)
+        assert set(page.table[0].value["Tokens in / out"]) == {said}
+        assert list(page.table[1].value["Tokens"])[:2] == [said, said]
+
+
 def test_an_answer_says_so_when_another_model_was_chosen_since(
     application: Application, open_app: OpenApp
 ) -> None:

@@ -222,6 +222,31 @@ def test_what_is_seen_live_is_what_is_stored(application: Application) -> None:
         assert application.runs.view(LOCAL, live.run_id) == stored
 
 
+def test_the_first_token_is_counted_from_the_runs_beginning(application: Application) -> None:
+    outcome = application.runs.run(LOCAL, demo("Hi", model_name="demo-flaky"), on_delta=lambda piece: None)
+    first, second = outcome.records
+    assert first.error_code is not None and second.first_token_us is not None
+    before = second.started_at - application.runs.get(LOCAL, outcome.run_id).summary.created_at
+    assert before > timedelta(milliseconds=50)  # the failed attempt, and the pause after it
+    counted = before // timedelta(microseconds=1) + second.first_token_us
+    assert outcome.first_token_us == counted
+    assert application.runs.get(LOCAL, outcome.run_id).summary.first_token_us == counted
+    assert counted <= outcome.latency_us
+
+
+def test_a_latency_is_exact_to_the_microsecond(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As seconds, these are a float that is a microsecond too low.
+    took = timedelta(microseconds=505_502)
+    moment = utc_now()
+    monkeypatch.setattr("core.services.runs.utc_now", lambda: moment)
+    monkeypatch.setattr("core.execution.local.utc_now", lambda: moment + took)
+    outcome = application.runs.run(LOCAL, demo())
+    assert outcome.latency_us == 505_502
+    assert application.runs.get(LOCAL, outcome.run_id).summary.latency_us == 505_502
+
+
 def test_a_run_under_way_shows_its_text_its_time_and_its_attempt(application: Application) -> None:
     live = application.runs.start(LOCAL, demo("[[chunk_delay=5]] Hello"))
     until(lambda: bool(live.text))

@@ -70,7 +70,12 @@ def test_a_run_ends_with_its_attempt_and_totals(store: Store) -> None:
     summary = detail.summary
     assert (summary.status, summary.attempts, summary.backend) == (RunStatus.SUCCEEDED, 1, Backend.LAMBDA)
     assert summary.finished_at == at + timedelta(seconds=2, microseconds=7)
-    assert (summary.latency_us, summary.first_token_us) == (2_000_007, 250_000)
+    # From the run's beginning, whenever the attempt began.
+    first_token = attempt.started_at + timedelta(milliseconds=250) - at
+    assert (summary.latency_us, timedelta(microseconds=summary.first_token_us or 0)) == (
+        2_000_007,
+        first_token,
+    )
     assert (summary.input_tokens, summary.output_tokens, summary.cost_nanousd) == (100, 20, 1_484)
 
 

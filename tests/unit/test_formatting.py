@@ -203,3 +203,9 @@ def test_the_exact_time_and_the_day_are_in_the_zone_that_is_asked_for() -> None:
 )
 def test_listed(names: list[str], text: str) -> None:
     assert f.listed(names) == text
+
+
+def test_tokens_are_none_or_unknown_or_a_figure() -> None:
+    assert [f.tokens(number, of=(0, 0)) for number in (0, 0)] == ["\u2013", "\u2013"]
+    assert [f.tokens(number, of=(None, None)) for number in (None, None)] == ["unknown", "unknown"]
+    assert [f.tokens(number, of=(9, 0)) for number in (9, 0)] == ["9", "0"]
