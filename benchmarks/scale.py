@@ -17,11 +17,11 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from benchmarks import scale_pairs, scale_peers
 from benchmarks.generate import MODELS, PROJECT, Generator, load
-from core import ids
+from core import database_url, ids
 from core.storage.engine import Database
 from core.storage.records import Backend, Dimension, RunFilter, RunStatus, Trigger
 from core.storage.store import Store
@@ -98,7 +98,7 @@ class Scale:
 
     def usage(self) -> Iterator[Figure]:
         """Questions of the overview and the usage page, over 30 days."""
-        usage, engine = self.store.usage, self.database.engine
+        usage, engine = self.store.usage, create_engine(make_url(database_url.normalise(self.url)))
         span = (PROJECT, self.since, self.until)
         agent = self.store.agents.list(PROJECT)[0].id
         openai, both = RunFilter(providers=("OPENAI",)), RunFilter(providers=("OPENAI",), agent_ids=(agent,))

@@ -24,7 +24,7 @@ from core.storage.records import (
     RunSummary,
     Trigger,
 )
-from core.storage.run_filters import run_conditions
+from core.storage.run_filters import countable_parts, run_conditions
 from core.storage.run_lanes import page_of_ids
 from core.storage.runs import ASKED, CREDENTIAL, attempt_record, stored_attempts
 from core.storage.tables import AttemptRow, RunContentRow, RunRow, table_of
@@ -104,9 +104,11 @@ class RunReader:
 
     def count(self, project_id: str, run_filter: RunFilter | None = None) -> int:
         """How many runs the filter finds."""
-        query = select(func.count()).where(*run_conditions(_run, project_id, run_filter or RunFilter()))
         with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one())
+            return sum(
+                int(connection.execute(select(func.count()).where(*part)).scalar_one())
+                for part in countable_parts(_run, project_id, run_filter or RunFilter())
+            )
 
     def iterate(
         self,

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from core.errors import InvalidInput
-from core.ids import range_of_prefix
+from core.ids import range_of_prefix, uuid7
 from core.storage import run_lanes
 from core.storage.records import Backend, NewRun, RunDetail, RunFilter, RunStatus, RunSummary, Trigger
 from core.storage.store import Store
@@ -162,3 +162,26 @@ def test_an_empty_store_has_one_empty_page(store: Store) -> None:
     assert (page.runs, page.next_cursor, page.previous_cursor) == ((), None, None)
     assert list(store.runs.iterate(PROJECT)) == []
     assert store.runs.count(PROJECT) == 0
+
+
+def test_runs_are_counted_exactly_at_the_edges_of_a_range(store: Store) -> None:
+    since, until = BEGIN, BEGIN + timedelta(hours=1)
+    made: list[datetime] = []
+    for edge in (since, until):
+        for distance in (-3600, -120, -61, -30, -1e-6, 0, 1e-6, 30, 61, 120):
+            for skew in (-59, 0, 59):  # an id may have been made a little before or after the run
+                at = edge + timedelta(seconds=distance)
+                run = new_run(at=at, id=uuid7(at=at + timedelta(seconds=skew)))
+                store.runs.start(run)
+                made.append(at)
+    for run_filter, expected in (
+        (RunFilter(since=since, until=until), sum(since <= at < until for at in made)),
+        (RunFilter(since=since), sum(since <= at for at in made)),
+        (RunFilter(until=until, providers=("OPENAI",)), sum(at < until for at in made)),
+        (
+            RunFilter(since=since, until=since + timedelta(seconds=40)),
+            sum(since <= at < since + timedelta(seconds=40) for at in made),
+        ),
+    ):
+        assert store.runs.count(PROJECT, run_filter) == expected, run_filter
+        assert len(list(store.runs.iterate(PROJECT, run_filter, with_texts=False))) == expected
