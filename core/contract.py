@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -420,7 +421,9 @@ def parse_request(payload: object, *, providers: Collection[str]) -> AgentReques
 def invalid_provider_message(provider: str, providers: Collection[str]) -> str:
     """The text for a name that is not registered; the original document's wording, and the remedy."""
     known = ", ".join(sorted(providers))
-    return f"Invalid provider: {provider[:100]!r}. Use one of {known}: names are case-sensitive."
+    near = get_close_matches(provider[:100].upper(), providers, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    return f"Invalid provider: {provider[:100]!r}. {meant}Use one of {known}: names are case-sensitive."
 
 
 def _describe(exc: ValidationError) -> str:

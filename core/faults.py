@@ -1,6 +1,7 @@
 """What a validation found wrong, in plain words: pydantic's own speak of inputs, items and regular expressions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -42,19 +43,24 @@ _FORMS: Final[Mapping[str, str]] = {
 """What a field has to look like whose fault is that its text does not match."""
 
 
-def faults_in(exc: ValidationError, *, whole: str = "", unknown_field: str = "") -> str:
+def faults_in(
+    exc: ValidationError, *, whole: str = "", unknown_field: str = "", fields: Iterable[str] = ()
+) -> str:
     """The first faults, each with its field, on one line. No value is repeated, for it may be a key.
 
     Args:
         exc: Pydantic's. What our own validators raised is given in their words.
         whole: What a fault of no single field is said of, if anything.
         unknown_field: Added where a field is not known.
+        fields: Those that there are, of which the nearest is named then.
     """
     lines: list[str] = []
     for fault in exc.errors(include_url=False, include_input=False)[:_MAX_FAULTS]:
         where = _shown(".".join(str(part) for part in fault["loc"])) or whole
         if fault["type"] == "extra_forbidden":
-            lines.append(f"unknown field {where!r}{unknown_field}")
+            near = get_close_matches(where, list(fields), n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            lines.append(f"unknown field {where!r}{meant}{unknown_field}")
             continue
         said = _in_plain_words(fault["type"], fault.get("ctx") or {}, field=where)
         lines.append(f"{where}: {said}" if where else said)

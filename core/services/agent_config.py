@@ -49,8 +49,8 @@ class AgentConfig(BaseModel):
         try:
             return cls.model_validate(dict(data))
         except ValidationError as exc:
-            faults = faults_in(exc, whole="configuration")
-            raise InvalidInput(f"The configuration is not valid: {faults}") from None
+            faults = faults_in(exc, whole="configuration", fields=cls.model_fields)
+            raise InvalidInput(f"The configuration is not valid: {faults}.") from None
 
     def to_json(self) -> dict[str, Any]:
         """The configuration without unset fields."""

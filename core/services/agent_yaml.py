@@ -161,7 +161,9 @@ def _parse_entry(
             config["credential_id"] = _credential_id(entry.credential, credential_ids)
         parsed = check(AgentConfig.parse(config))
     except ValidationError as exc:
-        raise InvalidInput(f"{where}: {faults_in(exc, whole='entry')}. Nothing was imported.") from None
+        raise InvalidInput(
+            f"{where}: {faults_in(exc, whole='entry', fields=_Entry.model_fields)}. Nothing was imported."
+        ) from None
     except AgentLauncherError as exc:
         raise InvalidInput(f"{where}: {exc} Nothing was imported.") from exc
     return AgentEntry(name=name, description=entry.description.strip(), config=parsed)

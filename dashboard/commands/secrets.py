@@ -98,13 +98,19 @@ def rename(
 
 
 @app.command("remove")
-def remove(name: Name) -> None:
-    """Remove a stored key for good; agents that name it will say so when they run."""
+def remove(
+    name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking.")] = False
+) -> None:
+    """Remove a stored key for good, after asking; agents that name it will say so when they run."""
     from core.services.principal import LOCAL
 
     with open_application() as application:
-        application.credentials.delete(LOCAL, _find(application, name).id)
-    remark(f"Removed {name!r}.")
+        found = _find(application, name)
+        if not yes:
+            what = f"Remove {found.name!r} ({found.provider}{_ending(found)}) for good?"
+            typer.confirm(what, abort=True, err=True)
+        application.credentials.delete(LOCAL, found.id)
+    remark(f"Removed {found.name!r}.")
 
 
 @app.command("rotate")

@@ -50,7 +50,7 @@ def test_what_was_backed_up_is_back_and_what_came_later_is_gone(cli: Cli, file: 
     assert "verified. SHA-256" in done.stderr
     assert "Not in the backup: the master key" in done.stderr
     cli("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Later")
-    cli("secrets", "remove", "Production")
+    cli("secrets", "remove", "Production", "--yes")
     assert contents(cli) != before
     told = cli("restore", str(file), "--yes").stderr
     assert "verified" in told
@@ -184,7 +184,7 @@ def test_a_dashboard_that_runs_is_named_and_nothing_is_restored(
     monkeypatch.setenv("AGENT_LAUNCHER_DATA_DIR", str(server.data_dir))
     fill(cli)
     cli("backup", str(file))
-    cli("secrets", "remove", "Production")
+    cli("secrets", "remove", "Production", "--yes")
     before = contents(cli)
     server.start()
     wait_until_it_lives()

@@ -265,7 +265,11 @@ def test_a_key_is_replaced_renamed_and_removed(cli: Cli, application: Applicatio
     assert resolved.secret == OTHER_KEY
     cli("secrets", "rename", "Production", "Live")
     assert "There are: Live." in cli("secrets", "remove", "Production", code=1).stderr
-    cli("secrets", "remove", "Live")
+    for answer in ("", "n\n"):
+        asked = cli("secrets", "remove", "Live", input=answer, code=1).stderr
+        assert "Remove 'Live' (OPENAI, ends in 6789) for good?" in asked
+        assert len(application.credentials.list(LOCAL)) == 1
+    cli("secrets", "remove", "Live", input="y\n")
     assert application.credentials.list(LOCAL) == []
 
 

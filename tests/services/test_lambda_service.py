@@ -172,7 +172,11 @@ def test_the_call_takes_every_field_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "says"),
     [
-        ({"provider": "openai"}, "UNKNOWN_PROVIDER", "Invalid provider: 'openai'. Use one of"),
+        (
+            {"provider": "openai"},
+            "UNKNOWN_PROVIDER",
+            "Invalid provider: 'openai'. Did you mean OPENAI? Use one of",
+        ),
         ({"provider": "OPENAI"}, "MISSING_API_KEY", "API key required for OPENAI"),
         ({"prompt": None}, "INVALID_REQUEST", "prompt"),
         ({"prompt": "[[fail=RATE_LIMITED]] x", "timeout_seconds": 0.5}, "RATE_LIMITED", "RATE_LIMITED"),

@@ -147,7 +147,7 @@ def test_unknown_provider_names_the_known_ones():
     with pytest.raises(UnknownProvider) as caught:
         parse_request(minimal(provider="openai"), providers={"OPENAI", "DEMO"})
     assert caught.value.message == (
-        "Invalid provider: 'openai'. Use one of DEMO, OPENAI: names are case-sensitive."
+        "Invalid provider: 'openai'. Did you mean OPENAI? Use one of DEMO, OPENAI: names are case-sensitive."
     )
 
 

@@ -25,7 +25,7 @@ def refusal(**fields: Any) -> str:
 def config_refusal(**fields: Any) -> str:
     with pytest.raises(InvalidInput) as caught:
         AgentConfig.parse({**MINIMAL, **fields})
-    return str(caught.value).removeprefix("The configuration is not valid: ")
+    return str(caught.value).removeprefix("The configuration is not valid: ").removesuffix(".")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_a_fault_is_said_in_plain_words(fields: dict[str, Any], said: str) -> No
         ({"base_url": "host/v1"}, NO_ADDRESS),
         ({"credential_id": "mine"}, "credential_id: is not an id"),
         ({"colour": "red"}, "unknown field 'colour'"),
+        ({"temprature": 1}, "unknown field 'temprature' (did you mean 'temperature'?)"),
     ],
 )
 def test_so_is_one_of_an_agents_configuration(fields: dict[str, Any], said: str) -> None:
