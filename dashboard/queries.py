@@ -17,6 +17,7 @@ from core.services.agents import AgentActivity
 from core.services.connections import ConnectionTest
 from core.services.cost_guidance import Guidance, GuidanceFilter
 from core.services.credentials import CredentialPublic, Unnamed
+from core.services.model_order import in_order_of_choice
 from core.services.preferences import Preferences
 from core.services.usage import Overview, Period, UsageReport, span_of
 from core.services.workload import WorkloadAsked
@@ -223,9 +224,14 @@ def model_names(provider: str) -> list[str]:
 @st.cache_data(ttl=60.0, max_entries=64, show_spinner=False)
 def _model_names(project_id: str, provider: str) -> list[str]:
     del project_id
-    own = [model.name for model in registry.get_spec(provider).models]
-    known = [model.model for model in application().prices.known_models(principal(), provider)]
-    return list(dict.fromkeys([*own, *sorted(known)]))
+    spec = registry.get_spec(provider)
+    own = [model.name for model in spec.models]
+    known = application().prices.known_models(principal(), provider)
+    ending = {model.model for model in known if model.deprecated}
+    ordered = in_order_of_choice(
+        [model.model for model in known], default=spec.default_model, deprecated=ending
+    )
+    return list(dict.fromkeys([*own, *ordered]))
 
 
 def model_price(provider: str, model: str, base_url: str | None) -> ModelPrice | None:

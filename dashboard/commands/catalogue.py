@@ -44,6 +44,7 @@ def models(
 ) -> None:
     """List models with their prices, US dollars per million tokens."""
     from core.providers import registry
+    from core.services.model_order import in_order_of_choice
     from core.services.principal import LOCAL
 
     if for_tokens is not None:
@@ -65,8 +66,12 @@ def models(
                 LOCAL, provider=provider, base_url=base_url, credential_id=chosen.id if chosen else None
             )
             server = base_url or (chosen.base_url if chosen else None)
+            priced = {m.name: prices.find_model(LOCAL, provider, m.name, base_url=server) for m in found}
+            ending = {name for name, price in priced.items() if price is not None and price.deprecated}
+            default = registry.get_spec(provider).default_model
             listed = [
-                (provider, m.name, prices.find_model(LOCAL, provider, m.name, base_url=server)) for m in found
+                (provider, name, priced[name])
+                for name in in_order_of_choice(priced, default=default, deprecated=ending)
             ]
         else:
             names = [registry.get_spec(provider).name] if provider else list(registry.specs())
