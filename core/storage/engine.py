@@ -253,6 +253,14 @@ def _postgres_engine(url: URL) -> Engine:
         hide_parameters=True,
     )
 
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, *_: object) -> None:  # pyright: ignore[reportUnusedFunction] - SQLAlchemy calls it
+        # Postgres takes a random read for four times as dear as the next page, which is true of spinning disks. Charts
+        # read short ranges of the roll-ups: with its own figure it reads whole tables instead, six times as slow.
+        connection.autocommit = True
+        connection.execute("SET random_page_cost = 1.1")
+        connection.autocommit = False
+
     @event.listens_for(engine, "checkout")
     def _check(connection: Any, *_: object) -> None:  # pyright: ignore[reportUnusedFunction] - SQLAlchemy calls it
         # A connection that a restarted server has closed is noticed before it is used, as with the pool's own ping,

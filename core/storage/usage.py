@@ -208,9 +208,13 @@ def _stored_counts(
             if counts:
                 found[bucket, tuple(key)].append(counts)
     else:
+        known: dict[str, Key | None] = {}
         for bucket, key, counts in connection.execute(stored_histograms(question, dimension, segments)):
-            if question.admits(key):
-                found[bucket, key_of_histogram(question.by, key)].append(counts)
+            if key not in known:
+                known[key] = key_of_histogram(question.by, key) if question.admits(key) else None
+            wanted = known[key]
+            if wanted is not None:
+                found[bucket, wanted].append(counts)
     columns = [recent.c.latency_us, *(recent.c[name] for name in question.columns)]
     rows = connection.execute(
         unfolded(segments, recent, question.project_id, *columns).where(
