@@ -22,7 +22,7 @@ FIELD_LABELS: Final = {
     "agent_name": "Agent",
     "credential": "Credential",
     "temperature": "Temperature",
-    "top_p": "Top p",
+    "top_p": "Top P",
     "max_tokens": "Max tokens",
     "stop": "Stop sequences",
     "seed": "Seed",

@@ -41,6 +41,7 @@ if detail is None:
     nothing_there()
 else:
     run = detail.summary
+    st.set_page_config(page_title=f"{run.agent_name or 'Ad-hoc run'} {str(run.id)[:8]} · Agent Launcher")
     act(run_header(run, others=others_of(run), back_to=last_address()), run)
     compare_with = asked_for(state.RUN_COMPARE)
     if compare_with is not None:

@@ -12,6 +12,7 @@ from core.storage.records import AgentRecord
 from dashboard import formatting
 from dashboard.components.diff_view import request_diff_view
 from dashboard.components.failure import literal
+from dashboard.components.marks import by_whom
 
 MAX_NOTE_CHARS: Final = 200
 
@@ -88,7 +89,7 @@ def conflict_panel(
         st.warning(
             literal(
                 f"Version {version.number} was saved {formatting.ago(version.created_at, now)} "
-                f"({formatting.exact_time(version.created_at, zone)}) by {version.created_by}: "
+                f"({formatting.exact_time(version.created_at, zone)}){by_whom(version.created_by)}: "
                 f"{version.note or 'no note'}. Nothing that you typed is lost."
             ),
             icon=":material/call_split:",

@@ -11,6 +11,7 @@ from core.storage.records import AgentVersionRecord
 from dashboard import formatting
 from dashboard.components.diff_view import request_diff_view
 from dashboard.components.failure import literal
+from dashboard.components.marks import by_whom
 
 
 def version_table(
@@ -37,7 +38,7 @@ def version_table(
                 exact = formatting.exact_time(version.created_at, zone)
                 st.caption(
                     f"{version.config.get('model_name', '')} · {exact} "
-                    f"({formatting.ago(version.created_at, now)}) · by {version.created_by}"
+                    f"({formatting.ago(version.created_at, now)}){by_whom(version.created_by)}"
                 )
             if version.number != current and st.button(
                 "Restore", icon=":material/history:", key=f"restore-{version.number}"

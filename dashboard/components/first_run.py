@@ -23,13 +23,13 @@ def first_run(*, demo_agent: AgentRecord | None, has_key: bool) -> None:
                 params = {state.AGENT_ID: str(demo_agent.id)} if demo_agent else {}
                 st.switch_page(routes.PLAYGROUND, query_params=params)
         with st.container(border=True, height="stretch"):
-            st.markdown("**2 · Add a key**")
+            st.markdown("**2 · Add a credential**")
             st.caption(
                 "A key is stored already: pick its provider in the playground."
                 if has_key
                 else "A provider's key opens its models to the same page. It is stored sealed."
             )
-            if st.button("Add a key", icon=":material/key:"):
+            if st.button("Add a credential", icon=":material/key:"):
                 st.switch_page(routes.SETTINGS)
         with st.container(border=True, height="stretch"):
             st.markdown("**3 · Look at the run**")

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Final
 
 from core.providers import registry
+from core.services.principal import LOCAL
 from core.storage.records import Backend, RunStatus, Trigger
 from dashboard import palette
 
@@ -31,6 +32,11 @@ AD_HOC: Final = "ad hoc"
 BACKEND_LABELS: Final = {Backend.LOCAL: "Local", Backend.LAMBDA: "AWS Lambda"}
 
 _UNKNOWN_PROVIDER_COLOR: Final = palette.OTHER
+
+
+def by_whom(principal_id: str) -> str:
+    """` by somebody`, to come after what was done; "" for the one user of an installation without accounts."""
+    return "" if principal_id == LOCAL.id else f" by {principal_id}"
 
 
 def provider_label(name: str) -> str:

@@ -36,7 +36,7 @@ def parameter_fields(
         if Feature.TEMPERATURE in takes:
             _share("Temperature", key("temperature"), 2.0, "0 is the most steady, 2 the most varied.")
         if Feature.TOP_P in takes:
-            _share("Top p", key("top_p"), 1.0, "Only the likeliest tokens, up to this share of probability.")
+            _share("Top P", key("top_p"), 1.0, "Only the likeliest tokens, up to this share of probability.")
         if Feature.REASONING_EFFORT in takes:
             effort_field(key("reasoning_effort"), efforts)
         if Feature.SEED in takes:

@@ -91,8 +91,11 @@ def price_section(
 def _lookup(actions: PriceActions, providers: Sequence[str], catalogue: str) -> None:
     with st.container(border=True):
         with st.container(gap=None):
-            st.markdown("**The price that holds**")
-            st.caption(f"US dollars per million tokens, today. Catalogue: {literal(catalogue)}.")
+            st.markdown("**Look up a price**")
+            st.caption(
+                "What a model costs today, US dollars per million tokens, your own prices included. "
+                f"Catalogue: {literal(catalogue)}."
+            )
         left, right = st.columns([1, 2])
         provider = left.selectbox(
             "Provider", providers, format_func=provider_label, key=state.SETTINGS_LOOKUP_PROVIDER
@@ -111,9 +114,9 @@ def _lookup(actions: PriceActions, providers: Sequence[str], catalogue: str) -> 
 
 def _effective(price: ModelPrice | None) -> None:
     figures = {
-        "Input": _usd(price.input_usd_per_mtok if price else None),
-        "Output": _usd(price.output_usd_per_mtok if price else None),
-        "Cached input": _usd(_cached(price)),
+        "Input": usd_per_mtok(price.input_usd_per_mtok if price else None),
+        "Output": usd_per_mtok(price.output_usd_per_mtok if price else None),
+        "Cached input": usd_per_mtok(_cached(price)),
         "Context window": formatting.count(price.context_window_tokens if price else None),
     }
     with st.grid(len(figures), min_column_width=140):
@@ -224,9 +227,14 @@ def _cached(price: ModelPrice | None) -> Decimal | None:
     return price.input_usd_per_mtok
 
 
-def _usd(price: Decimal | None) -> str:
-    return formatting.UNKNOWN if price is None else f"${price:f}"
+def usd_per_mtok(price: Decimal | None) -> str:
+    """A price per million tokens, as money is written."""
+    if price is None:
+        return formatting.UNKNOWN
+    # Two decimals at least, as all money; more where a price has them.
+    cents = price.quantize(Decimal("0.01"))
+    return f"${cents:f}" if cents == price else f"${price:f}"
 
 
 def _plain(price: str) -> str:
-    return literal(f"${price}")
+    return literal(usd_per_mtok(Decimal(price)))

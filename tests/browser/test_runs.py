@@ -332,6 +332,7 @@ def test_a_run_that_begins_appears_by_itself_and_ticks_stay_on_their_runs(
 def test_a_run_shows_what_was_asked_and_what_came_back(installed: Installation, page: Page) -> None:
     page.goto(installed.run_url("agent"))
     expect(page.get_by_role("heading", name="Support reply (demo)")).to_be_visible()
+    expect(page).to_have_title(f"Support reply (demo) {str(installed.runs['agent'])[:8]} · Agent Launcher")
     expect(page.get_by_text("Where is my parcel? It cost $5 and $6.").first).to_be_visible()
     expect(page.get_by_test_id("stMetric").filter(has_text="Cost")).to_contain_text("$0.00")
     expect(page.get_by_text("Price: offline demo")).to_be_visible()

@@ -27,7 +27,11 @@ def test_the_first_visit_shows_three_steps_and_no_figures(open_app: OpenApp) -> 
     app = open_app()
     assert not app.exception
     assert "Three steps to a first run" in texts(app)
-    assert [button.label for button in app.button] == ["Open the demo agent", "Add a key", "See the runs"]
+    assert [button.label for button in app.button] == [
+        "Open the demo agent",
+        "Add a credential",
+        "See the runs",
+    ]
     assert not app.metric
 
 

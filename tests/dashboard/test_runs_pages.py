@@ -14,6 +14,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
 from dashboard import formatting, routes
+from dashboard.components.marks import by_whom
 from tests.support.stored_runs import store_run
 
 OpenApp = Callable[..., AppTest]
@@ -214,3 +215,8 @@ def test_a_replay_of_a_run_that_needs_a_key_says_so(application: Application, op
     app.run()
 
     assert "API key required for OPENAI" in texts(app)
+
+
+def test_who_did_something_is_named_only_where_there_are_several() -> None:
+    assert by_whom(LOCAL.id) == ""
+    assert by_whom("ada") == " by ada"

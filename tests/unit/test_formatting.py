@@ -1,6 +1,7 @@
 """What figures look like on every page."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import formatting as f
+from dashboard.components.settings_prices import usd_per_mtok
 
 USD = 1_000_000_000
 
@@ -209,3 +211,11 @@ def test_tokens_are_none_or_unknown_or_a_figure() -> None:
     assert [f.tokens(number, of=(0, 0)) for number in (0, 0)] == ["\u2013", "\u2013"]
     assert [f.tokens(number, of=(None, None)) for number in (None, None)] == ["unknown", "unknown"]
     assert [f.tokens(number, of=(9, 0)) for number in (9, 0)] == ["9", "0"]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("1.5", "$1.50"), ("3", "$3.00"), ("0.075", "$0.075"), ("1.50000", "$1.50"), (None, "unknown")],
+)
+def test_a_price_has_two_decimals_and_more_only_if_it_needs_them(given: str | None, shown: str) -> None:
+    assert usd_per_mtok(None if given is None else Decimal(given)) == shown
