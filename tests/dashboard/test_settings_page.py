@@ -265,9 +265,9 @@ def test_a_price_that_is_none_is_refused(open_settings: Open, application: Appli
 
 def test_an_unknown_price_is_said(open_settings: Open) -> None:
     app = open_settings("Prices")
-    app.selectbox(key=state.SETTINGS_LOOKUP_PROVIDER).select("OPENAI").run()
-    model = app.selectbox(key=state.settings_lookup_model("OPENAI"))
-    model.select(next(name for name in model.options if name.startswith("whisper"))).run()
+    app.selectbox(key=state.SETTINGS_LOOKUP_PROVIDER).select("GEMINI").run()
+    model = app.selectbox(key=state.settings_lookup_model("GEMINI"))
+    model.select(next(name for name in model.options if name.startswith("gemma"))).run()
     figures = {metric.label: metric.value for metric in app.metric}
     assert (figures["Input"], figures["Output"]) == ("unknown", "unknown")
     assert "unpriced" in texts(app)
