@@ -5,6 +5,7 @@ on forty lines or `'a'|center(10**9)` would keep the caller's thread for ever, o
 
 - what can call itself (macros, blocks, recursive loops) and what reads files is refused when the template is read;
 - only the filters and methods that are named below may be used;
+- what is nested deeper than Python takes it is refused then too (`MAX_BLOCKS`, `MAX_EXPRESSIONS`);
 - loops, filters, methods, operators and output pay for what they go through, from one budget for each rendering
   (`MAX_STEPS`), and what would make much of little is refused before it is made (`MAX_CHARS`).
 """
@@ -29,6 +30,14 @@ MAX_CHARS: Final = MAX_PROMPT_CHARS
 
 MAX_STEPS: Final = 2_000_000
 """Of one rendering, some seconds at most. A step is a part of a loop's body, an item of a list or 16 characters."""
+
+MAX_BLOCKS: Final = 10
+"""Of loops, conditions and other blocks, within one another. Python takes 20 loops, and 100 levels of indentation."""
+
+MAX_EXPRESSIONS: Final = 40
+"""Of operators, filters, calls and brackets, within one another. Python takes 200 brackets, a filter makes up to 4."""
+
+MAX_JSON_INDENT: Final = 8
 
 _CHARS_PER_STEP: Final = 16
 
@@ -60,6 +69,7 @@ _STATEMENTS: Final = (
     nodes.FilterBlock,
     nodes.With,
 )
+_BLOCKS: Final = (nodes.For, nodes.If, nodes.AssignBlock, nodes.FilterBlock, nodes.With)
 _UNASKED: Final = frozenset({"defined", "undefined"})
 """Tests that may be put to a variable without a value."""
 
@@ -172,7 +182,28 @@ def _centered(value: Any, width: Any = 80) -> int:
 
 
 def _as_json(value: Any, indent: Any = None) -> int:
-    return 0 if indent is None else _pay(value) * (1 + abs(indent))
+    if indent is None:
+        return 0
+    if not isinstance(indent, int) or not 0 <= indent <= MAX_JSON_INDENT:
+        raise SecurityError(f"tojson indents by 0 to {MAX_JSON_INDENT} spaces. Write a number of these")
+    return _pay(value) + indent * _depths(value)
+
+
+def _depths(value: object) -> int:
+    """How deep all that is in the value lies, added up: each is a line of its own."""
+    total = depth = 0
+    level = [value]
+    while level and total <= MAX_CHARS:
+        total += depth * len(level)
+        depth += 1
+        within: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                within += cast("dict[object, object]", item).values()
+            elif isinstance(item, list | tuple):
+                within += cast("Sequence[object]", item)
+        level = within
+    return total
 
 
 def _joined_by(text: Any, items: Any) -> int:
@@ -246,6 +277,9 @@ def _items(value: Any, steps: int) -> list[Any]:
 class _Bounds(NodeTransformer):
     """Refuses what has no place in a prompt, and lets the rest pay."""
 
+    def __init__(self) -> None:
+        self._blocks = self._expressions = 0
+
     def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
         if isinstance(node, nodes.Stmt) and not isinstance(node, _STATEMENTS):
             raise TemplateSyntaxError(
@@ -256,7 +290,32 @@ class _Bounds(NodeTransformer):
                 f"the filter {node.name!r} cannot be used in a prompt. There are {', '.join(sorted(FILTERS_ALLOWED))}",
                 node.lineno,
             )
-        return super().visit(node, *args, **kwargs)
+        blocks, expressions = self._blocks, self._expressions
+        self._blocks += isinstance(node, _BLOCKS)
+        self._expressions += isinstance(node, nodes.Expr)
+        if self._blocks > MAX_BLOCKS:
+            raise TemplateSyntaxError(
+                f"more than {MAX_BLOCKS} loops, conditions or other blocks are within one another",
+                node.lineno,
+            )
+        if self._expressions > MAX_EXPRESSIONS:
+            raise TemplateSyntaxError(
+                f"more than {MAX_EXPRESSIONS} operators, filters, calls or brackets are within one another. "
+                "Keep a part of it with {% set %}",
+                node.lineno,
+            )
+        try:
+            return super().visit(node, *args, **kwargs)
+        finally:
+            self._blocks, self._expressions = blocks, expressions
+
+    def visit_If(self, node: nodes.If) -> nodes.Node:
+        # Conditions after the first are beside it, not within it.
+        others, node.elif_ = node.elif_, []
+        self.generic_visit(node)
+        self._blocks -= 1
+        node.elif_ = [cast("nodes.If", self.visit(other)) for other in others]
+        return node
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         if node.recursive:
@@ -282,6 +341,13 @@ class _Bounds(NodeTransformer):
         if node.name not in _UNASKED:
             node.node = _call(_PAID, node.node)
             node.args = [_call(_PAID, argument) for argument in node.args]
+            # jinja2 declares these as lists of pairs, and makes them lists of `Keyword`.
+            for keyword in cast("list[nodes.Keyword]", node.kwargs):
+                keyword.value = _call(_PAID, keyword.value)
+            if node.dyn_args is not None:
+                node.dyn_args = _call(_PAID, node.dyn_args)
+            if node.dyn_kwargs is not None:
+                node.dyn_kwargs = _call(_PAID, node.dyn_kwargs)
         return node
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:

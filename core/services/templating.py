@@ -14,6 +14,10 @@ from core.services.template_sandbox import MAX_CHARS, Sandbox, budget
 
 _SANDBOX: Final = Sandbox()
 
+_NESTED_TOO_DEEP: Final = (
+    "The prompt's template is nested too deep. Keep a part of it with {% set %}, or make two prompts of it."
+)
+
 
 class MissingValues(InvalidRequest):
     """Variables of a request's templates have no value.
@@ -51,8 +55,8 @@ def variables_of(*templates: str | None) -> tuple[str, ...]:
             asked = meta.find_undeclared_variables(tree)
         except TemplateSyntaxError as exc:
             raise InvalidRequest(_syntax_message(exc)) from exc
-        except RecursionError as exc:
-            raise InvalidRequest("The prompt's template is nested too deep.") from exc
+        except (SyntaxError, RecursionError) as exc:
+            raise InvalidRequest(_NESTED_TOO_DEEP) from exc
         names.update(dict.fromkeys(node.name for node in tree.find_all(nodes.Name) if node.name in asked))
     return tuple(names)
 
@@ -79,6 +83,8 @@ def render_all(templates: Mapping[str, str], variables: Mapping[str, str]) -> di
 def render(template: str, variables: Mapping[str, str], *, what: str = "prompt") -> str:
     """The text with its variables filled in.
 
+    Where there is a brace in the template, the ends of its lines become line feeds; those in values stay.
+
     Args:
         template: As it was typed.
         variables: Their values, by name.
@@ -97,6 +103,8 @@ def render(template: str, variables: Mapping[str, str], *, what: str = "prompt")
         raise InvalidRequest(_syntax_message(exc)) from exc
     except UndefinedError as exc:
         raise _undefined(template, variables, exc, what=what) from exc
+    except (SyntaxError, RecursionError) as exc:  # out of Python's compiler, whatever Jinja made for it
+        raise InvalidRequest(_NESTED_TOO_DEEP) from exc
     except (
         TemplateError,
         TypeError,
@@ -104,7 +112,6 @@ def render(template: str, variables: Mapping[str, str], *, what: str = "prompt")
         ArithmeticError,
         LookupError,
         AttributeError,
-        RecursionError,
         MemoryError,
     ) as exc:
         raise InvalidRequest(f"The prompt's template cannot be rendered: {exc}.") from exc
@@ -116,12 +123,16 @@ def render(template: str, variables: Mapping[str, str], *, what: str = "prompt")
 
 
 def literal(text: str) -> str:
-    """A template that renders to exactly `text`, whose braces are just braces."""
-    if not re.search(r"\{[{%#]", text):
+    """A template that renders to exactly `text`, whose braces are just braces and whose lines end as they do."""
+    # Jinja makes a line feed of each carriage return that is not written as an escape.
+    returns = "{" in text and "\r" in text
+    if not returns and not re.search(r"\{[{%#]", text):
         return text
-    if "endraw" not in text:
+    if not returns and "endraw" not in text:
         return f"{{% raw %}}{text}{{% endraw %}}"
-    return re.sub(r"\{[{%#]", lambda match: f"{{{{ '{match[0]}' }}}}", text)
+    return re.sub(
+        r"\{[{%#\r]|\r", lambda match: f"{{{{ '{match[0]}' }}}}".replace("\r", r"\r"), text
+    )
 
 
 def _undefined(

@@ -114,7 +114,8 @@ def test_a_template_that_would_go_on_and_on_ends(template: str) -> None:
         "{{ 'a'|indent(999999999) }}",
         "{{ 'a\n'|indent(999999999, true) }}",
         "{{ 'a\n'|indent(big, true) ~ big }}",
-        "{{ [1, 2]|tojson(indent=999999999) }}",
+        "{% set ns = namespace(x=[1] * 9999) %}{% for i in range(90) %}{% set ns.x = [ns.x] %}{% endfor %}"
+        "{{ ns.x|tojson(8) }}",
         "{{ 1.5|round(999999999, 'ceil') }}",
         "{{ range(99999)|join(big) }}",
         "{{ big.join(range(99999)) }}",
@@ -132,6 +133,101 @@ def test_a_template_that_would_go_on_and_on_ends(template: str) -> None:
 def test_what_would_make_much_of_little_is_not_made(template: str) -> None:
     with pytest.raises(InvalidRequest, match="would be longer than 2,000,000 characters"):
         render(template, {"big": "x" * 1_900_000})
+
+
+def _within(depth: int, before: str, inside: str, after: str) -> str:
+    return before * depth + inside + after * depth
+
+
+DEEP = [
+    ("{% for i in [1] %}", "x", "{% endfor %}", 10),
+    ("{% for i in [1] if i %}", "x", "{% endfor %}", 10),
+    ("{% if 1 %}", "x", "{% endif %}", 10),
+    ("{% if 0 %}{% elif 1 %}", "x", "{% endif %}", 10),
+    ("{% with a = 1 %}", "x", "{% endwith %}", 10),
+    ("{% set a %}", "x", "{% endset %}", 10),
+    ("{% filter upper %}", "x", "{% endfilter %}", 10),
+]
+"""What can be nested: how it begins, what is in the middle, how it ends, and how deep it may be."""
+
+
+@pytest.mark.parametrize(("before", "inside", "after", "limit"), DEEP)
+def test_blocks_may_be_nested_to_a_depth(before: str, inside: str, after: str, limit: int) -> None:
+    render(_within(limit, before, inside, after), {})
+    variables_of(_within(limit, before, inside, after))
+    for depth in (limit + 1, 25, 101):
+        template = _within(depth, before, inside, after)
+        for read in (lambda: variables_of(template), lambda: render(template, {})):  # noqa: B023 - called at once
+            with pytest.raises(InvalidRequest, match="more than 10 loops, conditions or other blocks"):
+                read()
+
+
+@pytest.mark.parametrize(
+    ("before", "inside", "after"),
+    [
+        ("[", "1", "]"),
+        ("{1: ", "1", "}"),
+        ("(", "1", ",)"),
+        ("", "1", " + 1"),
+        ("", "1", " and 1"),
+        ("-", "1", ""),
+        ("not ", "1", ""),
+        ("", "'a'", "|trim"),
+        ("", "'a'", "|default('b')"),
+        ("", "'a'", ".upper()"),
+        ("", "'a'", "[:1]"),
+        ("", "'a'", "[0]"),
+        ("(", "1", " == 1)"),
+        ("(", "'a'", " ~ 'b')"),
+        ("(", "1", " is number)"),
+        ("('b' is in(seq=[", "1", "]))"),
+        ("(1 if ", "1", " else 2)"),
+        ("range(", "1", ")|length"),
+    ],
+)
+def test_expressions_may_be_nested_to_a_depth(before: str, inside: str, after: str) -> None:
+    outcomes: list[str] = []
+    for depth in (5, 10, 20, 30, 39, 60, 100, 150, 400):
+        template = "{{ " + _within(depth, before, inside, after) + " }}"
+        said: list[str] = []
+        for read in (lambda: variables_of(template), lambda: render(template, {})):  # noqa: B023 - called at once
+            try:
+                read()
+                said.append("")
+            except InvalidRequest as exc:
+                said.append(exc.message)
+        assert said[0] == said[1]
+        outcomes.append(said[0])
+    assert outcomes[:2] == ["", ""]
+    assert "nested too deep" in outcomes[-1] or "more than 40 operators" in outcomes[-1]
+
+
+def test_conditions_beside_one_another_are_not_nested() -> None:
+    template = "{% if n == '0' %}0" + "".join(f"{{% elif n == '{n}' %}}{n}" for n in range(1, 40))
+    assert render(template + "{% endif %}", {"n": "31"}) == "31"
+
+
+@pytest.mark.parametrize(
+    "test", ["'bb' is in(seq=big)", "'bb' is in(*[big])", "'bb' is in(**{'seq': big})", "'bb' is in(big)"]
+)
+def test_what_a_test_goes_through_is_paid_for_however_it_is_given(test: str) -> None:
+    with pytest.raises(InvalidRequest, match="more than 2,000,000 steps"):
+        render(f"{LOOP}{{% if {test} %}}{{% endif %}}{{% endfor %}}", {"big": "x" * 1_900_000})
+    assert render(f"{{{{ {test} }}}}", {"big": "abb"}) == "True"
+
+
+@pytest.mark.parametrize("indent", ["100000000", "9", "-1", "'  '", "1.5", "indent=9"])
+def test_json_is_indented_by_little(indent: str) -> None:
+    with pytest.raises(InvalidRequest, match="tojson indents by 0 to 8 spaces"):
+        render(f"{{{{ [[]]|tojson({indent}) }}}}", {})
+
+
+def test_json_can_be_indented() -> None:
+    assert render("{{ [[1]]|tojson(2) }}", {}) == "[\n  [\n    1\n  ]\n]"
+
+
+def test_the_ends_of_lines_in_values_stay() -> None:
+    assert render("a\r\n{{ b }}", {"b": "\r\n"}) == "a\n\r\n"
 
 
 def test_what_comes_out_has_a_limit_too() -> None:
@@ -210,13 +306,15 @@ def test_small_products_are_fine() -> None:
     assert render("{{ '-' * 5 }} {{ 2 ** 10 }} {{ 3 * 4 }}", {}) == "----- 1024 12"
 
 
-@given(st.text(alphabet=st.sampled_from("{}%#a \n'endraw")).filter(lambda text: "\r" not in text))
+@given(st.lists(st.sampled_from([*"{}%#a \r\n'\\", "\r\n", "endraw"])).map("".join))
 def test_a_literal_renders_to_itself_and_asks_for_nothing(text: str) -> None:
     assert variables_of(literal(text)) == ()
     assert render(literal(text), {}) == text
 
 
-@pytest.mark.parametrize("text", ["{% endraw %}{{x}}", "{{{x}}}", "{%{{#", "{", "{% raw %}", "plain"])
+@pytest.mark.parametrize(
+    "text", ["{% endraw %}{{x}}", "{{{x}}}", "{%{{#", "{", "{% raw %}", "plain", "{}\r\n", "{\r{{\r\n", "\r"]
+)
 def test_a_literal_survives_its_own_marks(text: str) -> None:
     assert render(literal(text), {}) == text
 
