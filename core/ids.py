@@ -33,11 +33,6 @@ def uuid7(at: datetime | None = None) -> UUID:
     return UUID(int=(milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | random_bits)
 
 
-def time_of(value: UUID) -> datetime:
-    """When the id was made, to the millisecond, UTC."""
-    return EPOCH + timedelta(milliseconds=value.int >> 80)
-
-
 def lowest_at(at: datetime) -> UUID:
     """Not above any id made at that moment or later: the bound of a range of time."""
     milliseconds = max(_nanoseconds(at) // 1_000_000, 0)

@@ -206,8 +206,6 @@ SETTINGS_KEY: Final = "settings.key"
 SETTINGS_CREDENTIAL_NAME: Final = "settings.credential.name"
 SETTINGS_CREDENTIAL_PROVIDER: Final = "settings.credential.provider"
 SETTINGS_CREDENTIAL_BASE_URL: Final = "settings.credential.base_url"
-SETTINGS_CREDENTIAL_CHOICE: Final = "settings.credential.choice"
-"""The credential and the action whose dialog is to open: (id, action)."""
 
 SETTINGS_PROVIDER: Final = "settings.default.provider"
 SETTINGS_TIME_ZONE: Final = "settings.default.time_zone"

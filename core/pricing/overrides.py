@@ -124,11 +124,6 @@ class PriceOverride:
                 values[name] = str(value)
         return cls(**values)
 
-    def to_mapping(self) -> dict[str, str | None]:
-        """For JSON; `from_mapping` reads it back."""
-        values = {field.name: cast("object", getattr(self, field.name)) for field in fields(self)}
-        return {name: None if value is None else _text(value) for name, value in values.items()}
-
 
 class PriceOverrides:
     """Overrides in the order in which they are asked: the most specific that holds on the day.
@@ -240,8 +235,3 @@ def _day(value: object) -> date:
         return date.fromisoformat(str(value))
     except ValueError:
         raise InvalidInput(f"valid_from: {str(value)[:40]!r} is not a day such as 2026-01-31.") from None
-
-
-def _text(value: object) -> str:
-    # Never 1E+2: a form or a spreadsheet would not read it back.
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)

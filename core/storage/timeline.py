@@ -79,11 +79,6 @@ def buckets(since: datetime, until: datetime, *, grain: Grain, zone: ZoneInfo) -
     return Timeline(starts=starts, segments=_segments([low, *edges[1:-1], high]))
 
 
-def quarter_of(at: datetime) -> int:
-    """The quarter hour in which a moment lies."""
-    return _floor(at)
-
-
 def _floor(at: datetime) -> int:
     return (at - EPOCH) // QUARTER
 
