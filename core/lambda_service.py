@@ -148,7 +148,13 @@ class LambdaAgentService:
         own = config_of(record.version).to_json()
         # Checked as a request of the contract, so that both ways take the same.
         asked = parse_request(
-            {"prompt": "-", **given, "provider": own["provider"], "model_name": own["model_name"]},
+            {
+                "prompt": "-",
+                "agent_type": own["agent_type"],
+                **given,
+                "provider": own["provider"],
+                "model_name": own["model_name"],
+            },
             providers=registry.specs(),
         )
         spec = spec_of_request(asked, trigger=Trigger.PYTHON)

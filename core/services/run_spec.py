@@ -22,7 +22,8 @@ class RunSpec:
     """What to run.
 
     Attributes:
-        prompt: May hold `{{variables}}`; empty for the configuration's own prompt.
+        prompt: May hold `{{variables}}`; empty for the configuration's own prompt, or for `messages` that end with
+            the question.
         variables: They go before the configuration's own values.
         rendered: The prompts are final text, and braces in them are just braces.
         chat: It is a turn of a chat, whatever the configuration's own kind is; so are all with `messages`.
@@ -52,6 +53,14 @@ class RunSpec:
     replay_of: UUID | None = None
     asked: Mapping[str, Any] | None = None
 
+    @property
+    def template(self) -> str:
+        """The prompt that is asked, as it was typed; empty where the last message is the question."""
+        if self.prompt:
+            return self.prompt
+        ends_with_question = bool(self.messages) and self.messages[-1].role == "user"
+        return "" if ends_with_question else self.config.prompt
+
 
 def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: float) -> AgentRequest:
     """The request that the spec asks for, with its texts rendered.
@@ -67,7 +76,7 @@ def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: floa
         UnknownProvider: As it says.
     """
     config = spec.config
-    prompt, system_prompt = spec.prompt or config.prompt, config.system_prompt
+    prompt, system_prompt = spec.template, config.system_prompt
     if not spec.rendered:
         values = {**(config.variables or {}), **spec.variables}
         texts = render_all({"prompt": prompt, "system prompt": system_prompt}, values)
@@ -130,14 +139,14 @@ def asked_of(spec: RunSpec, request: AgentRequest) -> Mapping[str, Any]:
         return spec.asked
     config = spec.config
     typed = {name for name in _TYPED if _differs(getattr(config, name), getattr(request, name, None))}
-    template = spec.prompt or config.prompt
+    template = spec.template
     asked: dict[str, Any] = {
         "rendered": spec.rendered,
         "chat": spec.chat,
         "config": config.model_dump(mode="json", include=typed),
         "prompt": None if template == (request.prompt or "") else template,
         # Not what this run asked, but a part of its configuration all the same: in a chat, say.
-        "own_prompt": config.prompt if spec.prompt and config.prompt != spec.prompt else "",
+        "own_prompt": config.prompt if config.prompt != template else "",
         "variables": dict(spec.variables),
     }
     return {name: value for name, value in asked.items() if value}

@@ -117,6 +117,36 @@ def test_a_stored_agent_runs_by_name_with_values_for_its_prompts(
         assert (refused["run_id"], refused["cost_usd"]) == (None, None)
 
 
+def test_a_question_at_the_end_of_the_messages_is_not_replaced_by_the_agents_own_prompt(
+    application: Application, service: LambdaAgentService
+) -> None:
+    config = AgentConfig(
+        provider="DEMO",
+        model_name="demo-echo",
+        agent_type="chat",
+        prompt="Own {{prompt}}",
+        system_prompt="Be brief.",
+    )
+    application.agents.create(LOCAL, name="Chatter", config=config)
+    messages = [
+        {"role": "user", "content": "First"},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "My question"},
+    ]
+    for kind in ({"agent_type": "chat"}, {}):
+        answer = service.invoke_agent(agent="Chatter", messages=messages, **kind)
+        assert answer["response"].startswith('You asked: "My question"'), answer
+        run_id = UUID(answer["run_id"])
+        detail = application.runs.get(LOCAL, run_id)
+        assert detail.request["messages"] == messages
+        assert "prompt" not in detail.request
+        again = application.runs.asked(LOCAL, run_id)
+        assert (again.template, again.config.prompt) == ("", "Own {{prompt}}")
+    # What does not end with a question goes before the agent's own.
+    answer = service.invoke_agent(agent="Chatter", messages=messages[:2], variables={"prompt": "words"})
+    assert answer["response"].startswith('You asked: "Own words"'), answer
+
+
 def test_the_time_of_a_run_that_was_tried_again_is_the_whole_runs(
     application: Application, service: LambdaAgentService
 ) -> None:
