@@ -31,6 +31,7 @@ from core.providers.connections import READ_BYTES, Channel, Origin, connect, pro
 
 IDLE_SECONDS: Final = 30.0
 """How long an unused connection is kept; a shorter time than a server's or a load balancer's own."""
+SWEEP_SECONDS: Final = 1.0
 MAX_IDLE_PER_HOST: Final = 128
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
@@ -68,6 +69,7 @@ class Transport:
         self._ssl_context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[Channel, float]]] = {}
+        self._sweep_at = 0.0
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
@@ -114,17 +116,27 @@ class Transport:
     def give_back(self, origin: Origin, channel: Channel) -> None:
         """Keeps a connection whose last answer was read to its end."""
         channel.end()
+        now = time.monotonic()
         with self._lock:
             stack = self._idle.setdefault(origin, deque())
-            stack.append((channel, time.monotonic()))
-            # The oldest end of the stack is where unused connections gather.
-            expired: list[Channel] = []
-            while stack and (
-                len(stack) > MAX_IDLE_PER_HOST or time.monotonic() - stack[0][1] >= IDLE_SECONDS
-            ):
-                expired.append(stack.popleft()[0])
+            stack.append((channel, now))
+            expired = [stack.popleft()[0]] if len(stack) > MAX_IDLE_PER_HOST else []
+            if now >= self._sweep_at:
+                expired += self._sweep(now)
         for old in expired:
             old.disconnect()
+
+    def _sweep(self, now: float) -> list[Channel]:
+        """Takes out what was unused for too long, also of servers that nobody asks any more."""
+        self._sweep_at = now + SWEEP_SECONDS
+        expired: list[Channel] = []
+        for origin, stack in list(self._idle.items()):
+            # The oldest end of the stack is where unused connections gather.
+            while stack and now - stack[0][1] >= IDLE_SECONDS:
+                expired.append(stack.popleft()[0])
+            if not stack:
+                del self._idle[origin]
+        return expired
 
     def close(self) -> None:
         """Closes the unused connections."""

@@ -113,6 +113,25 @@ def test_an_unused_connection_is_closed_in_time(
     assert vendor.connections == 2
 
 
+def test_unused_connections_to_servers_that_nobody_asks_any_more_are_closed(
+    vendor: VendorServer, transport: Transport, monkeypatch: pytest.MonkeyPatch
+):
+    """Each is an open file, of which a process has few."""
+    monkeypatch.setattr(http, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(http, "SWEEP_SECONDS", 0.0)
+    vendor.otherwise(Reply.json([]))
+    open_files = Path("/proc/self/fd")
+    post(transport, origin_of(vendor.url))
+    before = len(list(open_files.iterdir()))
+    for _ in range(20):
+        with VendorServer() as other:
+            other.otherwise(Reply.json([]))
+            post(transport, origin_of(other.url))
+    time.sleep(0.1)
+    post(transport, origin_of(vendor.url))
+    assert len(list(open_files.iterdir())) <= before + 5
+
+
 def test_a_server_that_refuses_early_is_heard(transport: Transport, raw: "RawServer"):
     """It answers and closes while the large body is still on its way."""
 
