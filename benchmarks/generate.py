@@ -329,7 +329,7 @@ class Generator:
                 None,
                 tried,
                 finished - at,
-                latency // 4 if succeeded else None,
+                ended - latency + latency // 4 - at if succeeded else None,
                 _sum(totals, 0),
                 _sum(totals, 1),
                 _sum(totals, 2),
