@@ -452,10 +452,15 @@ def may_have_own_key(spec: ProviderSpec, base_url: str | None, variables: Mappin
     """Whether the key in the vendor SDK's own variable may be sent to where a request with this address goes."""
     if base_url is None or is_this_machine(base_url):
         return True
-    if spec.is_cloud(base_url) and base_url.lower().startswith("https://"):
+    named = spec.base_url_in_force(None, variables)
+    if (
+        spec.is_cloud(base_url)
+        and base_url.lower().startswith("https://")
+        and (named is None or spec.self_hosted)
+    ):
         return True
     # The environment's key is for the server that the environment names, which is the vendor's if it names none.
-    return spec.base_url_in_force(base_url, variables) == spec.base_url_in_force(None, variables)
+    return spec.base_url_in_force(base_url, variables) == named
 
 
 _NOT_A_PROVIDERS_KEY: Final = re.compile(r"AWS_.*|AGENT_LAUNCHER_.*|DATABASE_URL|PG[A-Z]+", re.IGNORECASE)
