@@ -821,10 +821,17 @@ def test_a_profile_that_cannot_be_looked_up_is_asked_all_the_same(
 def test_a_stop_while_a_profile_is_looked_up(vendor: VendorServer):
     vendor.will(Reply.silence())
     cancel = CancelToken()
-    timer = threading.Timer(0.3, cancel.cancel)
-    timer.start()
+
+    def stop_when_asked() -> None:
+        until = time.monotonic() + 20
+        while not vendor.requests and time.monotonic() < until:
+            time.sleep(0.01)
+        cancel.cancel()
+
+    thread = threading.Thread(target=stop_when_asked)
+    thread.start()
     assert code_of(ask(vendor, model_name=PROFILE, cancel=cancel)) == "CANCELLED"
-    timer.join()
+    thread.join()
     assert len(vendor.requests) == 1
 
 
