@@ -217,7 +217,8 @@ class CredentialService:
 
         Raises:
             MissingApiKey: The configuration names a credential that is gone, several would serve and none is
-                named, or those that are stored are for other servers and the environment has no key either.
+                named, or those that are stored are for other servers and the environment has no key either. A server
+                of one's own, whose key is optional, is asked without one where several would serve.
             InvalidInput: The configuration names a credential of another provider, or for another server.
             SecretUnreadable: The master key is not the one that sealed it.
         """
@@ -232,6 +233,8 @@ class CredentialService:
         own = [record for record in stored if record.provider == config.provider]
         serving = _serving_unnamed(own, config.base_url)
         if len(serving) > 1:
+            if _is_own_server(config.provider, config.base_url):
+                return ResolvedKey()
             raise _several(config.provider, serving)
         if serving:
             return self._open(serving[0])
@@ -253,10 +256,11 @@ class CredentialService:
             return Unnamed()
         own = [r for r in self._store.credentials.list(principal.project_id) if r.provider == provider]
         serving = _serving_unnamed(own, base_url)
-        if len(serving) > 1:
-            return Unnamed(several=True, fault=str(_several(provider, serving)))
         elsewhere = [_public(r) for r in own if r not in serving]
-        if serving:
+        if len(serving) > 1:
+            if not _is_own_server(provider, base_url):
+                return Unnamed(several=True, fault=str(_several(provider, serving)))
+        elif serving:
             return Unnamed(credential=_public(serving[0]), elsewhere=elsewhere)
         try:
             _require_another_key(provider, base_url, own)
@@ -358,6 +362,12 @@ def _same_server(record: CredentialRecord, base_url: str | None) -> bool:
     """Whether requests with that base URL go where those with the credential's own go."""
     spec = registry.get_spec(record.provider)
     return spec.base_url_in_force(record.base_url) == spec.base_url_in_force(base_url)
+
+
+def _is_own_server(provider: str, base_url: str | None) -> bool:
+    """Whether requests go to a server of the operator's own, which may well want no key: none is demanded there."""
+    spec = registry.get_spec(provider)
+    return spec.api_key_optional and spec.is_self_hosted(base_url=spec.base_url_in_force(base_url))
 
 
 def _address(base_url: str | None) -> str | None:

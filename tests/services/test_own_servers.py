@@ -51,6 +51,27 @@ def test_a_stored_key_serves_where_it_is_for_and_nowhere_by_itself(
     assert found.key.label == "the stored credential 'Box' (ends in 4f2a)"
 
 
+def test_of_several_stored_keys_none_is_demanded_for_a_server_of_ones_own(
+    local_application: Application, vendor: VendorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = local_application.credentials
+    for name in ("a", "b"):
+        credentials.add(LOCAL, name=name, provider="OLLAMA", secret=KEY)
+    monkeypatch.setenv("OLLAMA_HOST", vendor.url)
+    assert credentials.resolve(LOCAL, config=OWN, given=None).secret is None
+    found = credentials.unnamed(LOCAL, provider="OLLAMA")
+    assert (found.credential, found.several, found.elsewhere, found.fault) == (None, False, [], "")
+    vendor.will(OllamaDialect().models(["gemma4"]))
+    tested = Connections(credentials).test(LOCAL, provider="OLLAMA")
+    assert tested.key.label == "no key needed"
+    assert "authorization" not in vendor.last.headers
+    # Ollama's own cloud wants one.
+    monkeypatch.setenv("OLLAMA_HOST", "https://ollama.com")
+    with pytest.raises(MissingApiKey, match=r"several are stored \(a, b\)"):
+        credentials.resolve(LOCAL, config=OWN, given=None)
+    assert credentials.unnamed(LOCAL, provider="OLLAMA").several
+
+
 def cost(prices: PriceService, usage: TokenUsage | None = None, *, model: str = "gemma4") -> int | None:
     request = AgentRequest(provider="OLLAMA", model_name=model, prompt="Hello")
     response = AgentResponse(
