@@ -348,7 +348,7 @@ class AgentResponse(_Model):
         timestamp: When the request was accepted; in JSON in UTC and whole seconds, as `2024-01-01T00:00:00Z`.
         execution_time_seconds: From accepting the request to the last byte, on the backend's clock; of a run that was
             tried more than once, from asking for it to its end, waits included.
-        time_to_first_token_seconds: To the first text; unset when the answer was not streamed.
+        time_to_first_token_seconds: Likewise, to the first text; unset when the answer was not streamed.
         service_tier: The tier at which the vendor says that it worked and bills, in its own word ("default",
             "flex", "priority"); unset if it does not say.
     """

@@ -163,8 +163,7 @@ class RunWorker:
             )
         except Exception:
             log.exception("run %s broke off", live.run_id)
-            message = "An internal error; the log has the detail under this request id."
-            self._break_off(job, InternalError(message, request_id=str(live.run_id)))
+            self._break_off(job, _internal_error(job))
             return
         last = attempts[-1]
         response, error = last.response, last.response.error
@@ -197,7 +196,13 @@ class RunWorker:
         if not job.ending.acquire(blocking=False):
             return
         try:
-            job.end.set_result(self._conclude(job, response, last))
+            try:
+                outcome = self._conclude(job, response, last)
+            except Exception:
+                # Else whoever follows it would wait for ever, and its row say RUNNING as long as this process lives.
+                log.exception("run %s could not be ended as it was to be", job.live.run_id)
+                outcome = self._conclude_in_spite(job)
+            job.end.set_result(outcome)
         except BaseException as exc:
             job.end.set_exception(exc)
 
@@ -265,16 +270,37 @@ class RunWorker:
             response: What the run's caller gets.
             last: The attempt that ended it; None if it ended between two, and the last that was sent is recorded.
         """
+        record = None if last is None else self._record(job, last, final=True)
+        return self._finish(job, response, record)
+
+    def _conclude_in_spite(self, job: Job) -> RunOutcome:
+        """Ends a run that a fault of ours kept from its own end, with as little as can fail: it is not priced."""
+        if job.live.outcome is not None:
+            return job.live.outcome  # that was told already; the fault was in what comes after
+        error = _internal_error(job)
+        if job.waits:
+            response = error_response(error, provider=job.request.provider, model=job.request.model_name)
+            return self._finish(job, response, None)
+        attempt, ordinal = _broken_off(job, error), len(job.records) + 1
+        record = attempt_record(attempt, run_id=job.live.run_id, ordinal=ordinal, final=True, cost=None)
+        return self._finish(job, attempt.response, record)
+
+    def _finish(self, job: Job, response: AgentResponse, last: AttemptRecord | None) -> RunOutcome:
         live = job.live
-        if last is None:
-            records = [*job.records[:-1], replace(job.records[-1], final=True)]
-        else:
-            records = [*job.records, self._record(job, last, final=True)]
+        before, deciding = job.records, last
+        if deciding is None:
+            before, deciding = before[:-1], replace(before[-1], final=True)
+        records = [*before, deciding]
         finished_at = utc_now() if last is None else last.finished_at
         latency = finished_at - job.created_at
+        first_token_us = _first_token_us(records[-1], since=job.created_at)
         if len(records) > 1:
             # Of the whole run, as its caller waited for it; each attempt's own time is in its record.
-            whole = {"timestamp": job.created_at, "execution_time_seconds": latency.total_seconds()}
+            whole: dict[str, Any] = {
+                "timestamp": job.created_at,
+                "execution_time_seconds": latency.total_seconds(),
+                "time_to_first_token_seconds": None if first_token_us is None else first_token_us / 1_000_000,
+            }
             response = response.model_copy(update=whole)
         store_error = None
         if job.new_run is not None:
@@ -285,14 +311,16 @@ class RunWorker:
             response=response,
             attempts=len(records),
             latency_us=_microseconds(latency),
-            first_token_us=_first_token_us(records[-1], since=job.created_at),
+            first_token_us=first_token_us,
             cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
             records=tuple(records),
             stored=job.new_run is not None and store_error is None,
             store_error=store_error,
         )
-        _log_end(job, outcome)
-        live.finish(outcome)
+        try:
+            _log_end(job, outcome)
+        finally:
+            live.finish(outcome)
         self._note_credential(job)
         return outcome
 
@@ -360,6 +388,11 @@ def _log_end(job: Job, outcome: RunOutcome) -> None:
         agent=job.request.agent_name,
         trigger=job.live.spec.trigger.value,
     )
+
+
+def _internal_error(job: Job) -> InternalError:
+    message = "An internal error; the log has the detail under this request id."
+    return InternalError(message, request_id=str(job.live.run_id))
 
 
 def _broken_off(job: Job, error: InvocationError) -> Attempt:

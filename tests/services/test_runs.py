@@ -485,6 +485,54 @@ def test_a_fault_of_ours_ends_the_run_too(application: Application) -> None:
     service.close()
 
 
+def test_a_retried_runs_first_token_counts_from_its_beginning_for_its_caller_too(
+    application: Application,
+) -> None:
+    config = AgentConfig(provider="DEMO", model_name="demo-flaky")
+    spec = RunSpec(config=config, prompt="Hello")
+    outcome = application.runs.run(LOCAL, spec, on_delta=lambda _: None)
+    assert outcome.attempts > 1
+    summary = application.runs.get(LOCAL, outcome.run_id).summary
+    told = outcome.response.time_to_first_token_seconds
+    assert told is not None
+    assert summary.first_token_us == outcome.first_token_us == round(told * 1_000_000)
+    deciding = outcome.records[-1]
+    assert deciding.first_token_us is not None
+    waited = (deciding.started_at - outcome.response.timestamp).total_seconds()
+    assert told == pytest.approx(waited + deciding.first_token_us / 1_000_000)
+    assert waited > 0
+
+
+@pytest.mark.parametrize("place", ["price", "log", "credential"])
+def test_a_fault_in_ending_a_run_leaves_nobody_waiting(
+    application: Application, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug")
+
+    match place:
+        case "price":
+            monkeypatch.setattr(application.prices, "price_attempt", fail)
+        case "log":
+            monkeypatch.setattr(run_work, "_log_end", fail)
+        case _:
+            monkeypatch.setattr(run_work.RunWorker, "_note_credential", fail)
+    live = application.runs.start(LOCAL, demo())
+    outcome = ended(live)
+    summary = application.runs.get(LOCAL, live.run_id).summary
+    assert outcome.status is summary.status
+    assert (outcome.stored, outcome.attempts, summary.attempts) == (True, 1, 1)
+    if place == "price":
+        assert outcome.response.error is not None
+        assert outcome.response.error.code.value == "INTERNAL_ERROR"
+        assert (summary.status, summary.cost_nanousd) == (RunStatus.FAILED, None)
+    else:
+        assert summary.status is RunStatus.SUCCEEDED
+    assert application.runs.running(LOCAL) == []
+    again = application.runs.run(LOCAL, demo())
+    assert again.status is outcome.status, "in the calling thread it is no exception either"
+
+
 def test_ctrl_c_ends_the_run_as_cancelled(application: Application) -> None:
     service = broken_service(application, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
