@@ -4,7 +4,7 @@ A price is looked for in this order, and the first answer is the price:
 
 1. An offline provider costs exactly 0.
 2. The operator's overrides, then those shipped in `data/price_overrides.yaml` (`core.pricing.overrides`).
-3. A server of the operator's own costs exactly 0 (`ProviderSpec.is_self_hosted`).
+3. A server that is plainly the operator's own costs exactly 0 (`ProviderSpec.is_self_hosted`).
 4. Without a base URL, the vendor's list in the catalogue (`ProviderSpec.price_provider`). With one, the list
    of whoever the catalogue knows at that address (OpenAI itself, OpenRouter, Groq, ...); a server that it
    does not know has no price, even if it serves a model of a known name.
@@ -23,6 +23,7 @@ from core.pricing import listings
 from core.pricing.overrides import NO_OVERRIDES, PriceOverrides, utc_day
 from core.pricing.rates import FREE, Price, Rate
 from core.providers import registry
+from core.providers.base import is_own_network
 
 OFFLINE = Price(FREE, "offline demo")
 SELF_HOSTED = Price(FREE, "self-hosted")
@@ -111,6 +112,24 @@ def find_price(
         if listing is not None:
             return listing.price(at, service_tier=tier)
     return None
+
+
+def is_doubtful_server(provider: str, base_url: str | None) -> bool:
+    """Whether there is no price because a server may be the operator's own, and is not plainly so.
+
+    Args:
+        provider: As in the contract.
+        base_url: As in the request.
+    """
+    spec = registry.specs().get(provider)
+    server = None if spec is None else spec.base_url_in_force(base_url)
+    return (
+        spec is not None
+        and spec.self_hosted
+        and server is not None
+        and not (spec.is_cloud(server) or is_own_network(server))
+        and listings.provider_at(server) is None
+    )
 
 
 def find_model(

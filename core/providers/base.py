@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from types import MappingProxyType
 from typing import Final, Protocol, Self, get_args
 from urllib.parse import urlsplit
@@ -161,7 +161,8 @@ class ProviderSpec:
         api_key_optional: Takes a key, and works without: only some of its servers want one.
         bare_host_port: Set where an address may also be a mere host, or host and port: the port that is meant
             where none is given. An address that listens everywhere (0.0.0.0) then means this machine.
-        self_hosted: Its servers are the operator's own, so that tokens cost nothing there.
+        self_hosted: Its servers are the operator's own, so that tokens cost nothing where that is plain to see
+            (`is_own_network`).
         cloud_host: The vendor's own host: what is below it gets the environment's key over https, and is nobody's own
             server, whatever its address says beside it (a version, a region).
         cloud_models: Nor for models of such names (a pattern), which a server of one's own asks the vendor's for.
@@ -238,13 +239,15 @@ class ProviderSpec:
         return host == self.cloud_host or host.endswith(f".{self.cloud_host}")
 
     def is_self_hosted(self, *models: str, base_url: str | None = None) -> bool:
-        """Whether a request is worked on by a machine of the operator's own, as far as names tell.
+        """Whether a request is plainly worked on by a machine of the operator's own, as far as names tell.
+
+        Anybody can offer such a server on the internet, and bill for it.
 
         Args:
             models: The model's names, in the request and in the answer.
             base_url: The server that is asked, as `base_url_in_force` gives it.
         """
-        if not self.self_hosted or self.is_cloud(base_url):
+        if not self.self_hosted or not (base_url is None or is_own_network(base_url)):
             return False
         pattern = self.cloud_models
         return pattern is None or not any(_compiled(pattern).fullmatch(model) for model in models)
@@ -528,3 +531,36 @@ def is_this_machine(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+_OWN_NETWORKS: Final = tuple(
+    ip_network(network)
+    for network in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+"""This machine, private networks (RFC 1918, RFC 4193) and what is on the same cable."""
+
+_OWN_NAMES: Final = re.compile(
+    r"(?!(?:\d+|0x[\da-f]*)$)[^.:]+"  # a name without a dot is looked up here; a number is an address of the internet
+    r"|.+\.(?:localhost|local|lan|internal|home\.arpa|svc)"
+)
+
+
+def is_own_network(url: str) -> bool:
+    """Whether the address plainly leads to this machine or to one of the same network, which nobody else can offer.
+
+    By the name alone: nothing is looked up.
+    """
+    try:
+        host = (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return _OWN_NAMES.fullmatch(host) is not None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in _OWN_NETWORKS)

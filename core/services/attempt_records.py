@@ -7,13 +7,19 @@ from core import ids
 from core.contract import AgentResponse, ErrorBody
 from core.errors import ErrorCode
 from core.execution.base import Attempt
-from core.pricing.catalogue import extraordinary
+from core.pricing.catalogue import extraordinary, is_doubtful_server
 from core.pricing.cost import TokenCost
 from core.storage.records import AttemptRecord, Backend, RunStatus
 
 
 def attempt_record(
-    attempt: Attempt, *, run_id: UUID, ordinal: int, final: bool, cost: TokenCost | None
+    attempt: Attempt,
+    *,
+    run_id: UUID,
+    ordinal: int,
+    final: bool,
+    cost: TokenCost | None,
+    base_url: str | None = None,
 ) -> AttemptRecord:
     """The row of an attempt.
 
@@ -23,6 +29,7 @@ def attempt_record(
         ordinal: From 1.
         final: Whether it decides the run.
         cost: What its tokens cost; None is unknown.
+        base_url: The request's.
     """
     response, error = attempt.response, attempt.response.error
     usage = response.token_usage
@@ -48,7 +55,7 @@ def attempt_record(
         tokens_cost_nanousd=cost.total_nanousd if cost else None,
         input_cost_nanousd=cost.all_input_nanousd if cost else None,
         output_cost_nanousd=cost.output_nanousd if cost else None,
-        price_source=cost.source if cost else _why_unknown(response),
+        price_source=cost.source if cost else _why_unknown(response, base_url),
         finish_reason=response.finish_reason,
         answered_by_model=response.model,
         provider_request_id=response.provider_request_id,
@@ -59,7 +66,12 @@ def attempt_record(
     )
 
 
-def _why_unknown(response: AgentResponse) -> str | None:
+def _why_unknown(response: AgentResponse, base_url: str | None) -> str | None:
+    if is_doubtful_server(response.provider, base_url):
+        return (
+            "none is known for a server that is not plainly your own; if it is yours, add a price of 0 under "
+            "Settings > Prices"
+        )
     tier = extraordinary(response.service_tier)
     if tier is None or response.token_usage is None:
         return None

@@ -9,7 +9,7 @@ from uuid import UUID
 from core.contract import AgentRequest, utc_now
 from core.errors import InvalidInput, InvalidRequest
 from core.loggers import get_logger
-from core.pricing.catalogue import ModelPrice
+from core.pricing.catalogue import ModelPrice, is_doubtful_server
 from core.providers import registry
 from core.providers.base import ProviderSpec
 from core.services.agent_config import AgentConfig
@@ -274,6 +274,11 @@ class CostGuidanceService:
 def _reason(spec: ProviderSpec, price: ModelPrice | None, base_url: str | None) -> str:
     if price is not None:
         return f"Its list names no price per token; {_REMEDY}."
+    if is_doubtful_server(spec.name, base_url):
+        return (
+            "This server is not plainly your own, so what it bills is unknown; if it is yours, add a price of 0 under "
+            "Settings > Prices."
+        )
     if spec.base_url_in_force(base_url) is not None:
         return f"No list has the prices of this server; {_REMEDY}."
     if spec.price_provider is None:

@@ -365,9 +365,9 @@ def _same_server(record: CredentialRecord, base_url: str | None) -> bool:
 
 
 def _is_own_server(provider: str, base_url: str | None) -> bool:
-    """Whether requests go to a server of the operator's own, which may well want no key: none is demanded there."""
+    """Whether requests go to what may be the operator's own server, which may well want no key: none is demanded."""
     spec = registry.get_spec(provider)
-    return spec.api_key_optional and spec.is_self_hosted(base_url=spec.base_url_in_force(base_url))
+    return spec.api_key_optional and spec.self_hosted and not spec.is_cloud(spec.base_url_in_force(base_url))
 
 
 def _address(base_url: str | None) -> str | None:

@@ -260,7 +260,14 @@ class RunWorker:
         cost = self._prices.price_attempt(
             job.live.project_id, job.request, attempt.response, at=attempt.started_at
         )
-        return attempt_record(attempt, run_id=run_id, ordinal=ordinal, final=final, cost=cost)
+        return attempt_record(
+            attempt,
+            run_id=run_id,
+            ordinal=ordinal,
+            final=final,
+            cost=cost,
+            base_url=job.request.base_url,
+        )
 
     def _conclude(self, job: Job, response: AgentResponse, last: Attempt | None) -> RunOutcome:
         """Ends a run with this response.

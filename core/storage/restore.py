@@ -54,7 +54,8 @@ def restore(path: Path, url: str, *, keep_in: Path, force: bool = False) -> Rest
         Conflict: Live processes use the database: nothing was changed.
         InvalidInput: The file is not a backup, or not what was written, or it is the database: nothing was
             changed.
-        SchemaMismatch: It is of a newer version of the program, or the database is: nothing was changed.
+        SchemaMismatch: It is of a newer version of the program, or from before the first release, or the database
+            is: nothing was changed.
         StoreError: The database failed; it holds what it did before.
     """
     path = path.expanduser().absolute()
@@ -70,10 +71,12 @@ def restore(path: Path, url: str, *, keep_in: Path, force: bool = False) -> Rest
                 source.backup(copy)
             _bring_up_to_date(migrated)
             source_path, tables = migrated, verified_rows(migrated)
+        with closing(open_reading(source_path)) as source:
+            schema.refuse_void(source.execute(schema.SQLITE_COLUMNS), what="backup")
         target, kept, damaged = _open_target(url, keep_in=keep_in, force=force)
         try:
             if target.dialect == "sqlite":
-                _replace_sqlite(source_path, target)
+                _replace_sqlite(source_path, target, folder=Path(folder))
             else:
                 _replace_postgres(source_path, target)
             with target.read() as connection:
@@ -105,10 +108,40 @@ def _sqlite_file(url: str) -> Path:
     return Path(url.partition(":///")[2].partition("?")[0])
 
 
-def _replace_sqlite(source_path: Path, target: Database) -> None:
+def _replace_sqlite(source_path: Path, target: Database, *, folder: Path) -> None:
+    with target.read() as connection:
+        page_size = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+    source_path = _with_pages_of(page_size, source_path, folder)
     # The backup interface writes into the target as one transaction, and waits for those who have it open.
     with target.exclusive_driver() as driver, closing(open_reading(source_path)) as source:
         source.backup(driver)
+
+
+def _with_pages_of(page_size: int, path: Path, folder: Path) -> Path:
+    """The file, or a copy of it in the folder, with pages of that many bytes.
+
+    A database with a write-ahead log keeps its page size, and SQLite's backup interface refuses to write another's
+    pages into it (as if it was read-only).
+    """
+    copy = folder / "pages.db"
+    with closing(open_reading(path)) as source:
+        if source.execute("PRAGMA page_size").fetchone()[0] == page_size:
+            return path
+        try:
+            with closing(sqlite3.connect(copy)) as same:
+                source.backup(same)
+            make_single_file(copy)  # with a log it would keep its pages too
+            # Not with VACUUM INTO out of the source: SQLite keeps the pages of what is opened as immutable.
+            with closing(sqlite3.connect(copy, isolation_level=None)) as changed:
+                changed.execute(f"PRAGMA page_size = {page_size}")
+                changed.execute("VACUUM")
+        except sqlite3.Error as exc:
+            raise StoreUnavailable(
+                "The backup's pages are not as large as the database's, and a copy in which they are cannot be made in "
+                f"{folder}: {exc}. Nothing was changed; free some space there, or set TMPDIR to another folder, and "
+                "restore again."
+            ) from exc
+    return copy
 
 
 def _replace_postgres(source_path: Path, target: Database) -> None:
@@ -135,10 +168,10 @@ def _open_target(url: str, *, keep_in: Path, force: bool) -> tuple[Database, Pat
 def _open_sound_target(url: str, *, keep_in: Path, force: bool) -> tuple[Database, Path | None]:
     database = Database(url)
     try:
-        empty = schema.current_revision(database) is None
+        empty = schema.known_revision(database) is None
+        if not empty and not force:
+            _refuse_if_used(database)  # first: a migration would change what they use
         schema.ensure(database, migrate=True)
-        if not force:
-            _refuse_if_used(database)
         name = f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}.db"
         return database, None if empty else back_up(database, keep_in / name).path
     except BaseException:

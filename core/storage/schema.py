@@ -8,6 +8,7 @@ Alembic is imported only when there is something to do: a command that runs one 
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,13 +19,24 @@ from core.errors import SchemaMismatch, StoreNotWritable
 from core.private_files import appearing_whole
 from core.storage.engine import Database, make_single_file
 from core.storage.failures import MigrationDue
-from core.storage.tables import HEAD_REVISION
+from core.storage.tables import HEAD_REVISION, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ADVISORY_LOCK: Final = 0x41_67_4C_61  # any number, the same in every version of the program
+
+SQLITE_COLUMNS: Final = (
+    "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_xinfo(m.name) AS c"
+    " WHERE m.type = 'table'"
+)
+"""The names of the tables and of their columns, for `refuse_void`."""
+
+_POSTGRES_COLUMNS: Final = text(
+    "SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid"
+    " WHERE c.relname = ANY(:tables) AND pg_table_is_visible(c.oid) AND a.attnum > 0 AND NOT a.attisdropped"
+)
 
 
 def ensure(database: Database, *, migrate: bool) -> None:
@@ -34,12 +46,15 @@ def ensure(database: Database, *, migrate: bool) -> None:
         migrate: Whether an older schema, or none, is brought up to date.
 
     Raises:
-        SchemaMismatch: It is newer than this program; or older and the file is read-only.
+        SchemaMismatch: It is newer than this program; or older and the file is read-only; or from before the first
+            release (`refuse_void`).
         MigrationDue: It is older, and `migrate` is False.
     """
-    found = current_revision(database)
-    if found == HEAD_REVISION:
-        return
+    with database.read() as connection:
+        found = _revision(connection)
+        if found == HEAD_REVISION:
+            _refuse_void(connection)
+            return
     _refuse_newer(found)
     if not migrate:
         advice = (
@@ -68,7 +83,7 @@ def upgrade(database: Database, *, to: str = "head") -> list[str]:
         to: The revision that it is to have; for a new file that takes the rows of an older database.
 
     Raises:
-        SchemaMismatch: The schema is newer than this program.
+        SchemaMismatch: The schema is newer than this program, or from before the first release.
         StoreError: Nothing was changed.
     """
     if database.dialect == "sqlite":
@@ -91,6 +106,47 @@ def known_revision(database: Database) -> str | None:
     return found
 
 
+def refuse_void(columns: Iterable[tuple[str, str]], *, what: str = "database") -> None:
+    """Refuses what says that it has this program's schema, and lacks a part of it.
+
+    Until the first release the first schema was changed without a new revision: there are databases of it that no
+    migration leads from.
+
+    Args:
+        columns: All that there are: table and column.
+        what: What they are of, for the message.
+
+    Raises:
+        SchemaMismatch: It lacks a column.
+    """
+    expected = {(table.name, column.name) for table in metadata.tables.values() for column in table.columns}
+    missing = sorted(expected.difference(columns))
+    if missing:
+        named = ", ".join(f"{table}.{column}" for table, column in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        remedy = (
+            "Keep it, and start with a new one: move the file away (with its -wal and -shm), or point DATABASE_URL to "
+            "another database. Agents come along as YAML, exported by the version of the program that made it."
+            if what == "database"
+            else "Use a later backup."
+        )
+        raise SchemaMismatch(
+            f"The {what} has schema {HEAD_REVISION} as it was before the first release: it lacks {named}{more}, and "
+            f"cannot be migrated. {remedy}"
+        )
+
+
+def _refuse_void(connection: Connection) -> None:
+    found = (
+        connection.exec_driver_sql(SQLITE_COLUMNS)
+        if connection.dialect.name == "sqlite"
+        else connection.execute(
+            _POSTGRES_COLUMNS, {"tables": [table.name for table in metadata.tables.values()]}
+        )
+    )
+    refuse_void((table, column) for table, column in found)
+
+
 def _upgrade_sqlite(database: Database, *, to: str) -> list[str]:
     with database.exclusive() as connection:
         found = _revision(connection)
@@ -111,6 +167,7 @@ def _upgrade_inside(connection: Connection, *, to: str) -> list[str]:
     found = _revision(connection)
     _refuse_newer(found)
     if found == HEAD_REVISION:
+        _refuse_void(connection)
         return []
     from alembic import command
     from alembic.script import ScriptDirectory

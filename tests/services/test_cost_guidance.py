@@ -134,6 +134,27 @@ def test_a_server_of_ones_own_is_free_and_wins_no_price_mark(compare: Compare) -
     assert all(m.run_nanousd for m in cheapest)
 
 
+def test_a_server_that_may_be_somebody_elses_is_not_free(
+    compare: Compare, local_application: Application
+) -> None:
+    agent = agent_of(
+        local_application,
+        provider="OLLAMA",
+        model_name="gemma4",
+        base_url="https://api.hosted-ollama.example",
+    )
+    found = compare(agent_id=agent.id).baseline
+    assert found is not None
+    assert (found.run_nanousd, found.standing) == (None, Standing.UNPRICED)
+    assert Trait.SELF_HOSTED not in found.traits
+    assert "not plainly your own" in (found.reason or "")
+    assert "add a price of 0 under Settings > Prices" in (found.reason or "")
+    price(local_application, "gemma4", provider="OLLAMA", input_usd_per_mtok="0", output_usd_per_mtok="0")
+    own = compare(agent_id=agent.id).baseline
+    assert own is not None
+    assert own.run_nanousd == 0
+
+
 def test_a_model_on_an_unknown_server_is_unknown_and_says_why(
     compare: Compare, local_application: Application
 ) -> None:

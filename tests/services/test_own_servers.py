@@ -92,16 +92,18 @@ def test_what_a_run_costs_follows_from_whose_server_is_asked(
     prices = local_application.prices
     usage = TokenUsage(input_tokens=10, output_tokens=5, total_tokens=15)
     assert cost(prices) == 0  # the server left a count out: tokens are unknown, and still cost nothing
-    for host in ("0.0.0.0", "gpu-box", "https://llm.example.org"):
+    for host in ("0.0.0.0", "gpu-box", "https://llm.lan"):
         monkeypatch.setenv("OLLAMA_HOST", host)
         assert cost(prices, usage) == 0
         assert cost(prices, usage, model="gemma4:cloud") is None
         assert (
             prices.estimate(LOCAL, provider="OLLAMA", model="gemma4", texts=["Hello"]).cost_high_nanousd == 0
         )
+    for host in ("https://ollama.com", "llm.example.org"):
+        monkeypatch.setenv("OLLAMA_HOST", host)
+        assert cost(prices, usage) is None
+        assert not prices.estimate(LOCAL, provider="OLLAMA", model="gemma4", texts=["Hello"]).priced
     monkeypatch.setenv("OLLAMA_HOST", "https://ollama.com")
-    assert cost(prices, usage) is None
-    assert not prices.estimate(LOCAL, provider="OLLAMA", model="gemma4", texts=["Hello"]).priced
     prices.add_override(
         LOCAL, provider="OLLAMA", model_pattern="*", input_usd_per_mtok="1", output_usd_per_mtok="2"
     )

@@ -14,13 +14,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from core.errors import InvalidInput, SchemaMismatch, SettingsError
+from core import ids
+from core.errors import Conflict, InvalidInput, SchemaMismatch, SettingsError
 from core.storage import schema
 from core.storage import store as store_module
 from core.storage.engine import Database
 from core.storage.store import Store
 from core.storage.tables import HEAD_REVISION, metadata
-from tests.store.samples import PROJECT, stored_run
+from tests.store.samples import PROJECT, now, stored_run
 
 
 def _run_sql(url: str, *statements: str) -> None:
@@ -112,6 +113,37 @@ def test_a_newer_schema_is_refused_and_left_alone(database_url: str) -> None:
     for refused in (lambda: Store.open(database_url), lambda: Store.migrate(database_url)):
         with pytest.raises(SchemaMismatch, match=r"schema 9999.*newer version.*Install that version"):
             refused()
+
+
+def test_a_database_from_before_the_first_release_is_refused(database_url: str, tmp_path: Path) -> None:
+    store = Store.open(database_url)
+    stored_run(store)
+    store.close()
+    _run_sql(database_url, "ALTER TABLE usage_by_slice DROP COLUMN latencies")
+    for refused in (
+        lambda: Store.open(database_url),
+        lambda: Store.look(database_url),
+        lambda: Store.migrate(database_url),
+    ):
+        with pytest.raises(
+            SchemaMismatch,
+            match=rf"{HEAD_REVISION} as it was.* lacks usage_by_slice\.latencies, .* DATABASE_URL",
+        ):
+            refused()
+
+
+def test_a_backup_from_before_the_first_release_is_refused_and_nothing_is_replaced(
+    database_url: str, tmp_path: Path
+) -> None:
+    old = f"sqlite:///{tmp_path / 'old.db'}"
+    Store.open(old).close()
+    _run_sql(old, "ALTER TABLE usage_by_slice DROP COLUMN latencies")
+    store = Store.open(database_url)
+    stored_run(store)
+    with pytest.raises(SchemaMismatch, match=r"The backup has schema .* lacks usage_by_slice\.latencies"):
+        Store.restore(tmp_path / "old.db", database_url, keep_in=tmp_path)
+    assert store.runs.count(PROJECT) == 1
+    store.close()
 
 
 def test_an_older_schema_is_migrated_with_a_copy_beside_it_or_refused(
@@ -212,6 +244,30 @@ def test_what_waits_for_its_migration_can_be_backed_up_first(
     assert restored.runs.get(PROJECT, run.id).response == "Hello."
     assert restored.credentials.list(PROJECT)[0].last4 == "1234"
     restored.close()
+
+
+@pytest.mark.usefixtures("program_of_two_migrations")
+def test_a_database_in_use_is_not_migrated_before_its_restore_is_refused(
+    database_url: str, tmp_path: Path
+) -> None:
+    store = Store.open(database_url)
+    stored_run(store)
+    store.backup(tmp_path / "backup.db")
+    store.workers.beat(ids.uuid7(), kind="up", host="here", pid=7, started_at=now())
+    store.close()
+    _run_sql(
+        database_url,
+        "ALTER TABLE agent DROP COLUMN description",
+        "UPDATE alembic_version SET version_num = '0000'",
+    )
+    with pytest.raises(Conflict, match=r"nothing was changed: up on here \(process 7\)"):
+        Store.restore(tmp_path / "backup.db", database_url, keep_in=tmp_path)
+    database = Database(database_url)
+    assert schema.current_revision(database) == "0000"
+    database.close()
+    assert not list(tmp_path.glob("*before-*"))
+    Store.restore(tmp_path / "backup.db", database_url, keep_in=tmp_path, force=True)
+    Store.open(database_url).close()
 
 
 def test_what_holds_nothing_needs_no_backup(empty_url: str, dialect: str, tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from core.contract import AgentRequest, TokenUsage, parse_request
+from core.contract import AgentRequest, AgentResponse, Metadata, TokenUsage, parse_request
 from core.errors import InvalidRequest, MissingApiKey
+from core.execution.base import Attempt
+from core.ids import uuid7
 from core.interruption import Limits
 from core.invocation import invoke
-from core.pricing.catalogue import find_model, find_price, known_models
+from core.pricing.catalogue import find_model, find_price, is_doubtful_server, known_models
 from core.pricing.cost import price_tokens
 from core.pricing.estimate import estimate
 from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides
@@ -21,6 +23,7 @@ from core.providers.base import Connection, Feature, require_features, resolve_a
 from core.providers.ollama import MAX_CLIENTS, OllamaProvider
 from core.providers.ollama_wire import read_lines, read_usage, render
 from core.providers.rows_ollama import OLLAMA
+from core.services.attempt_records import attempt_record
 from tests.support.vendor_server import Reply, VendorServer, refused_url
 
 KEY = "ollama-canary-0123456789"
@@ -368,9 +371,29 @@ def test_models_by_name_with_their_size_and_without_those_for_embeddings(vendor:
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    "base_url", [None, "http://localhost:11434", "http://10.0.0.7:11434", "https://llm.company.example"]
-)
+PLAINLY_OWN = [
+    *(None, "http://localhost:11434", "http://127.0.0.9", "http://[::1]:11434", "http://dev.localhost"),
+    *("http://10.0.0.7:11434", "http://172.31.0.1", "https://192.168.1.2/", "http://169.254.1.2"),
+    *("http://[fe80::1]:11434", "http://[fd12:3456::1]", "http://[::ffff:10.0.0.7]"),
+    *("http://ollama:11434", "http://GPU-BOX", "http://3090-box", "http://box.local", "http://box.lan"),
+    *("http://host.docker.internal:11434", "http://nas.home.arpa", "http://ollama.models.svc"),
+    "http://ollama.models.svc.cluster.local:11434",
+]
+NOT_PLAINLY_OWN = [
+    *("https://api.hosted-ollama.example", "https://llm.company.example", "https://ollama.com.example"),
+    *(
+        "http://8.8.8.8:11434",
+        "http://172.32.0.1",
+        "http://100.64.0.1",
+        "http://[2001:db8::1]",
+        "http://[::ffff:8.8.8.8]",
+    ),
+    *("http://134744072", "http://0x08080808", "http://ai.", "http://box.local.example"),
+    *("http://notlocal.example", "http://10.0.0.7.example", "http://127.0.0.1@api.hosted-ollama.example"),
+]
+
+
+@pytest.mark.parametrize("base_url", PLAINLY_OWN)
 @pytest.mark.parametrize("model", ["gemma4", "gpt-oss:120b", "hf.co/someone/cloudy:Q4", "anything"])
 @pytest.mark.parametrize("usage", [USAGE, None])
 def test_a_server_of_ones_own_is_free_and_known_to_be(
@@ -379,6 +402,43 @@ def test_a_server_of_ones_own_is_free_and_known_to_be(
     cost = price_tokens("OLLAMA", model, usage, at=NOW, overrides=NO_OVERRIDES, base_url=base_url)
     assert cost is not None
     assert (cost.total_nanousd, cost.source) == (0, "self-hosted")
+
+
+@pytest.mark.parametrize("base_url", NOT_PLAINLY_OWN)
+def test_what_a_server_bills_that_is_not_plainly_ones_own_is_unknown(base_url: str):
+    assert price_tokens("OLLAMA", "gemma4", USAGE, at=NOW, overrides=NO_OVERRIDES, base_url=base_url) is None
+    assert is_doubtful_server("OLLAMA", base_url)
+    found = estimate("OLLAMA", "gemma4", texts=["Hello"], overrides=NO_OVERRIDES, base_url=base_url)
+    assert (found.cost_low_nanousd, found.cost_high_nanousd, found.source) == (None, None, None)
+    attempt = Attempt(
+        response=AgentResponse(
+            provider="OLLAMA", model="gemma4", response="Hi", finish_reason="stop", execution_time_seconds=1,
+            token_usage=USAGE, metadata=Metadata(), timestamp=NOW,
+        ),
+        backend="LOCAL", started_at=NOW, finished_at=NOW, latency_us=1,
+    )  # fmt: skip
+    record = attempt_record(attempt, run_id=uuid7(), ordinal=1, final=True, cost=None, base_url=base_url)
+    assert record.tokens_cost_nanousd is None
+    assert "add a price of 0 under Settings > Prices" in (record.price_source or "")
+
+
+def test_an_override_of_zero_says_that_a_server_is_ones_own():
+    rows = PriceOverrides(
+        [PriceOverride.from_mapping(
+            {"provider": "OLLAMA", "model_pattern": "*", "input_usd_per_mtok": "0", "output_usd_per_mtok": "0"}
+        )]
+    )  # fmt: skip
+    cost = price_tokens(
+        "OLLAMA", "gemma4", USAGE, at=NOW, overrides=rows, base_url="https://llm.company.example"
+    )
+    assert cost is not None
+    assert cost.total_nanousd == 0
+
+
+def test_only_a_server_that_may_be_ones_own_is_in_doubt():
+    for base_url in (*PLAINLY_OWN, "https://ollama.com", "https://api.groq.com/openai/v1"):
+        assert not is_doubtful_server("OLLAMA", base_url)
+    assert not is_doubtful_server("OPENAI", "https://llm.company.example")
 
 
 @pytest.mark.parametrize(
