@@ -29,6 +29,7 @@ from core.services.agents import config_of
 from core.services.application import Application
 from core.services.money import usd
 from core.services.principal import LOCAL, Principal
+from core.services.run_spec import counted_version
 from core.services.runs import RunSpec, spec_of_request
 from core.services.templating import literal
 from core.settings import load_settings
@@ -91,7 +92,8 @@ class LambdaAgentService:
 
         Args:
             agent: A stored agent's name or id, instead of `provider` and `model_name`; its current version runs.
-                What else is given goes before its own settings.
+                What else is given goes before its own settings; a run with other settings counts for the agent, but
+                for none of its versions.
             variables: Values for an agent's prompts, before those that it has itself.
 
         Raises:
@@ -159,12 +161,14 @@ class LambdaAgentService:
         )
         spec = spec_of_request(asked, trigger=Trigger.PYTHON)
         own_fields = {field: value for field, value in given.items() if field in AgentConfig.model_fields}
-        for field in ("prompt", "context", "agent_type"):
+        for field in ("prompt", "context"):
             own_fields.pop(field, None)
+        if given.get("agent_type") == "chat":
+            del own_fields["agent_type"]  # a way of asking, which changes no agent's kind
         if "system_prompt" in own_fields and not variables:
             own_fields["system_prompt"] = literal(own_fields["system_prompt"])
         prompt = given.get("prompt", "")
-        return replace(
+        spec = replace(
             spec,
             config=AgentConfig.parse({**own, **own_fields}),
             prompt=prompt if variables else literal(prompt),
@@ -172,9 +176,9 @@ class LambdaAgentService:
             chat=given.get("agent_type") == "chat",
             variables=variables,
             agent_id=record.id,
-            agent_version_id=record.version.id,
             agent_name=record.name,
         )
+        return replace(spec, agent_version_id=counted_version(spec, record.version))
 
     def _open(self) -> Application:
         with self._lock:

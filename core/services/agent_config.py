@@ -52,6 +52,14 @@ class AgentConfig(BaseModel):
             faults = faults_in(exc, whole="configuration", fields=cls.model_fields)
             raise InvalidInput(f"The configuration is not valid: {faults}.") from None
 
+    def is_of(self, version: Self, *, chat: bool = False) -> bool:
+        """Whether a run by this is one of the version that holds `version`.
+
+        The variables' standing values do not matter; nor does, in a chat, the prompt: the questions stand in its place.
+        """
+        aside: dict[str, Any] = {"variables": None, "prompt": ""} if chat else {"variables": None}
+        return self.model_copy(update=aside) == version.model_copy(update=aside)
+
     def to_json(self) -> dict[str, Any]:
         """The configuration without unset fields."""
         return self.model_dump(mode="json", exclude_none=True)

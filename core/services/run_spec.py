@@ -10,7 +10,7 @@ from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.credentials import ResolvedKey
 from core.services.templating import render_all
-from core.storage.records import Trigger
+from core.storage.records import AgentVersionRecord, Trigger
 
 _TYPED: Final = tuple(
     name for name in AgentConfig.model_fields if name not in {"provider", "model_name", "prompt", "context"}
@@ -104,6 +104,24 @@ def request_of(spec: RunSpec, *, key: ResolvedKey, default_timeout_seconds: floa
         "timeout_seconds": config.timeout_seconds or default_timeout_seconds,
     }
     return parse_request({k: v for k, v in wire.items() if v is not None}, providers=registry.specs())
+
+
+def counted_version(spec: RunSpec, version: AgentVersionRecord) -> UUID | None:
+    """For `RunSpec.agent_version_id`: the version's id, or None where the spec replaces what the version says.
+
+    A prompt or a context that the version leaves open, and a question to an agent that chats, replace nothing.
+
+    Raises:
+        InvalidInput: The version holds what is no longer known.
+    """
+    own = AgentConfig.parse(version.config)
+    replaced: dict[str, Any] = {}
+    if spec.prompt and own.prompt and own.agent_type != "chat":
+        replaced["prompt"] = spec.prompt
+    if spec.context is not None and own.context:
+        replaced["context"] = dict(spec.context)
+    config = spec.config.model_copy(update=replaced)
+    return version.id if config.is_of(own, chat=spec.chat or bool(spec.messages)) else None
 
 
 def spec_of_request(request: AgentRequest, *, trigger: Trigger) -> RunSpec:

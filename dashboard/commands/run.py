@@ -5,6 +5,7 @@ import signal
 import stat
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -145,21 +146,23 @@ def _spec(
     from core.services.agent_config import AgentConfig
     from core.services.agents import config_of
     from core.services.principal import LOCAL
-    from core.services.runs import RunSpec
+    from core.services.run_spec import RunSpec, counted_version
     from core.storage.records import Trigger
 
     given = {name: value for name, value in overrides.items() if value is not None}
     if agent:
         record = application.agents.find(LOCAL, agent)
-        return RunSpec(
+        context = given.pop("context", None)
+        spec = RunSpec(
             config=AgentConfig.parse({**config_of(record.version).to_json(), **given}),
             prompt=prompt,
             variables=variables,
+            context=context,
             trigger=Trigger.CLI,
             agent_id=record.id,
-            agent_version_id=record.version.id,
             agent_name=record.name,
         )
+        return replace(spec, agent_version_id=counted_version(spec, record.version))
     spec = registry.get_spec(provider or "")
     config = AgentConfig.parse({"provider": spec.name, "model_name": model, **given})
     return RunSpec(config=config, prompt=prompt, variables=variables, trigger=Trigger.CLI)

@@ -18,7 +18,6 @@ from core.services.agent_config import AgentConfig
 from core.services.json_text import parse_object
 from core.services.run_spec import RunSpec
 from core.services.templating import literal
-from core.storage.records import AgentVersionRecord
 from dashboard import state
 
 MAX_SLOTS: Final = 6
@@ -302,15 +301,6 @@ def file_types() -> list[str]:
     """The media types of all files that would go with the prompt."""
     uploaded = st.session_state.get(state.PLAYGROUND_FILES) or []
     return [*(file.media_type for file in kept_files()), *(file.type for file in uploaded)]
-
-
-def is_version(config: AgentConfig, version: AgentVersionRecord, *, chat: bool) -> bool:
-    """Whether this is the version's configuration; the variables' standing values do not matter.
-
-    In a chat the prompt does not matter either: the questions stand in its place.
-    """
-    aside: dict[str, Any] = {"variables": None, "prompt": ""} if chat else {"variables": None}
-    return config.model_copy(update=aside) == AgentConfig.parse(version.config).model_copy(update=aside)
 
 
 def agent_of(slot: int) -> UUID | None:

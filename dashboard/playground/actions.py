@@ -17,7 +17,7 @@ from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
 from core.services.conversation import Turn, history
 from core.services.prices import texts_of
-from core.services.run_spec import RunSpec
+from core.services.run_spec import RunSpec, counted_version
 from core.services.run_view import RunView
 from core.services.templating import MissingValues, literal, variables_of
 from core.storage.records import AgentRecord, AgentVersionRecord, Trigger
@@ -104,7 +104,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
     edited = version is not None
     try:
         config = draft.config_of_slot(slot, able)
-        edited = version is not None and not draft.is_version(config, version, chat=chat)
+        edited = version is not None and not config.is_of(config_of(version), chat=chat)
         spec = spec_of(slot, chat=chat)
         if chat:
             spec = replace(spec, prompt=_ANY_QUESTION)
@@ -152,18 +152,17 @@ def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] 
     """
     agent, version = agent_and_version(slot)
     config = draft.config_of_slot(slot, takes(slot))
-    is_stored = version is not None and draft.is_version(config, version, chat=chat)
     names = variables_of(config.system_prompt, None if chat else config.prompt)
-    return RunSpec(
+    spec = RunSpec(
         config=config,
         chat=chat,
         variables=draft.variables(names),
         attachments=attachments,
         trigger=Trigger.PLAYGROUND,
         agent_id=agent.id if agent else None,
-        agent_version_id=version.id if version and is_stored else None,
         agent_name=agent.name if agent else None,
     )
+    return replace(spec, agent_version_id=counted_version(spec, version) if version else None)
 
 
 def spec_to_copy(slot: int, *, chat: bool) -> RunSpec:

@@ -110,11 +110,19 @@ def test_an_agent_runs_with_its_own_prompt_and_configuration(cli: Cli, applicati
     assert (run.request["system_prompt"], run.request["max_tokens"]) == ("You greet warmly.", 70)
     assert (run.summary.agent_id, run.summary.agent_name) == (agent.id, "Greeter")
     assert run.summary.agent_version_id == agent.version.id
+    done = cli("run", "--agent", "Greeter", "--context", '{"plan": "team"}', "--json")
+    detail = application.runs.get(LOCAL, UUID(json.loads(done.stdout)["run_id"]))
+    assert (detail.request["context"], detail.summary.agent_version_id) == (
+        {"plan": "team"},
+        agent.version.id,
+    )
     done = cli(
         *("run", "--agent", str(agent.id), "--var", "who=Zoë", "--max-tokens", "80", "--system", "Short."),
         "--json",
     )
-    again = application.runs.get(LOCAL, UUID(json.loads(done.stdout)["run_id"])).request
+    detail = application.runs.get(LOCAL, UUID(json.loads(done.stdout)["run_id"]))
+    assert (detail.summary.agent_id, detail.summary.agent_version_id) == (agent.id, None)
+    again = detail.request
     assert (again["prompt"], again["max_tokens"], again["system_prompt"]) == ("Greet Zoë", 80, "Short.")
 
 

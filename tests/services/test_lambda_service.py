@@ -97,6 +97,7 @@ def test_a_stored_agent_runs_by_name_with_values_for_its_prompts(
     detail = application.runs.get(LOCAL, UUID(answer["run_id"]))
     assert (detail.summary.agent_id, detail.summary.trigger) == (agent.id, Trigger.PYTHON)
     assert (detail.request["temperature"], detail.request["max_tokens"]) == (0.5, 50)
+    assert detail.summary.agent_version_id is None, "no version asks for so few tokens"
 
     as_it_is = service.invoke_agent(agent=str(agent.id), prompt="A {{brace}}", system_prompt="{{so}}")
     detail = application.runs.get(LOCAL, UUID(as_it_is["run_id"]))
@@ -115,6 +116,36 @@ def test_a_stored_agent_runs_by_name_with_values_for_its_prompts(
         assert refused["error"]["code"] == "INVALID_REQUEST", fields
         assert said in refused["error"]["message"]
         assert (refused["run_id"], refused["cost_usd"]) == (None, None)
+
+
+def test_a_run_counts_for_the_version_only_if_nothing_that_the_version_says_is_replaced(
+    application: Application, service: LambdaAgentService
+) -> None:
+    base = AgentConfig(provider="DEMO", model_name="demo-echo", system_prompt="S", temperature=0.5)
+    open_to_all = application.agents.create(LOCAL, name="Open", config=base)
+    said = base.model_copy(
+        update={"prompt": "Greet {{name}}", "context": {"a": 1}, "variables": {"name": "A"}}
+    )
+    with_prompt = application.agents.create(LOCAL, name="Said", config=said)
+    chatter = base.model_copy(update={"prompt": "Own", "agent_type": "chat"})
+    chats = application.agents.create(LOCAL, name="Chats", config=chatter)
+
+    def counts(agent: str, **fields: Any) -> UUID | None:
+        run_id = UUID(service.invoke_agent(agent=agent, **fields)["run_id"])
+        return application.runs.get(LOCAL, run_id).summary.agent_version_id
+
+    assert counts("Open", prompt="Hello", context={"b": 2}) == open_to_all.version.id
+    assert counts("Open", prompt="Hello", system_prompt="S", temperature=0.5) == open_to_all.version.id
+    assert counts("Open", prompt="Hello", system_prompt="Other") is None
+    assert counts("Open", prompt="Hello", temperature=0.1) is None
+    assert counts("Said", variables={"name": "B"}) == with_prompt.version.id
+    assert counts("Said", prompt="Another") is None
+    assert counts("Said", context={"a": 2}) is None
+    question = [{"role": "user", "content": "Hello"}]
+    assert counts("Chats", prompt="Hello") == chats.version.id
+    assert counts("Chats", messages=question, agent_type="chat") == chats.version.id
+    assert counts("Chats", messages=question, agent_type="chat", max_tokens=5) is None
+    assert counts("Chats", prompt="Hello", agent_type="one-shot") is None
 
 
 def test_a_question_at_the_end_of_the_messages_is_not_replaced_by_the_agents_own_prompt(
