@@ -44,7 +44,7 @@ def page() -> None:
     # Always there, so that the columns keep their place: they stood there twice for a moment, when what is said goes.
     with st.container():
         if problem:
-            st.warning(problem, icon=":material/link_off:")
+            st.warning(literal(problem), icon=":material/link_off:")
         if reason := st.session_state.pop(state.PLAYGROUND_NOT_STOPPED, None):
             st.warning(literal(reason), icon=":material/stop_circle:", title="Not stopped")
     if chat:

@@ -105,10 +105,13 @@ def choose_agent(slot: int, choices: Choices, changed: Changed) -> None:
 def choose_model(slot: int, choices: Choices, changed: Changed) -> None:
     """Draws the choice of provider and model."""
     left, right = st.columns([2, 3], gap="xsmall")
+    labels = {name: spec.label for name, spec in registry.specs().items()}
+    if (provider := draft.field(slot, "provider")) not in labels:
+        labels[provider] = f"{provider} (not installed)"
     left.selectbox(
         "Provider",
-        list(registry.specs()),
-        format_func=lambda name: registry.get_spec(name).label,
+        list(labels),
+        format_func=labels.__getitem__,
         key=state.playground_field(slot, "provider"),
         persist_state="session",
         on_change=changed.provider,
@@ -130,20 +133,26 @@ def choose_model(slot: int, choices: Choices, changed: Changed) -> None:
 
 
 def price_line(slot: int, choices: Choices) -> None:
-    """Draws what the model costs, how much it can read, and whose server is asked if not the vendor's."""
+    """Draws what the model costs, how much it can read, and whose server is asked if not the vendor's.
+
+    Nothing where the provider is not installed: that it is not is said as the column's fault.
+    """
     provider = draft.field(slot, "provider")
+    if provider not in registry.specs():
+        return
     server = server_text(provider, choices.base_url)
     st.caption(_price_line(provider, draft.field(slot, "model", ""), choices.price, server))
 
 
 def credential(slot: int, choices: Choices) -> None:
     """Draws the choice of a stored key, if the provider has any."""
-    if choices.credentials or draft.field(slot, "credential"):
+    spec = registry.specs().get(draft.field(slot, "provider"))
+    if spec is not None and (choices.credentials or draft.field(slot, "credential")):
         credential_field(
             state.playground_field(slot, "credential"),
             choices.credentials,
             choices.unnamed,
-            spec=registry.get_spec(draft.field(slot, "provider")),
+            spec=spec,
             label_visibility="collapsed",
         )
 
@@ -191,8 +200,8 @@ def parameters(slot: int, choices: Choices) -> None:
 
 def not_taken(slot: int, takes: frozenset[Feature]) -> None:
     """Says which parameters this model does not take; loudly if one of them has a value."""
-    able = registry.get_spec(draft.field(slot, "provider")).features
-    missing = [name for name in _names(able - takes) if name]
+    spec = registry.specs().get(draft.field(slot, "provider"))
+    missing = [name for name in _names(spec.features - takes) if name] if spec else []
     model = literal(draft.field(slot, "model", ""))
     if unsent := draft.unsent(slot, takes):
         names = ", ".join(_LABELS.get(name, name) for name in unsent)

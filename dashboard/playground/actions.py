@@ -62,8 +62,10 @@ class Column:
 
 
 def takes(slot: int) -> frozenset[Feature]:
-    """What the model of a column takes."""
-    spec = registry.get_spec(draft.field(slot, "provider"))
+    """What the model of a column takes; anything, as far as is known here, if its provider is not installed."""
+    spec = registry.specs().get(draft.field(slot, "provider"))
+    if spec is None:
+        return frozenset(Feature)
     model, base_url = draft.field(slot, "model", ""), server(slot)
     any_effort = spec.features_of(model, base_url=base_url)
     if Feature.REASONING_EFFORT not in any_effort:
@@ -73,8 +75,12 @@ def takes(slot: int) -> frozenset[Feature]:
 
 def reads(slot: int) -> frozenset[str]:
     """The media types that the model of a column reads."""
-    spec = registry.get_spec(draft.field(slot, "provider"))
-    return spec.media_types_of(draft.field(slot, "model", ""), base_url=server(slot))
+    spec = registry.specs().get(draft.field(slot, "provider"))
+    return (
+        frozenset()
+        if spec is None
+        else spec.media_types_of(draft.field(slot, "model", ""), base_url=server(slot))
+    )
 
 
 def server(slot: int) -> str | None:
@@ -98,7 +104,7 @@ def agent_and_version(slot: int) -> tuple[AgentRecord | None, AgentVersionRecord
 def column(slot: int, *, chat: bool = False) -> Column:
     """The column as it could be run now; never raises for what is wrong with it."""
     agent, version = agent_and_version(slot)
-    able = takes(slot)
+    able, provider = takes(slot), registry.specs().get(draft.field(slot, "provider"))
     fault: AgentLauncherError | None = None
     request: AgentRequest | None = None
     edited = version is not None
@@ -128,7 +134,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
         fault=None if fault is None else str(fault),
         needs_key=isinstance(fault, MissingApiKey),
         base_url=(request.base_url if request else None) or server(slot),
-        offline=registry.get_spec(draft.field(slot, "provider")).offline,
+        offline=provider is not None and provider.offline,
         estimate=None if request is None else _estimate(request, chat=chat, base_url=server(slot)),
     )
 

@@ -1,10 +1,13 @@
 """The parts of a column that both modes draw: its agent, its model, its parameters, what a run may cost."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 import streamlit as st
 
+from core.contract import ReasoningEffort
 from core.providers import registry
+from core.services.credentials import Unnamed
 from core.services.run_view import RunView
 from dashboard import queries, routes, state
 from dashboard.components import playground_configuration as configuration
@@ -22,18 +25,23 @@ _CHANGED = configuration.Changed(
 def choices_of(column: Column) -> configuration.Choices:
     """What the column can choose from."""
     provider = draft.field(column.slot, "provider")
+    spec = registry.specs().get(provider)
     return configuration.Choices(
         agents=queries.agents(),
         versions=queries.agent_versions(column.agent.id) if column.agent else [],
-        models=queries.model_names(provider),
-        price=queries.model_price(provider, draft.field(column.slot, "model", ""), column.base_url),
+        models=queries.model_names(provider) if spec else [],
+        price=queries.model_price(provider, draft.field(column.slot, "model", ""), column.base_url)
+        if spec
+        else None,
         credentials=[one for one in queries.credentials() if one.provider == provider],
-        unnamed=queries.unnamed_key(provider, draft.field(column.slot, "base_url") or None),
+        unnamed=queries.unnamed_key(provider, draft.field(column.slot, "base_url") or None)
+        if spec
+        else Unnamed(),
         base_url=column.base_url,
         takes=column.takes,
-        efforts=registry.get_spec(provider).efforts_of(
-            draft.field(column.slot, "model", ""), base_url=column.base_url
-        ),
+        efforts=spec.efforts_of(draft.field(column.slot, "model", ""), base_url=column.base_url)
+        if spec
+        else get_args(ReasoningEffort),
     )
 
 

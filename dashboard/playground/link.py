@@ -7,7 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from core.errors import AgentLauncherError, NotFound
+from core.errors import InvalidInput, InvocationError, NotFound
 from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
@@ -44,11 +44,11 @@ def adopt() -> str | None:
         write()
         return None
     mode, agent_id, number, runs, *asked = link
-    problem: str | None = None
+    opened, problem = False, None
     st.session_state[state.PLAYGROUND_MODE] = CHAT if mode == CHAT else PROMPT
     if runs:
-        problem = _open_runs(runs)
-    if agent_id and (not runs or problem == _NO_RUN):
+        opened, problem = _open_runs(runs)
+    if agent_id and not opened:
         problem = _open_agent(agent_id, number) or problem
     st.session_state[state.PLAYGROUND_ASKED_MODEL] = None
     if asked[0] and not runs:
@@ -131,7 +131,9 @@ def reload_version(slot: int) -> None:
 
 def choose_provider(slot: int) -> None:
     """Starts with the provider's default model, and without what belongs to another provider."""
-    preferences, spec = queries.preferences(), registry.get_spec(draft.field(slot, "provider"))
+    preferences, spec = queries.preferences(), registry.specs().get(draft.field(slot, "provider"))
+    if spec is None:
+        return  # chosen again although it is not installed
     is_preferred = spec.name == preferences.provider
     draft.put(slot, "model", preferences.model_name if is_preferred else spec.first_model)
     draft.put(slot, "credential", "")
@@ -192,23 +194,29 @@ def _model_of(slot: int) -> tuple[str, str, str | None]:
     )
 
 
-def _open_runs(text: str) -> str | None:
+def _open_runs(text: str) -> tuple[bool, str | None]:
+    """Opens those that can be; whether any was, and why others were not."""
     specs: dict[UUID, RunSpec] = {}
-    missing = 0
+    missing, refusals = 0, dict[str, None]()
     for part in text.split(","):
         try:
             run_id = UUID(part)
             specs[run_id] = application().runs.asked(principal(), run_id)
-        except (ValueError, AgentLauncherError):
+        except (ValueError, NotFound):
             missing += 1
+        except (InvocationError, InvalidInput) as exc:  # not the database's: that is no fault of the address
+            refusals[str(exc)] = None
+    problems = [f"A run of this address cannot be opened here. {reason}" for reason in refusals]
     if not specs:
-        return _NO_RUN
+        return False, " ".join([_NO_RUN] * bool(missing) + problems)
     _forget_results()
     if is_chat() or any(spec.messages or spec.chat for spec in specs.values()):
         _open_chat(specs)
     else:
         _open_columns(specs)
-    return f"{missing} of the runs of this address do not exist here." if missing else None
+    if missing:
+        problems.insert(0, f"{missing} of the runs of this address do not exist here.")
+    return True, " ".join(problems) or None
 
 
 def _open_columns(specs: Mapping[UUID, RunSpec]) -> None:
@@ -227,10 +235,10 @@ def _open_chat(specs: Mapping[UUID, RunSpec]) -> None:
     # The questions stand in the chat: the prompt is the configuration's own.
     _load(draft.reset_slots(1)[0], replace(last, prompt="", attachments=()))
     st.session_state[state.PLAYGROUND_PRELUDE] = list(first.messages)
-    st.session_state[state.PLAYGROUND_TURNS] = [(run_id, _asked(run_id)) for run_id in specs]
+    st.session_state[state.PLAYGROUND_TURNS] = [(run_id, _question_of(run_id)) for run_id in specs]
 
 
-def _asked(run_id: UUID) -> str:
+def _question_of(run_id: UUID) -> str:
     request = application().runs.get(principal(), run_id).request
     return str(request.get("prompt") or "")
 

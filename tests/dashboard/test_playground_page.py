@@ -9,18 +9,18 @@ from uuid import UUID
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.contract import Message
-from core.errors import Conflict
+from core.contract import Message, utc_now
+from core.errors import Conflict, StoreUnavailable
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.live_runs import LiveRun, LiveRuns
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
-from core.storage.records import RunDetail, RunFilter, RunStatus, Trigger
+from core.storage.records import AgentRecord, RunDetail, RunFilter, RunStatus, Trigger
 from dashboard import state
 from dashboard.playground.dialogs import MenuItem
 from tests.support.places import place_of
-from tests.support.stored_runs import opened_application
+from tests.support.stored_runs import opened_application, store_run
 from tests.support.vendor_server import Reply, VendorServer
 
 OpenApp = Callable[..., AppTest]
@@ -642,6 +642,59 @@ def test_a_run_that_is_not_there_is_said_and_the_page_still_works(
     assert "does not exist here" not in texts(app)
     assert place_of(app, text_area(app, "Prompt")) == place
     assert len(stored(application)) == 1
+
+
+def of_a_removed_package(application: Application) -> AgentRecord:
+    """An agent whose provider a package had added that is not there any more."""
+    config = {"provider": "GONE", "model_name": "gone-1", "prompt": "Hello", "temperature": 0.5}
+    return application.store.agents.create(
+        LOCAL.project_id, name="Old", description="", config=config, note="", by=LOCAL.id
+    )
+
+
+@pytest.mark.parametrize("mode", ["prompt", "chat"])
+def test_an_agent_whose_provider_is_gone_opens_and_another_can_be_chosen(
+    application: Application, open_app: OpenApp, mode: str
+) -> None:
+    agent = of_a_removed_package(application)
+    app = open_app(PAGE, agent=str(agent.id), mode=mode)
+    assert not app.exception
+    assert "Invalid provider: 'GONE'" in texts(app)
+    assert "Differs from version" not in texts(app)
+    provider = selectbox(app, "Provider")
+    assert (provider.value, provider.options[-1]) == ("GONE", "GONE (not installed)")
+    choose_model(app, "DEMO", "demo-echo")
+    assert "Invalid provider" not in texts(app)
+    if mode == "prompt":
+        run(app, application)
+        (detail,) = stored(application)
+        assert (detail.summary.provider, detail.request["temperature"]) == ("DEMO", 0.5)
+        assert detail.summary.agent_version_id is None
+
+
+def test_a_run_whose_provider_is_gone_is_not_called_missing(
+    application: Application, open_app: OpenApp
+) -> None:
+    run_id = store_run(application, at=utc_now(), provider="GONE", model="gone-1")
+    app = open_app(PAGE, runs=str(run_id))
+    assert not app.exception
+    assert "cannot be opened here. Invalid provider: 'GONE'" in texts(app)
+    assert "does not exist" not in texts(app)
+    there = open_app(PAGE, runs=f"{run_id},nonsense")
+    assert "does not exist here. A run of this address cannot" in texts(there)
+
+
+def test_a_run_that_the_database_does_not_give_is_not_called_missing(
+    application: Application, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise StoreUnavailable("The database is away.")
+
+    run_id = store_run(application, at=utc_now())
+    monkeypatch.setattr(application.store.runs, "get", refuse)
+    app = open_app(PAGE, runs=str(run_id))
+    assert "does not exist" not in texts(app)
+    assert "The database is away." in texts(app)
 
 
 def started(application: Application) -> LiveRun:
