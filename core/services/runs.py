@@ -199,20 +199,20 @@ class RunService:
             asked=detail.asked,
         )
 
-    def asked(self, principal: Principal, run_id: UUID) -> RunSpec:
+    def spec_as_typed(self, principal: Principal, run_id: UUID) -> RunSpec:
         """What a run was asked: as it was typed, with its templates, its values, and what was left unset.
 
         For a repeated run it is what was typed for the first. Raises NotFound.
         """
         live = self.follow(principal, run_id)
         if live is None:
-            return self._as_asked(principal, self._store.runs.get(principal.project_id, run_id))
+            return self._typed_in(principal, self._store.runs.get(principal.project_id, run_id))
         spec = live.spec
         if live.without_attachments:
             spec = replace(spec, attachments=self.spec_of(principal, run_id).attachments)
         return spec if spec.asked is None else as_asked(spec, spec.asked)
 
-    def _as_asked(self, principal: Principal, detail: RunDetail) -> RunSpec:
+    def _typed_in(self, principal: Principal, detail: RunDetail) -> RunSpec:
         sent = self._spec_of(principal, detail, trigger=detail.summary.trigger)
         if detail.asked is None:
             # Of before this was kept: a time-out like the default's was hardly typed.

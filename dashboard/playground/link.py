@@ -201,7 +201,7 @@ def _open_runs(text: str) -> tuple[bool, str | None]:
     for part in text.split(","):
         try:
             run_id = UUID(part)
-            specs[run_id] = application().runs.asked(principal(), run_id)
+            specs[run_id] = application().runs.spec_as_typed(principal(), run_id)
         except (ValueError, NotFound):
             missing += 1
         except (InvocationError, InvalidInput) as exc:  # not the database's: that is no fault of the address

@@ -171,7 +171,7 @@ def test_a_question_at_the_end_of_the_messages_is_not_replaced_by_the_agents_own
         detail = application.runs.get(LOCAL, run_id)
         assert detail.request["messages"] == messages
         assert "prompt" not in detail.request
-        again = application.runs.asked(LOCAL, run_id)
+        again = application.runs.spec_as_typed(LOCAL, run_id)
         assert (again.template, again.config.prompt) == ("", "Own {{prompt}}")
     # What does not end with a question goes before the agent's own.
     answer = service.invoke_agent(agent="Chatter", messages=messages[:2], variables={"prompt": "words"})

@@ -829,11 +829,12 @@ def test_what_a_finished_run_was_asked_has_its_templates_and_its_attachments(
         LOCAL, replace(demo("Say {{what}}"), variables={"what": "hello"}, attachments=(image,))
     )
     ended(live)
-    asked = application.runs.asked(LOCAL, live.run_id)
+    asked = application.runs.spec_as_typed(LOCAL, live.run_id)
     assert live.spec.attachments == ()
     assert (asked.prompt, asked.variables, asked.attachments) == ("Say {{what}}", {"what": "hello"}, (image,))
     assert (
-        application.runs.asked(LOCAL, ended(application.runs.start(LOCAL, demo())).run_id).attachments == ()
+        application.runs.spec_as_typed(LOCAL, ended(application.runs.start(LOCAL, demo())).run_id).attachments
+        == ()
     )
 
 
@@ -871,13 +872,15 @@ def test_what_was_typed_for_a_run_outlasts_the_process(vendor: VendorServer, dat
         unnamed = application.runs.run(LOCAL, only).run_id
         plain = application.runs.run(LOCAL, replace(demo("Say {{this}}"), rendered=True)).run_id
         again = ended(application.runs.replay(LOCAL, first)).run_id
-        before = {run_id: application.runs.asked(LOCAL, run_id) for run_id in (first, unnamed, plain, again)}
+        before = {
+            run_id: application.runs.spec_as_typed(LOCAL, run_id) for run_id in (first, unnamed, plain, again)
+        }
         detail = application.runs.get(LOCAL, first)
         assert detail.request["system_prompt"] == "You are a guide."
         assert "_asked" not in detail.request
         assert "sk-own" not in str(detail.asked)
     with opened_application() as application:
-        after = {run_id: application.runs.asked(LOCAL, run_id) for run_id in before}
+        after = {run_id: application.runs.spec_as_typed(LOCAL, run_id) for run_id in before}
         repeated = application.runs.spec_of(LOCAL, first)
     for run_id in (first, again):
         asked = after[run_id]
@@ -911,5 +914,5 @@ def test_a_run_of_before_that_was_kept_shows_no_time_out_that_nobody_set(
     application.runs.live = LiveRuns()
     for each, seconds in ((run_id, None), (own, 20)):
         assert application.runs.get(LOCAL, each).asked is None
-        asked = application.runs.asked(LOCAL, each)
+        asked = application.runs.spec_as_typed(LOCAL, each)
         assert (asked.prompt, asked.config.timeout_seconds) == ("Hello", seconds)
