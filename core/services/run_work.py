@@ -1,9 +1,11 @@
 """One run from its first attempt to its stored end; in whatever thread it is called."""
 
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,6 +47,10 @@ _CREDENTIAL_USE_GRAIN_SECONDS = 60.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A run on its way through a thread.
+
+    A copy with another `on_delta` (`dataclasses.replace`) is the same run: its lists, its end and its lock are the
+    original's own. `RunWorker.interrupt`, which has the original, thus sees how far `work` came with the copy, and
+    nobody ends it twice. So none of them may ever be replaced in a copy.
 
     Attributes:
         request: With its key.
@@ -186,11 +192,19 @@ class RunWorker:
         self._end(job, attempt.response, attempt)
 
     def _end(self, job: Job, response: AgentResponse, last: Attempt | None) -> None:
-        """Begins to end the run, where no Ctrl+C can break into it: Python raises that in the main thread only."""
-        if threading.current_thread() is threading.main_thread():
-            threading.Thread(target=self._end_once, args=(job, response, last), name="run-end").start()
-        else:
+        """Ends the run, where no Ctrl+C can break into it: Python raises that in the main thread only.
+
+        Raises:
+            KeyboardInterrupt: Ctrl+C was pressed meanwhile; the run has ended.
+        """
+        if threading.current_thread() is not threading.main_thread():
             self._end_once(job, response, last)
+        elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            with _ctrl_c_afterwards():
+                self._end_once(job, response, last)
+        else:
+            # The program's own handler, of which nothing is known: a thread, though dearer, is safe from any.
+            threading.Thread(target=self._end_once, args=(job, response, last), name="run-end").start()
 
     def _end_once(self, job: Job, response: AgentResponse, last: Attempt | None) -> None:
         if not job.ending.acquire(blocking=False):
@@ -376,6 +390,19 @@ class RunWorker:
             self._credentials.mark_used(job.principal, credential_id)
         except (StoreError, NotFound) as exc:
             log.debug("the use of a credential was not noted: %s", exc)
+
+
+@contextmanager
+def _ctrl_c_afterwards() -> Generator[None]:
+    """Keeps a Ctrl+C from the block, and raises it at its end. For the main thread, under Python's own handler."""
+    pressed: list[int] = []  # not an Event, whose lock a second Ctrl+C would wait for within the first
+    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _log_end(job: Job, outcome: RunOutcome) -> None:

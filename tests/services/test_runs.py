@@ -583,6 +583,44 @@ def test_ctrl_c_at_any_moment_leaves_no_run_under_way(
     assert application.runs.running(LOCAL) == []
 
 
+@pytest.mark.parametrize("handler", ["python's", "the program's"])
+def test_ctrl_c_while_a_run_is_stored_comes_through_when_it_is(
+    local_application: Application, monkeypatch: pytest.MonkeyPatch, handler: str
+) -> None:
+    """Python's own handler waits for the end; a program's own is left in force, and the end runs in a thread."""
+    application, finish = local_application, local_application.store.runs.finish
+    stored, began_in, pressed = list[bool](), list[threading.Thread](), list[bool]()
+
+    def interrupted(*arguments: Any, **named: Any) -> bool:
+        began_in.append(threading.current_thread())
+        press_ctrl_c()
+        stored.append(finish(*arguments, **named))
+        return True
+
+    def own(*_: object) -> None:
+        pressed.append(not stored)
+
+    monkeypatch.setattr(application.store.runs, "finish", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert before is signal.default_int_handler
+    try:
+        if handler == "python's":
+            with pytest.raises(KeyboardInterrupt):
+                application.runs.run(LOCAL, demo())
+        else:
+            signal.signal(signal.SIGINT, own)
+            assert application.runs.run(LOCAL, demo()).status is RunStatus.SUCCEEDED
+            assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        after = signal.signal(signal.SIGINT, before)
+    assert stored == [True]
+    assert pressed == ([] if handler == "python's" else [True])
+    assert after is (before if handler == "python's" else own)
+    assert (began_in[0] is threading.main_thread()) == (handler == "python's")
+    (run,) = application.runs.page(LOCAL, ANYTHING).runs
+    assert run.status is RunStatus.SUCCEEDED
+
+
 def press_ctrl_c() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     # Handled by the main thread, at its next step.
