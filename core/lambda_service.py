@@ -27,7 +27,7 @@ from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
 from core.services.application import Application
-from core.services.money import usd
+from core.services.money import usd_text
 from core.services.principal import LOCAL, Principal
 from core.services.run_spec import counted_version
 from core.services.runs import RunSpec, spec_of_request
@@ -83,8 +83,10 @@ class LambdaAgentService:
     ) -> dict[str, Any]:
         """Runs one request, or a stored agent, and returns the contract's response as a dict.
 
-        Beside the contract's keys it has `run_id`, under which the run is stored (None if it is not), and
-        `cost_usd`, a number (None if no price is known, or nothing was sent). A run that fails returns the
+        Beside the contract's keys it has `run_id`, under which the run is stored, at the latest when a database that
+        refused it takes it again (None if nothing ran, or with `store=False`), and `cost_usd`, exact decimal text
+        such as "0.000031" for `decimal.Decimal` (None if no price is known, or nothing was sent): a number would
+        become a float in Python, and the dict should be JSON as it is. A run that fails returns the
         contract's error, `{"error": {"code", "message", ...}, ...}`, as the function on Lambda does; nothing is
         raised for it.
 
@@ -136,8 +138,8 @@ class LambdaAgentService:
             error = exc if isinstance(exc, InvocationError) else InvalidRequest(str(exc))
             response = error_response(error, provider=provider or "", model=model_name or "")
             return {**response.to_wire(), "run_id": None, "cost_usd": None}
-        cost = None if outcome.cost_nanousd is None else float(usd(outcome.cost_nanousd))
-        run_id = str(outcome.run_id) if outcome.stored else None
+        cost = None if outcome.cost_nanousd is None else usd_text(outcome.cost_nanousd)
+        run_id = str(outcome.run_id) if store else None
         return {**outcome.response.to_wire(), "run_id": run_id, "cost_usd": cost}
 
     def _spec_of_agent(

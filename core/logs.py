@@ -114,7 +114,8 @@ def log_run(
 ) -> None:
     """The one line of a finished run, on `agent_launcher.runs`: INFO, or WARNING if it failed.
 
-    Unknown tokens and an unknown price are null. The cost is a number, as in every JSON of ours.
+    Unknown tokens and an unknown price are null. The cost is a number with exactly its decimal digits, as in every JSON
+    of ours.
     """
     _runs.log(
         logging.INFO if error_code is None else logging.WARNING,
@@ -128,6 +129,8 @@ def log_run(
             "duration_seconds": duration_seconds,
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
+            # Not for reckoning: whatever handler gets it can write a float, and its text has all digits of the cost,
+            # which is in nano-dollars, up to a million dollars.
             "cost_usd": None if cost_usd is None else float(cost_usd),
             "attempts": attempts,
             "error_code": error_code,

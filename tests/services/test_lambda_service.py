@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from core.contract import AgentRequest, AgentResponse
+from core.errors import StoreUnavailable
 from core.lambda_service import LambdaAgentService
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
@@ -69,7 +71,7 @@ def test_the_documents_call_gives_the_documents_response_and_stores_the_run(
     assert answer["execution_time_seconds"] >= 0
     usage = answer["token_usage"]
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
-    assert answer["cost_usd"] == 0
+    assert answer["cost_usd"] == "0"
     json.dumps(answer)
     AgentResponse.model_validate(answer)
     (run,) = runs(application)
@@ -191,6 +193,36 @@ def test_the_time_of_a_run_that_was_tried_again_is_the_whole_runs(
         provider="OLLAMA", model_name="x", prompt="Hello", base_url="http://127.0.0.1:9"
     )
     assert unpriced["run_id"], "a failed run is stored, too"
+
+
+def test_a_cost_has_all_its_digits(
+    application: Application, service: LambdaAgentService, vendor: VendorServer
+) -> None:
+    application.prices.add_override(
+        LOCAL, provider="OPENAI", model_pattern="gpt-4o", input_usd_per_mtok="1", output_usd_per_mtok="2"
+    )
+    vendor.will(DIALECT.whole(Answer()))
+    connection = {**DIALECT.connection(vendor.url), "api_key": KEY}
+    answer = service.invoke_agent(provider="OPENAI", model_name="gpt-4o", prompt="Capital?", **connection)
+    usage = answer["token_usage"]
+    expected = Decimal(usage["input_tokens"] + 2 * usage["output_tokens"]) / 1_000_000
+    assert expected > 0
+    assert Decimal(answer["cost_usd"]) == expected
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_a_run_that_could_not_be_stored_has_its_id_all_the_same(
+    application: Application, service: LambdaAgentService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> bool:
+        raise StoreUnavailable("The database is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(application.store.runs, "finish", refuse)
+        answer = service.invoke_agent(provider="DEMO", model_name="demo-echo", prompt="Hello")
+    assert answer["response"]
+    assert application.runs.settle() == 0
+    assert application.runs.get(LOCAL, UUID(answer["run_id"])).response == answer["response"]
 
 
 def test_every_field_of_the_contract_that_a_caller_sets_arrives(
