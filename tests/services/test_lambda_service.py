@@ -166,7 +166,8 @@ def test_a_question_at_the_end_of_the_messages_is_not_replaced_by_the_agents_own
         {"role": "assistant", "content": "Yes?"},
         {"role": "user", "content": "My question"},
     ]
-    for kind in ({"agent_type": "chat"}, {}):
+    kinds: list[dict[str, Any]] = [{"agent_type": "chat"}, {}]
+    for kind in kinds:
         answer = service.invoke_agent(agent="Chatter", messages=messages, **kind)
         assert answer["response"].startswith('You asked: "My question"'), answer
         run_id = UUID(answer["run_id"])
