@@ -130,9 +130,7 @@ def literal(text: str) -> str:
         return text
     if not returns and "endraw" not in text:
         return f"{{% raw %}}{text}{{% endraw %}}"
-    return re.sub(
-        r"\{[{%#\r]|\r", lambda match: f"{{{{ '{match[0]}' }}}}".replace("\r", r"\r"), text
-    )
+    return re.sub(r"\{[{%#\r]|\r", lambda match: f"{{{{ '{match[0]}' }}}}".replace("\r", r"\r"), text)
 
 
 def _undefined(
