@@ -25,8 +25,6 @@ complete when `message_stop` was received, and `BAD_PROVIDER_RESPONSE` otherwise
 """
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -40,6 +38,7 @@ from core.providers.anthropic_answer import Answer, EventReader, read_answer
 from core.providers.anthropic_errors import AnthropicExplainer, head_of
 from core.providers.anthropic_wire import API_VERSION, api_version, render, root
 from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
+from core.providers.clients import ClientCache
 from core.providers.explaining import Head
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.wire import as_count, as_list, as_object, as_text, header_names, mend, read_events
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     import anthropic
     import httpx2
 
-MAX_CLIENTS: Final = 64
-"""Clients kept, one for each key and base URL; they share their connections, so another one is cheap."""
 MODELS_PER_PAGE: Final = 1_000
 """The API's most."""
 MAX_PAGES: Final = 20
@@ -63,8 +60,7 @@ class AnthropicProvider:
     """See the module."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[str, str], anthropic.Anthropic] = OrderedDict()
+        self._clients: ClientCache[tuple[str, str], anthropic.Anthropic] = ClientCache()
         self._http: httpx2.Client | None = None
 
     def complete(self, request: AgentRequest, limits: Limits) -> Completion:
@@ -111,16 +107,7 @@ class AnthropicProvider:
 
     def client(self, key: str, base_url: str) -> "anthropic.Anthropic":
         """The SDK's client for this key and address."""
-        with self._lock:
-            client = self._clients.get((key, base_url))
-            if client is not None:
-                self._clients.move_to_end((key, base_url))
-                return client
-            client = self._build(key, base_url)
-            self._clients[key, base_url] = client
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        return self._clients.get((key, base_url), lambda: self._build(key, base_url))
 
     def _build(self, key: str, base_url: str) -> "anthropic.Anthropic":
         import anthropic

@@ -23,13 +23,13 @@ from core import redaction
 from core.errors import InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
 from core.interruption import Limits
 from core.providers import http
+from core.providers.clients import ClientCache
 from core.providers.connections import Origin
 from core.providers.http import Reply, Transport
 
 CREDENTIALS_SECONDS: Final = 10.0
 """How long AWS credentials may take to be found; the metadata service is given 1 s by botocore itself."""
 MAX_SESSIONS: Final = 8
-MAX_CLIENTS: Final = 64
 
 _REMEDY: Final = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (after `aws sso login`, if it uses single "
@@ -90,11 +90,10 @@ class _Session:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._lock = threading.Lock()
         self._credentials_lock = threading.Lock()
         self._session: Any = import_module("boto3").Session()
         self._credentials: Any = None
-        self._clients: OrderedDict[tuple[str, str, str | None, bool], Any] = OrderedDict()
+        self._clients: ClientCache[tuple[str, str, str | None, bool], Any] = ClientCache()
 
     @property
     def region(self) -> str | None:
@@ -147,15 +146,7 @@ class _Session:
     def client(self, service: str, target: Target) -> Any:
         """The client for this service, region and address."""
         key = (service, target.region, target.endpoint, target.signed)
-        with self._lock:  # making one is not safe in two threads at once
-            client = self._clients.get(key)
-            if client is not None:
-                self._clients.move_to_end(key)
-                return client
-            client = self._clients[key] = self._build(service, target)
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        return self._clients.get(key, lambda: self._build(service, target))
 
     def _build(self, service: str, target: Target) -> Any:
         botocore = import_module("botocore")

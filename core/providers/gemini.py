@@ -21,8 +21,6 @@ its finish reason was received, and BAD_PROVIDER_RESPONSE otherwise. The service
 """
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +30,7 @@ from core.errors import BadProviderResponse, InvalidRequest
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.clients import ClientCache
 from core.providers.explaining import Head
 from core.providers.gemini_errors import GeminiExplainer, head_of
 from core.providers.gemini_wire import Answer, ChunkReader, Ending, read_answer, render, split_version
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     import httpx2
     from google import genai
 
-MAX_CLIENTS: Final = 64
-"""Clients kept, one for each key and base URL; they share their connections."""
 MAX_MODEL_PAGES: Final = 20
 MODELS_PER_PAGE: Final = 1_000
 
@@ -58,8 +55,7 @@ class GeminiProvider:
     """See the module."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[str, str], genai.Client] = OrderedDict()
+        self._clients: ClientCache[tuple[str, str], genai.Client] = ClientCache()
         self._http: tuple[httpx2.Client, httpx2.AsyncClient] | None = None
 
     def complete(self, request: AgentRequest, limits: Limits) -> Completion:
@@ -102,16 +98,7 @@ class GeminiProvider:
 
     def client(self, key: str, base_url: str) -> "genai.Client":
         """The SDK's client for this key and address."""
-        with self._lock:
-            client = self._clients.get((key, base_url))
-            if client is not None:
-                self._clients.move_to_end((key, base_url))
-                return client
-            client = self._build(key, base_url)
-            self._clients[key, base_url] = client
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        return self._clients.get((key, base_url), lambda: self._build(key, base_url))
 
     def _build(self, key: str, base_url: str) -> "genai.Client":
         from google import genai

@@ -18,11 +18,9 @@ How an answer comes back: a stream is complete with the line that says `done`, a
 otherwise. Tokens are unknown where the server leaves a count out.
 """
 
-import threading
 from base64 import b64decode
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from core import redaction
 from core.contract import AgentRequest
@@ -30,6 +28,7 @@ from core.errors import InvalidRequest, ProviderUnavailable
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.clients import ClientCache
 from core.providers.explaining import Head
 from core.providers.ollama_errors import OllamaExplainer, head_of
 from core.providers.ollama_wire import (
@@ -48,16 +47,12 @@ if TYPE_CHECKING:
 
     from core.providers.ollama_client import RawClient
 
-MAX_CLIENTS: Final = 64
-"""Clients kept, one for each key and address; they share their connections, so another one is cheap."""
-
 
 class OllamaProvider:
     """See the module."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[str | None, str], RawClient] = OrderedDict()
+        self._clients: ClientCache[tuple[str | None, str], RawClient] = ClientCache()
 
     def complete(self, request: AgentRequest, limits: Limits) -> Completion:
         """The whole answer at once."""
@@ -91,16 +86,7 @@ class OllamaProvider:
 
     def client(self, key: str | None, address: str) -> "RawClient":
         """The SDK's client for this key and address."""
-        with self._lock:
-            client = self._clients.get((key, address))
-            if client is not None:
-                self._clients.move_to_end((key, address))
-                return client
-            client = _build(key, address)
-            self._clients[key, address] = client
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        return self._clients.get((key, address), lambda: _build(key, address))
 
 
 def _build(key: str | None, address: str) -> "RawClient":

@@ -21,8 +21,6 @@ otherwise.
 """
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +35,7 @@ from core.errors import (
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
+from core.providers.clients import ClientCache
 from core.providers.explaining import Head
 from core.providers.openai_errors import OpenAIExplainer, head_of
 from core.providers.openai_wire import Answer, ChunkReader, read_answer, render
@@ -54,8 +53,6 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-MAX_CLIENTS: Final = 64
-"""Clients kept, one for each key and base URL; they share their connections, so another one is cheap."""
 
 _NO_KEY: Final = "no-key"
 """What the SDK is given for a server that wants none; the header is left out."""
@@ -65,8 +62,7 @@ class OpenAIProvider:
     """See the module."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[str, str], openai.OpenAI] = OrderedDict()
+        self._clients: ClientCache[tuple[str, str], openai.OpenAI] = ClientCache()
         self._http: httpx2.Client | None = None
 
     def complete(self, request: AgentRequest, limits: Limits) -> Completion:
@@ -107,16 +103,7 @@ class OpenAIProvider:
 
     def client(self, key: str, base_url: str) -> "openai.OpenAI":
         """The SDK's client for this key and address."""
-        with self._lock:
-            client = self._clients.get((key, base_url))
-            if client is not None:
-                self._clients.move_to_end((key, base_url))
-                return client
-            client = self._build(key, base_url)
-            self._clients[key, base_url] = client
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        return self._clients.get((key, base_url), lambda: self._build(key, base_url))
 
     def _build(self, key: str, base_url: str) -> "openai.OpenAI":
         import httpx2

@@ -15,7 +15,7 @@ from core.pricing.catalogue import find_price
 from core.pricing.cost import price_tokens
 from core.pricing.overrides import NO_OVERRIDES
 from core.providers import registry
-from core.providers.anthropic import MAX_CLIENTS, MAX_PAGES, AnthropicProvider
+from core.providers.anthropic import MAX_PAGES, AnthropicProvider
 from core.providers.anthropic_answer import read_answer, read_usage
 from core.providers.anthropic_wire import (
     API_VERSION,
@@ -27,6 +27,7 @@ from core.providers.anthropic_wire import (
     render,
 )
 from core.providers.base import Connection, Feature, ModelInfo, require_features
+from core.providers.clients import MAX_CLIENTS
 from core.providers.rows_anthropic import ANTHROPIC
 from core.settings import Settings
 from tests.contract.dialects.anthropic import AnthropicDialect

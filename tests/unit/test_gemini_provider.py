@@ -17,7 +17,8 @@ from core.pricing.cost import price_tokens
 from core.pricing.overrides import NO_OVERRIDES
 from core.providers import registry
 from core.providers.base import Connection, Feature, require_features, resolve_api_key
-from core.providers.gemini import MAX_CLIENTS, GeminiProvider
+from core.providers.clients import MAX_CLIENTS
+from core.providers.gemini import GeminiProvider
 from core.providers.gemini_wire import ChunkReader, Ending, read_answer, read_usage, render, split_version
 from core.providers.httpx2_adapter import KeepingClient, keeping
 from core.providers.rows_gemini import GEMINI

@@ -12,7 +12,8 @@ from core.interruption import Limits
 from core.invocation import invoke
 from core.providers import registry
 from core.providers.base import Connection, Feature, require_features, resolve_api_key
-from core.providers.openai import MAX_CLIENTS, OpenAIProvider
+from core.providers.clients import MAX_CLIENTS
+from core.providers.openai import OpenAIProvider
 from core.providers.openai_wire import render, strict_schema_faults
 from core.providers.rows_demo import DEMO
 from core.providers.rows_openai import OPENAI

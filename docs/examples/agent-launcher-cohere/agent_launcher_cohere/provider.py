@@ -15,8 +15,6 @@ that ended with ERROR or TIMEOUT is an error with the text and the tokens so far
 Cohere names no model in an answer, so the model is the one that was asked for.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -37,6 +35,7 @@ from core.errors import InvalidRequest
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.clients import ClientCache
 from core.providers.explaining import Head
 from core.providers.wire import read_events
 
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 
     from agent_launcher_cohere.client import RaisingClient
 
-MAX_CLIENTS: Final = 64
-"""Clients kept, one for each key and address; they share their connections, so another one is cheap."""
 MAX_MODELS: Final = 1_000
 """The most that one request for the list can bring."""
 
@@ -56,8 +53,7 @@ class CohereProvider:
     """See the module."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[str, str], cohere.ClientV2] = OrderedDict()
+        self._clients: ClientCache[tuple[str, str], cohere.ClientV2] = ClientCache()
         self._http: RaisingClient | None = None
 
     def complete(self, request: AgentRequest, limits: Limits) -> Completion:
@@ -93,18 +89,13 @@ class CohereProvider:
 
     def client(self, key: str, address: str) -> "cohere.ClientV2":
         """The SDK's client for this key and address."""
+        return self._clients.get((key, address), lambda: self._build(key, address))
+
+    def _build(self, key: str, address: str) -> "cohere.ClientV2":
         from agent_launcher_cohere.client import RaisingClient, build_client
 
-        with self._lock:
-            client = self._clients.get((key, address))
-            if client is not None:
-                self._clients.move_to_end((key, address))
-                return client
-            self._http = self._http or RaisingClient()
-            client = self._clients[key, address] = build_client(self._http, key, address)
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        self._http = self._http or RaisingClient()
+        return build_client(self._http, key, address)
 
 
 class _Call:

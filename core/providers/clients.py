@@ -1,0 +1,32 @@
+"""The SDKs' clients that a provider keeps: one for each key and address, the least lately used one goes first."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+MAX_CLIENTS: Final = 64
+"""Clients kept; they share their connections, so another one is cheap."""
+
+Key = TypeVar("Key", bound=Hashable)
+Client = TypeVar("Client")
+
+
+class ClientCache(Generic[Key, Client]):
+    """Shared by threads; clients are made one at a time, which some SDKs need."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: OrderedDict[Key, Client] = OrderedDict()
+
+    def get(self, key: Key, build: Callable[[], Client]) -> Client:
+        """The client for this key, made by `build` if there is none; raises what that raises."""
+        with self._lock:
+            client = self._clients.get(key)
+            if client is not None:
+                self._clients.move_to_end(key)
+                return client
+            client = self._clients[key] = build()
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)
+            return client
