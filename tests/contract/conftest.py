@@ -37,6 +37,15 @@ class _Everything(logging.Handler):
         self.lines.append(f"{line} {record.args!r}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _loaded() -> None:
+    """Every SDK is imported before a deadline of a test runs: that takes up to seconds, once in a process."""
+    for dialect in DIALECTS.values():
+        fields = {"provider": dialect.provider, "model_name": dialect.model, "api_key": CANARY, "prompt": "x"}
+        request = fields | dialect.connection("http://127.0.0.1:9")
+        invoke(parse_request(request, providers=registry.specs()))
+
+
 @pytest.fixture(autouse=True)
 def written() -> Generator[list[str]]:
     """Everything logged and answered in the test; fails it if the key is there, in any form."""
