@@ -2,11 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from core.contract import AgentRequest, AgentResponse
+from core.execution.report_line import LambdaReport
 from core.interruption import CancelToken
 from core.invocation import OnDelta
+
+
+class Completed(StrEnum):
+    """What is known of whether the backend completed an attempt.
+
+    `ANSWERED`: it answered, be it with a provider's own error. `NOTHING`: it is certain that it completed nothing, so
+    that another backend may try. `UNKNOWN`: neither; it may have generated, and billed, to the end.
+    """
+
+    ANSWERED = "ANSWERED"
+    NOTHING = "NOTHING"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +31,8 @@ class Attempt:
         backend: `LOCAL` or `LAMBDA`.
         latency_us: From handing the request over to having the response, on this process's clock.
         started_at, finished_at: UTC.
+        completed: Whether the backend is known to have completed something.
+        lambda_report: What AWS said of the execution; None on another backend, or if AWS said nothing.
     """
 
     backend: str
@@ -24,6 +40,8 @@ class Attempt:
     started_at: datetime
     finished_at: datetime
     latency_us: int
+    completed: Completed = Completed.ANSWERED
+    lambda_report: LambdaReport | None = None
 
 
 class Executor(Protocol):
