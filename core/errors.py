@@ -20,6 +20,11 @@ AgentLauncherError
 │       ├── DeadlineExceeded         DEADLINE_EXCEEDED
 │       ├── Cancelled                CANCELLED
 │       ├── OutcomeUnknown           OUTCOME_UNKNOWN
+│       ├── LambdaUnreachable        LAMBDA_UNREACHABLE    retryable, if the connection was refused
+│       ├── LambdaThrottled          LAMBDA_THROTTLED      retryable
+│       ├── LambdaTimeout            LAMBDA_TIMEOUT
+│       ├── LambdaFunctionError      LAMBDA_FUNCTION_ERROR
+│       ├── LambdaPayloadTooLarge    LAMBDA_PAYLOAD_TOO_LARGE
 │       └── InternalError            INTERNAL_ERROR
 └── OperatorError                    never part of a run's answer: this installation needs attention
     ├── SettingsError                a setting has a value that cannot be used
@@ -209,6 +214,37 @@ class OutcomeUnknown(ExecutionError):
     """It was sent and nobody knows whether it completed; it may have been billed."""
 
     code = ErrorCode.OUTCOME_UNKNOWN
+
+
+class LambdaUnreachable(ExecutionError):
+    """AWS Lambda, or the function, cannot be asked: network, credentials, permission, region, name."""
+
+    code = ErrorCode.LAMBDA_UNREACHABLE
+
+
+class LambdaThrottled(ExecutionError):
+    """AWS Lambda refused the invocation for now (429); nothing ran."""
+
+    code = ErrorCode.LAMBDA_THROTTLED
+    default_retryable = True
+
+
+class LambdaTimeout(ExecutionError):
+    """The function was killed by its own time-out."""
+
+    code = ErrorCode.LAMBDA_TIMEOUT
+
+
+class LambdaFunctionError(ExecutionError):
+    """The function could not be started, or it ended without an answer."""
+
+    code = ErrorCode.LAMBDA_FUNCTION_ERROR
+
+
+class LambdaPayloadTooLarge(ExecutionError):
+    """The request or the answer is larger than AWS Lambda carries."""
+
+    code = ErrorCode.LAMBDA_PAYLOAD_TOO_LARGE
 
 
 class InternalError(ExecutionError):

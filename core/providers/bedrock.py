@@ -56,7 +56,7 @@ from core.providers.base import (
 )
 from core.providers.bedrock_errors import explainer
 from core.providers.bedrock_wire import Answer, EventReader, read_answer, render
-from core.providers.botocore_adapter import Aws, Target
+from core.providers.botocore_adapter import Aws, Purpose, Target
 from core.providers.explaining import Head
 from core.providers.http import Reply
 from core.providers.rows_bedrock import BEDROCK
@@ -68,6 +68,7 @@ RESOLVE_SECONDS: Final = 5.0
 MAX_PAGES: Final = 50
 MAX_PROFILES: Final = 1_024
 
+_PURPOSE: Final = Purpose(BEDROCK.name, "BEDROCK_REGION", "The DEMO provider works without any.")
 _NO_REGION: Final = "us-east-1"
 """Stands in a request to another server, where no region is known and none matters."""
 _ARN: Final = re.compile(r"arn:[^:]*:bedrock:([a-z0-9-]*):[^/]*/(.+)")
@@ -83,7 +84,7 @@ class BedrockProvider:
     """See the module."""
 
     def __init__(self) -> None:
-        self.aws = Aws()
+        self.aws = Aws(_PURPOSE)
         self.profiles = _Profiles()
 
     def complete(self, request: AgentRequest, limits: Limits) -> Completion:

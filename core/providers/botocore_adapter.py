@@ -25,7 +25,7 @@ from core.interruption import Limits
 from core.providers import http
 from core.providers.clients import ClientCache
 from core.providers.connections import Origin
-from core.providers.http import Reply, Transport
+from core.providers.http import MAX_IDLE_PER_HOST, Reply, Transport
 
 CREDENTIALS_SECONDS: Final = 10.0
 """How long AWS credentials may take to be found; the metadata service is given 1 s by botocore itself."""
@@ -33,7 +33,7 @@ MAX_SESSIONS: Final = 8
 
 _REMEDY: Final = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (after `aws sso login`, if it uses single "
-    "sign-on), or give this machine an IAM role. The DEMO provider works without any."
+    "sign-on), or give this machine an IAM role."
 )
 _OF_A_SESSION: Final = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
@@ -41,7 +41,8 @@ _OF_A_SESSION: Final = (
     *("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED"),
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_LOGS"),
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
 """The variables that a session reads once, so that a change of one makes another session."""
 
@@ -61,6 +62,26 @@ class Target:
     endpoint: str | None
     bearer: str | None = field(repr=False)
     signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the requests are for, in the words of an error.
+
+    Attributes:
+        name: Such as BEDROCK.
+        region_setting: The variable that names the region.
+        otherwise: What works without any credentials.
+    """
+
+    name: str
+    region_setting: str
+    otherwise: str
+
+    @property
+    def credentials_remedy(self) -> str:
+        """How to get credentials, or to do without."""
+        return f"{_REMEDY} {self.otherwise}".rstrip()
 
 
 @dataclass(slots=True)
@@ -88,8 +109,9 @@ class _Nothing:
 class _Session:
     """A boto3 session and the clients made of it; they are shared by threads."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, purpose: Purpose) -> None:
         self._transport = transport
+        self._purpose = purpose
         self._credentials_lock = threading.Lock()
         self._session: Any = import_module("boto3").Session()
         self._credentials: Any = None
@@ -121,13 +143,12 @@ class _Session:
             )
         limits.check(sent=False)
         if search.error is not None:
-            raise MissingApiKey(
-                f"The AWS credentials of this machine cannot be used for BEDROCK. {_REMEDY}",
-                detail=repr(search.error),
-            ) from search.error
+            raise _unusable(self._purpose, search.error) from search.error
         if not search.found:
             how = "were found" if search.ended else f"came within {CREDENTIALS_SECONDS:.0f} s"
-            raise MissingApiKey(f"AWS credentials required for BEDROCK: none {how}. {_REMEDY}")
+            raise MissingApiKey(
+                f"AWS credentials required for {self._purpose.name}: none {how}. {self._purpose.credentials_remedy}"
+            )
 
     def _find_credentials(self) -> bool:
         with self._credentials_lock:
@@ -198,11 +219,17 @@ class _Search:
 
 
 class Aws:
-    """Sends requests to AWS services; shared by threads. Sessions and clients are made when first needed."""
+    """Sends requests to AWS services; shared by threads. Sessions and clients are made when first needed.
 
-    def __init__(self) -> None:
+    Args:
+        purpose: What for.
+        max_idle: How many unused connections to a server are kept.
+    """
+
+    def __init__(self, purpose: Purpose, *, max_idle: int = MAX_IDLE_PER_HOST) -> None:
+        self._purpose = purpose
         self._lock = threading.Lock()
-        self._transport = Transport(_ssl_context)
+        self._transport = Transport(_ssl_context, max_idle=max_idle)
         self._sessions: OrderedDict[tuple[str | None, ...], _Session] = OrderedDict()
 
     def default_region(self) -> str | None:
@@ -240,13 +267,11 @@ class Aws:
         except InvocationError:
             raise
         except (errors.NoCredentialsError, errors.CredentialRetrievalError) as exc:
-            raise MissingApiKey(
-                f"The AWS credentials of this machine cannot be used for BEDROCK. {_REMEDY}", detail=repr(exc)
-            ) from exc
+            raise _unusable(self._purpose, exc) from exc
         except (errors.BotoCoreError, ValueError) as exc:
             raise InvalidRequest(
-                "boto3 cannot make this request. Check the region (BEDROCK_REGION), the base URL, and the AWS profile "
-                "and its files.",
+                f"boto3 cannot make this request. Check the region ({self._purpose.region_setting}), the base URL, and "
+                "the AWS profile and its files.",
                 detail=repr(exc),
             ) from exc
         finally:
@@ -271,15 +296,23 @@ class Aws:
             if session is None:
                 errors = import_module("botocore.exceptions")
                 try:
-                    session = self._sessions[key] = _Session(self._transport)
+                    session = self._sessions[key] = _Session(self._transport, self._purpose)
                 except errors.BotoCoreError as exc:
                     raise MissingApiKey(
-                        f"The AWS profile or its files cannot be read for BEDROCK. {_REMEDY}",
+                        f"The AWS profile or its files cannot be read for {self._purpose.name}. "
+                        f"{self._purpose.credentials_remedy}",
                         detail=repr(exc),
                     ) from exc
                 if len(self._sessions) > MAX_SESSIONS:
                     self._sessions.popitem(last=False)
             return session
+
+
+def _unusable(purpose: Purpose, error: Exception) -> MissingApiKey:
+    return MissingApiKey(
+        f"The AWS credentials of this machine cannot be used for {purpose.name}. {purpose.credentials_remedy}",
+        detail=repr(error),
+    )
 
 
 def _needs_refresh(credentials: Any) -> bool:

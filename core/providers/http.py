@@ -62,10 +62,14 @@ class Transport:
 
     Args:
         ssl_context: Makes the TLS settings, once, on the first https request.
+        max_idle: How many unused connections to one host are kept.
     """
 
-    def __init__(self, ssl_context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, ssl_context: Callable[[], ssl.SSLContext], *, max_idle: int = MAX_IDLE_PER_HOST
+    ) -> None:
         self._make_ssl_context = ssl_context
+        self._max_idle = max_idle
         self._ssl_context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[Channel, float]]] = {}
@@ -120,7 +124,7 @@ class Transport:
         with self._lock:
             stack = self._idle.setdefault(origin, deque())
             stack.append((channel, now))
-            expired = [stack.popleft()[0]] if len(stack) > MAX_IDLE_PER_HOST else []
+            expired = [stack.popleft()[0]] if len(stack) > self._max_idle else []
             if now >= self._sweep_at:
                 expired += self._sweep(now)
         for old in expired:
