@@ -1,4 +1,4 @@
-"""What every contender does with its calls: warm up, count CPU and wall time, print one JSON line.
+"""What every contender does with its calls: warm up, count CPU and wall time, answer with one JSON line.
 
 Run by the contender's own interpreter, so it imports nothing but the standard library. A call takes a prompt and
 returns the seconds until its first token, or None.
@@ -11,7 +11,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ def contend(
     asynchronous: Mapping[str, AsyncCall] | None = None,
     close: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Measures what the command line asks for (`MODE:CALLS:WARM_UP ...` after the server's address), mode by mode.
+    """Says that it is ready, and measures what each line of standard input asks for: `MODE CALLS WARM_UP`.
 
     Args:
         complete: A blocking call that takes the whole answer.
@@ -46,20 +46,22 @@ def contend(
     """
     coroutines = asynchronous or {}
     loop = EventLoop() if coroutines else None
-    result: dict[str, dict[str, float]] = {}
-    for part in sys.argv[2].split():
-        mode, calls, warm_up = part.split(":")
-        prompt = SLOW_PROMPT if mode == "first" else PROMPT
-        if mode in coroutines:
-            assert loop is not None
-            result[mode] = loop.run(_in_coroutines(coroutines[mode], prompt, int(calls), int(warm_up)))
-        else:
-            call = complete if mode.startswith("complete") else stream
-            at_once = THREADS if mode.endswith("32") else 1
-            result[mode] = _in_threads(call, prompt, int(calls), int(warm_up), at_once)
+    with ThreadPoolExecutor(THREADS) as pool:
+        print("{}", flush=True)
+        for line in sys.stdin:
+            mode, calls, warm_up = line.split()
+            prompt = SLOW_PROMPT if mode == "first" else PROMPT
+            if mode in coroutines:
+                assert loop is not None
+                figures = loop.run(_in_coroutines(coroutines[mode], prompt, int(calls), int(warm_up)))
+            else:
+                call = complete if mode.startswith("complete") else stream
+                # One after another in this very thread: handing each call over would be measured too.
+                spread = pool.map if mode.endswith("32") else map
+                figures = _in_threads(spread, call, prompt, int(calls), int(warm_up))
+            print(json.dumps(figures), flush=True)
     if loop is not None and close is not None:
         loop.run(close())
-    print(json.dumps(result))
 
 
 class EventLoop:
@@ -74,14 +76,12 @@ class EventLoop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
 
-def _in_threads(call: Call, prompt: str, calls: int, warm_up: int, at_once: int) -> dict[str, float]:
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(call, [prompt] * warm_up))
-        start = _Start()
-        # One after another in this very thread: handing each call over would be measured too.
-        prompts = [prompt] * calls
-        firsts = [call(prompt) for prompt in prompts] if at_once == 1 else list(pool.map(call, prompts))
-        return start.figures(calls, firsts)
+def _in_threads(
+    spread: Callable[..., Iterable[float | None]], call: Call, prompt: str, calls: int, warm_up: int
+) -> dict[str, float]:
+    list(spread(call, [prompt] * warm_up))
+    start = _Start()
+    return start.figures(calls, list(spread(call, [prompt] * calls)))
 
 
 async def _in_coroutines(call: AsyncCall, prompt: str, calls: int, warm_up: int) -> dict[str, float]:

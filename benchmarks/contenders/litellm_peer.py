@@ -18,8 +18,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "aws_region_name": "us-east-1",
     },
 }
-FIXED = SETTINGS[sys.argv[3]] | {"num_retries": 0}
-if sys.argv[3] != "BEDROCK":
+FIXED = SETTINGS[sys.argv[2]] | {"num_retries": 0}
+if sys.argv[2] != "BEDROCK":
     FIXED["api_key"] = "sk-bench"
 
 

@@ -18,7 +18,7 @@ from core.services.principal import LOCAL  # noqa: E402
 from core.services.runs import RunSpec  # noqa: E402
 from core.settings import load_settings  # noqa: E402
 
-provider = sys.argv[3]
+provider = sys.argv[2]
 MODELS = {
     "OPENAI": "gpt-4o-mini",
     "ANTHROPIC": "claude-haiku-4-5",

@@ -1,13 +1,17 @@
 """What `make bench` relies on: a server that speaks all five wires, and goals that say when they are missed."""
 
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from benchmarks.bodies import ANSWER, CACHED_TOKENS, CHUNKS, INPUT_TOKENS, OUTPUT_TOKENS, TEXTS
-from benchmarks.plan import GROUPS, Kind, Mode
-from benchmarks.report import Goal, goals, tables
+from benchmarks.contest import compete
+from benchmarks.plan import GROUPS, Contender, Group, Kind, Mode
+from benchmarks.report import Goal, goals, ratio, tables
 from benchmarks.run import loopback_server, with_figures
 from benchmarks.startup import Startup
 from core.contract import AgentRequest
@@ -85,6 +89,30 @@ def test_goals_and_tables_are_ratios_to_the_raw_sdk_in_its_best_mode() -> None:
     lines = tables(results)
     assert "| Agent Launcher, stored | 1.40 | 1.40 | 700.00 | 0.70 |" in "\n".join(lines)
     assert "| litellm.completion | failed |  | failed |  |" in lines
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    # Three times as slow a machine in the second round; the third round of one of them failed.
+    raw = [{"complete": {"ms": 1.0}}, {"complete": {"ms": 3.0}}, {"complete": {"ms": 1.0}}]
+    ours = [{"complete": {"ms": 1.2}}, {"complete": {"ms": 3.6}}, {}]
+    assert ratio(ours, Mode.COMPLETE, raw, Mode.COMPLETE, "ms") == pytest.approx(1.2)
+    assert ratio([], Mode.COMPLETE, raw, Mode.COMPLETE, "ms") is None
+
+
+def test_a_contender_that_fails_leaves_the_others_their_figures(server: str, tmp_path: Path) -> None:
+    program = tmp_path / "breaks.py"
+    program.write_text("print({}, flush=True); input(); raise SystemExit('no more')")
+    raw = Contender(Kind.RAW, "raw", Path(sys.executable), "raw_openai.py", {Mode.COMPLETE: (3, 1)})
+    never = replace(raw, kind=Kind.OURS, name="never there", script="no_such_file.py")
+    breaks = replace(raw, kind=Kind.LITELLM, name="breaks", script=str(program))
+    group = Group("OPENAI", "OpenAI", (raw, never, breaks))
+    said, failures = list[str](), list[str]()
+    found = compete(group, 2, server, say=said.append, failures=failures)
+    assert failures == ["OpenAI: never there", "OpenAI: breaks"]
+    assert "no_such_file" in said[0]
+    assert "no more" in said[1]
+    assert [set(measured) for measured in found[Kind.RAW]] == [{Mode.COMPLETE}] * 2
+    assert found[Kind.OURS] == found[Kind.LITELLM] == [{}, {}]
 
 
 @pytest.mark.parametrize(
