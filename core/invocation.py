@@ -25,7 +25,8 @@ from core.errors import BadProviderResponse, InternalError, InvocationError
 from core.interruption import CancelToken, Limits
 from core.loggers import get_logger
 from core.providers import registry
-from core.providers.base import Completion, Delta, Provider, require_features
+from core.providers.base import Completion, Delta, Provider
+from core.providers.features import require_features
 
 log = get_logger("agent_launcher.invocation")
 

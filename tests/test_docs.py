@@ -12,8 +12,8 @@ import pytest
 
 from core.errors import ErrorCode
 from core.providers import registry
-from core.providers.base import Feature, ProviderSpec
 from core.providers.rows_demo import DEMO
+from core.providers.spec import Feature, ProviderSpec
 from core.services.application import Application
 from core.services.seeding import seed_demo_agents
 from core.settings import load_settings, variables

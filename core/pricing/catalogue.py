@@ -23,7 +23,7 @@ from core.pricing import listings
 from core.pricing.overrides import NO_OVERRIDES, PriceOverrides, utc_day
 from core.pricing.rates import FREE, Price, Rate
 from core.providers import registry
-from core.providers.base import is_own_network
+from core.providers.addresses import is_own_network
 
 OFFLINE = Price(FREE, "offline demo")
 SELF_HOSTED = Price(FREE, "self-hosted")

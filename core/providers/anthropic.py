@@ -37,9 +37,10 @@ from core.providers import http
 from core.providers.anthropic_answer import Answer, EventReader, read_answer
 from core.providers.anthropic_errors import AnthropicExplainer, head_of
 from core.providers.anthropic_wire import API_VERSION, api_version, render, root
-from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
+from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import ClientCache
 from core.providers.explaining import Head
+from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.wire import as_count, as_list, as_object, as_text, header_names, mend, read_events
 

@@ -45,20 +45,14 @@ from core.errors import (
     PermissionDenied,
 )
 from core.interruption import Limits
-from core.providers.base import (
-    Completion,
-    Connection,
-    Delta,
-    ModelInfo,
-    may_have_own_key,
-    require_features,
-    resolve_api_key,
-)
+from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.bedrock_errors import explainer
 from core.providers.bedrock_wire import Answer, EventReader, read_answer, render
 from core.providers.botocore_adapter import Aws, Purpose, Target
 from core.providers.explaining import Head
+from core.providers.features import require_features
 from core.providers.http import Reply
+from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.rows_bedrock import BEDROCK
 from core.providers.wire import as_list, as_object, as_text, decode, mend
 

@@ -29,11 +29,12 @@ from core.contract import AgentRequest
 from core.errors import BadProviderResponse, InvalidRequest
 from core.interruption import Limits
 from core.providers import http
-from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import ClientCache
 from core.providers.explaining import Head
 from core.providers.gemini_errors import GeminiExplainer, head_of
 from core.providers.gemini_wire import Answer, ChunkReader, Ending, read_answer, render, split_version
+from core.providers.keys import resolve_api_key
 from core.providers.rows_gemini import GEMINI
 from core.providers.wire import as_count, as_list, as_object, as_text, mend, read_events
 

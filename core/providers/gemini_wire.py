@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
 from core.loggers import get_logger
-from core.providers.base import Feature
 from core.providers.rows_gemini import GEMINI
+from core.providers.spec import Feature
 from core.providers.wire import TextJoiner, as_count, as_list, as_object, as_text, mend
 
 log = get_logger("agent_launcher.providers")

@@ -27,9 +27,10 @@ from core.contract import AgentRequest
 from core.errors import InvalidRequest, ProviderUnavailable
 from core.interruption import Limits
 from core.providers import http
-from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import ClientCache
 from core.providers.explaining import Head
+from core.providers.keys import resolve_api_key
 from core.providers.ollama_errors import OllamaExplainer, head_of
 from core.providers.ollama_wire import (
     CLOUD,

@@ -34,9 +34,10 @@ from core.errors import (
 )
 from core.interruption import Limits
 from core.providers import http
-from core.providers.base import Completion, Connection, Delta, ModelInfo, may_have_own_key, resolve_api_key
+from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import ClientCache
 from core.providers.explaining import Head
+from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.openai_errors import OpenAIExplainer, head_of
 from core.providers.openai_wire import Answer, ChunkReader, read_answer, render
 from core.providers.rows_openai import OPENAI

@@ -13,13 +13,15 @@ from typing import Final, cast
 from core.contract import invalid_provider_message
 from core.errors import UnknownProvider
 from core.loggers import get_logger
-from core.providers.base import Provider, ProviderSpec, know_key_variables
+from core.providers.base import Provider
+from core.providers.keys import know_key_variables
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.rows_bedrock import BEDROCK
 from core.providers.rows_demo import DEMO
 from core.providers.rows_gemini import GEMINI
 from core.providers.rows_ollama import OLLAMA
 from core.providers.rows_openai import OPENAI
+from core.providers.spec import ProviderSpec
 
 log = get_logger("agent_launcher.providers")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from core.providers.base import Feature, ModelRule, ProviderSpec
+from core.providers.spec import Feature, ModelRule, ProviderSpec
 
 _SAMPLING: Final = frozenset({Feature.TEMPERATURE, Feature.TOP_P})
 _PREFIX: Final = r"(anthropic/)?claude-"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Literal
 
-from core.providers.base import Feature, ModelRule, ProviderSpec
+from core.providers.spec import Feature, ModelRule, ProviderSpec
 
 _SAMPLING: Final = frozenset({Feature.TEMPERATURE, Feature.TOP_P})
 _NO_REASONING: Final = frozenset({Feature.REASONING_EFFORT})

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from core.providers.base import Feature, ModelInfo, ProviderSpec
+from core.providers.base import ModelInfo
+from core.providers.spec import Feature, ProviderSpec
 
 DEMO: Final = ProviderSpec(
     name="DEMO",

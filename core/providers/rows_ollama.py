@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.providers.base import Feature, ModelRule, ProviderSpec
+from core.providers.spec import Feature, ModelRule, ProviderSpec
 
 # Sources: docs.ollama.com, the pages on chat, thinking, vision and the cloud, and the docstrings of ollama 0.6.3,
 # whose `think` is true, false, "low", "medium" or "high". Checked 2026-11-22. Which model can see or think is

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from core.providers.base import Feature, ModelRule, ProviderSpec
+from core.providers.spec import Feature, ModelRule, ProviderSpec
 
 _SAMPLING: Final = frozenset({Feature.TEMPERATURE, Feature.TOP_P})
 _MAX_COMPLETION_TOKENS: Final = MappingProxyType({Feature.MAX_TOKENS: "max_completion_tokens"})

@@ -9,7 +9,8 @@ from uuid import UUID
 from core.contract import parse_request, utc_now
 from core.errors import InvalidInput, InvocationError, NotFound
 from core.providers import registry
-from core.providers.base import ModelInfo, require_features
+from core.providers.base import ModelInfo
+from core.providers.features import require_features
 from core.services.agent_config import AgentConfig
 from core.services.agent_import import ImportReport, PlannedImport, carry_out, plan
 from core.services.agent_yaml import dump_agents, load_agents, valid_name

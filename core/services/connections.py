@@ -7,7 +7,9 @@ from uuid import UUID
 
 from core.interruption import Limits
 from core.providers import registry
-from core.providers.base import Connection, ModelInfo, ProviderSpec, resolve_api_key
+from core.providers.base import Connection, ModelInfo
+from core.providers.keys import resolve_api_key
+from core.providers.spec import ProviderSpec
 from core.services.agent_config import AgentConfig
 from core.services.credentials import CredentialService
 from core.services.principal import Principal

@@ -11,7 +11,7 @@ from core.errors import InvalidInput, InvalidRequest
 from core.loggers import get_logger
 from core.pricing.catalogue import ModelPrice, is_doubtful_server
 from core.providers import registry
-from core.providers.base import ProviderSpec
+from core.providers.spec import ProviderSpec
 from core.services.agent_config import AgentConfig
 from core.services.agents import AgentService, config_of
 from core.services.credentials import CredentialService

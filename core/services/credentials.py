@@ -15,7 +15,10 @@ from core.contract import parse_request, utc_now
 from core.errors import Conflict, InvalidInput, InvalidRequest, MissingApiKey, NotFound, SecretUnreadable
 from core.loggers import get_logger
 from core.providers import registry
-from core.providers.base import Connection, Feature, is_this_machine, resolve_api_key
+from core.providers.addresses import is_this_machine
+from core.providers.base import Connection
+from core.providers.keys import resolve_api_key
+from core.providers.spec import Feature
 from core.security.vault import Vault, last_four
 from core.services.agent_config import AgentConfig
 from core.services.principal import Principal

@@ -11,7 +11,7 @@ from typing import Final
 
 from core.errors import AgentLauncherError, SettingsError, StoreError
 from core.providers import registry
-from core.providers.base import ProviderSpec
+from core.providers.spec import ProviderSpec
 from core.redaction import redact
 from core.security.vault import Vault
 from core.services.credentials import CredentialService, Unnamed

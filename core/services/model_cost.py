@@ -9,7 +9,7 @@ from typing import Final
 
 from core.pricing.catalogue import ModelPrice
 from core.pricing.cost import TokenCost
-from core.providers.base import Feature, ProviderSpec
+from core.providers.spec import Feature, ProviderSpec
 
 LONG_CONTEXT_TOKENS: Final = 400_000
 

@@ -13,7 +13,9 @@ from core.execution.base import Executor
 from core.execution.retrying import RetryPolicy
 from core.interruption import Limits
 from core.providers import registry
-from core.providers.base import Connection, require_features, resolve_api_key
+from core.providers.base import Connection
+from core.providers.features import require_features
+from core.providers.keys import resolve_api_key
 from core.services.credentials import CredentialService, ResolvedKey
 from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.presence import Presence

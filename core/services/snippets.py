@@ -3,7 +3,7 @@
 All three ask for the same answer. `curl` asks the vendor itself, with the body that our provider sends; the
 other two go through Agent Launcher, which finds the key, stores the run and prices it.
 
-No text sends a vendor's own key to another server, as no run does (`core.providers.base.resolve_api_key`).
+No text sends a vendor's own key to another server, as no run does (`core.providers.keys.resolve_api_key`).
 """
 
 import json
@@ -17,7 +17,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from core.contract import AgentRequest, Attachment
 from core.providers import registry
-from core.providers.base import ProviderSpec, is_this_machine, may_have_own_key
+from core.providers.addresses import is_this_machine
+from core.providers.keys import may_have_own_key
+from core.providers.spec import ProviderSpec
 from core.services.run_spec import RunSpec
 from core.services.templating import literal
 

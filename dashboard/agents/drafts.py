@@ -15,7 +15,7 @@ import streamlit as st
 from core.contract import ReasoningEffort
 from core.errors import InvalidInput
 from core.providers import registry
-from core.providers.base import Feature
+from core.providers.spec import Feature
 from core.services.agent_config import AgentConfig
 from core.services.json_text import parse_object
 from core.services.preferences import Preferences

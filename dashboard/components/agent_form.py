@@ -10,7 +10,7 @@ from core.contract import AgentType, ReasoningEffort
 from core.errors import AgentLauncherError, InvalidInput
 from core.pricing.catalogue import ModelPrice
 from core.providers import registry
-from core.providers.base import Feature
+from core.providers.spec import Feature
 from core.services.agent_yaml import MAX_NAME_CHARS
 from core.services.connections import ConnectionTest
 from core.services.credentials import CredentialPublic, Unnamed

@@ -5,7 +5,7 @@ from typing import Literal
 
 import streamlit as st
 
-from core.providers.base import ProviderSpec
+from core.providers.spec import ProviderSpec
 from core.redaction import redact
 from core.services.credentials import CredentialPublic, Unnamed
 

@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from core.contract import MAX_TIMEOUT_SECONDS, ReasoningEffort
-from core.providers.base import Feature
+from core.providers.spec import Feature
 
 MODEL_DEFAULT: Final = "default"
 _MAX_SAFE_INTEGER: Final = 2**53 - 1

@@ -12,7 +12,7 @@ from core.errors import InvalidInput
 from core.pricing.catalogue import ModelPrice
 from core.pricing.rates import NANOUSD_PER_USD
 from core.providers import registry
-from core.providers.base import Feature
+from core.providers.spec import Feature
 from core.services.credentials import CredentialPublic, Unnamed
 from core.services.json_text import parse_object
 from core.storage.records import AgentRecord, AgentVersionRecord

@@ -13,7 +13,7 @@ import streamlit as st
 
 from core.contract import Attachment
 from core.errors import InvalidInput
-from core.providers.base import Feature
+from core.providers.spec import Feature
 from core.services.agent_config import AgentConfig
 from core.services.json_text import parse_object
 from core.services.run_spec import RunSpec

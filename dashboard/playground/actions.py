@@ -12,7 +12,7 @@ from core.contract import AgentRequest, Attachment, Message
 from core.errors import AgentLauncherError, InvalidInput, InvalidRequest, MissingApiKey, NotFound
 from core.pricing.estimate import Estimate
 from core.providers import registry
-from core.providers.base import Feature
+from core.providers.spec import Feature
 from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
 from core.services.conversation import Turn, history

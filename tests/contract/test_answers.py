@@ -10,7 +10,8 @@ import pytest
 from core.contract import TokenUsage
 from core.interruption import Limits
 from core.providers import registry
-from core.providers.base import Connection, Feature
+from core.providers.base import Connection
+from core.providers.spec import Feature
 from tests.contract.conftest import CANARY, Caller
 from tests.contract.dialects import BUILT_IN, DIALECTS
 from tests.contract.dialects.base import Answer, Dialect

@@ -11,7 +11,8 @@ from core.contract import AgentResponse, parse_request
 from core.errors import InvocationError
 from core.interruption import CancelToken, Limits
 from core.providers import registry
-from core.providers.base import Completion, Connection, Delta, Feature
+from core.providers.base import Completion, Connection, Delta
+from core.providers.spec import Feature
 from tests.contract.conftest import CANARY, Caller
 from tests.contract.subjects import FAILURES, NAMES, Subject, can_fail, subject_for
 from tests.support.vendor_server import VendorServer

@@ -37,7 +37,7 @@ def test_the_tree_names_each_file_of_the_example() -> None:
 
 
 def test_the_table_of_fields_names_fields() -> None:
-    from core.providers.base import ProviderSpec
+    from core.providers.spec import ProviderSpec
 
     section = PAGE.partition("## 2. The row")[2].partition("## 3.")[0]
     rows = re.findall(r"(?m)^\| (`.*?`) \|", section)

@@ -26,9 +26,11 @@ from core.providers.anthropic_wire import (
     default_max_tokens,
     render,
 )
-from core.providers.base import Connection, Feature, ModelInfo, require_features
+from core.providers.base import Connection, ModelInfo
 from core.providers.clients import MAX_CLIENTS
+from core.providers.features import require_features
 from core.providers.rows_anthropic import ANTHROPIC
+from core.providers.spec import Feature
 from core.settings import Settings
 from tests.contract.dialects.anthropic import AnthropicDialect
 from tests.contract.dialects.base import Answer, Failure
@@ -678,7 +680,7 @@ def test_custom_headers_replace_no_key_and_go_to_no_server_of_the_requests_choic
     secret = "gateway-secret-of-this-machine"
     headers = f"X-Gateway: {secret}\n{name}: Bearer {secret}\nX-Api-Key: {secret}\nno header"
     monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", headers)
-    monkeypatch.setattr("core.providers.base.is_this_machine", lambda _url: False)
+    monkeypatch.setattr("core.providers.keys.is_this_machine", lambda _url: False)
     provider, key = registry.load("ANTHROPIC"), f"{KEY}-with-{name}"
     vendor.will(DIALECT.whole(Answer()), DIALECT.whole(Answer()))
     provider.complete(request(base_url=vendor.url, api_key=key), Limits(timeout_seconds=20))

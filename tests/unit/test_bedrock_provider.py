@@ -21,10 +21,13 @@ from core.invocation import invoke
 from core.pricing.cost import price_tokens
 from core.pricing.overrides import NO_OVERRIDES
 from core.providers import registry
-from core.providers.base import Connection, Feature, require_features, resolve_api_key
+from core.providers.base import Connection
 from core.providers.bedrock import BedrockProvider
 from core.providers.bedrock_wire import read_usage, render
+from core.providers.features import require_features
+from core.providers.keys import resolve_api_key
 from core.providers.rows_bedrock import BEDROCK, reasoning_of
+from core.providers.spec import Feature
 from tests.contract.dialects.base import Answer
 from tests.contract.dialects.bedrock import BedrockDialect, event, exception, frame
 from tests.support.vendor_server import Reply, VendorServer

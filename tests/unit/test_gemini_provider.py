@@ -16,12 +16,15 @@ from core.invocation import invoke
 from core.pricing.cost import price_tokens
 from core.pricing.overrides import NO_OVERRIDES
 from core.providers import registry
-from core.providers.base import Connection, Feature, require_features, resolve_api_key
+from core.providers.base import Connection
 from core.providers.clients import MAX_CLIENTS
+from core.providers.features import require_features
 from core.providers.gemini import GeminiProvider
 from core.providers.gemini_wire import ChunkReader, Ending, read_answer, read_usage, render, split_version
 from core.providers.httpx2_adapter import KeepingClient, keeping
+from core.providers.keys import resolve_api_key
 from core.providers.rows_gemini import GEMINI
+from core.providers.spec import Feature
 from core.services.money import usd
 from core.services.snippets import curl
 from tests.support.vendor_server import Reply, VendorServer
@@ -389,7 +392,7 @@ def test_a_server_that_wants_a_key_and_gets_none(vendor: VendorServer, monkeypat
     for name in GEMINI.api_key_variables:
         monkeypatch.setenv(name, "AIza-of-the-environment")
     vendor.will(Reply.json(candidate({"text": "Hi"})))
-    monkeypatch.setattr("core.providers.base.is_this_machine", lambda _: False)
+    monkeypatch.setattr("core.providers.keys.is_this_machine", lambda _: False)
     keyless = request(api_key=None, base_url=vendor.url)
     assert invoke(keyless).response == "Hi"
     assert "x-goog-api-key" not in vendor.last.headers

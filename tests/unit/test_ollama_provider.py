@@ -19,11 +19,14 @@ from core.pricing.cost import price_tokens
 from core.pricing.estimate import estimate
 from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides
 from core.providers import registry
-from core.providers.base import Connection, Feature, require_features, resolve_api_key
+from core.providers.base import Connection
 from core.providers.clients import MAX_CLIENTS
+from core.providers.features import require_features
+from core.providers.keys import resolve_api_key
 from core.providers.ollama import OllamaProvider
 from core.providers.ollama_wire import read_lines, read_usage, render
 from core.providers.rows_ollama import OLLAMA
+from core.providers.spec import Feature
 from core.services.attempt_records import attempt_record
 from tests.support.vendor_server import Reply, VendorServer, refused_url
 

@@ -11,12 +11,15 @@ from core.errors import InvalidRequest, MissingApiKey
 from core.interruption import Limits
 from core.invocation import invoke
 from core.providers import registry
-from core.providers.base import Connection, Feature, require_features, resolve_api_key
+from core.providers.base import Connection
 from core.providers.clients import MAX_CLIENTS
+from core.providers.features import require_features
+from core.providers.keys import resolve_api_key
 from core.providers.openai import OpenAIProvider
 from core.providers.openai_wire import render, strict_schema_faults
 from core.providers.rows_demo import DEMO
 from core.providers.rows_openai import OPENAI
+from core.providers.spec import Feature
 from tests.support.vendor_server import Reply, VendorServer
 
 KEY = "sk-canary-0123456789"
@@ -611,7 +614,7 @@ def test_what_the_environment_adds_goes_to_no_server_of_a_requests_own(
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gateway: {secret}\n{name}: Bearer {secret}\nno header")
     monkeypatch.setenv("OPENAI_ORG_ID", f"org-{secret}")
     monkeypatch.setenv("OPENAI_PROJECT_ID", f"proj-{secret}")
-    monkeypatch.setattr("core.providers.base.is_this_machine", lambda _url: False)
+    monkeypatch.setattr("core.providers.keys.is_this_machine", lambda _url: False)
     provider, key = registry.load("OPENAI"), f"sk-own-key-{name}"
     vendor.otherwise(Reply.json({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}))
     provider.complete(request(base_url=vendor.url, api_key=key), Limits(timeout_seconds=20))

@@ -5,7 +5,8 @@ import pytest
 
 from core.environment import apply_dotenv, read_dotenv
 from core.errors import MissingApiKey, SettingsError
-from core.providers.base import Connection, resolve_api_key
+from core.providers.base import Connection
+from core.providers.keys import resolve_api_key
 from core.providers.rows_openai import OPENAI
 from core.settings import load_settings, unknown_variables
 

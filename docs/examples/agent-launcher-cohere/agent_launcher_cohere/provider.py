@@ -34,9 +34,10 @@ from core.contract import AgentRequest
 from core.errors import InvalidRequest
 from core.interruption import Limits
 from core.providers import http
-from core.providers.base import Completion, Connection, Delta, ModelInfo, resolve_api_key
+from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import ClientCache
 from core.providers.explaining import Head
+from core.providers.keys import resolve_api_key
 from core.providers.wire import read_events
 
 if TYPE_CHECKING:

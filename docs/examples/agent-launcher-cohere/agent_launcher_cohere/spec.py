@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.providers.base import Feature, ModelRule, ProviderSpec
+from core.providers.spec import Feature, ModelRule, ProviderSpec
 
 _SEES_NOTHING: Final = frozenset({Feature.IMAGES})
 _EFFORTS: Final = ("none", "low", "medium", "high", "max")

@@ -15,7 +15,8 @@ from core.interruption import Limits
 from core.invocation import invoke
 from core.pricing import catalogue
 from core.providers import registry
-from core.providers.base import Connection, Feature, ModelInfo
+from core.providers.base import Connection, ModelInfo
+from core.providers.spec import Feature
 from tests.contract.dialects.base import Answer
 from tests.support.vendor_server import Reply, VendorServer
 
