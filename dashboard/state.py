@@ -126,6 +126,18 @@ PLAYGROUND_ASKED_MODEL: Final = "playground.asked_model"
 PLAYGROUND_LINK: Final = "playground.link"
 """The query parameters as the page last wrote them: others come from a link or the browser's back button."""
 
+PLAYGROUND_BARE_LINK: Final = "playground.bare_link"
+"""What these parameters would be for the page as it opens without any: while it is so, none is written."""
+
+PLAYGROUND_DRAFT: Final = "draft"
+"""Query parameter of the playground: the id under which what was typed is kept for a reload."""
+
+PLAYGROUND_DRAFT_ID: Final = "playground.draft_id"
+"""The id of this session."""
+
+PLAYGROUND_OPENED: Final = "playground.opened"
+"""What could have been typed, as it was when the address was opened: the page has a draft when it is another."""
+
 PLAYGROUND_SLOTS: Final = "playground.slots"
 """The columns that stand side by side: a list of numbers, which their keys carry."""
 

@@ -47,6 +47,8 @@ _FIELDS: Final = (
     ),
     *_PARAMETERS,
 )
+KEPT_FIELDS: Final = (*_FIELDS, "revision")
+"""A column's fields, with the revision of its agent that it was filled from. None of them is a key's text."""
 
 
 # Columns
@@ -131,6 +133,16 @@ def variables(names: tuple[str, ...]) -> dict[str, str]:
     """The values of these variables; one that is blank is none."""
     values = {name: st.session_state.get(state.playground_variable(name)) or "" for name in names}
     return {name: value for name, value in values.items() if value.strip()}
+
+
+def typed_variables() -> dict[str, str]:
+    """Every variable's value that is not blank, also of variables that no prompt has now."""
+    beginning = state.playground_variable("")
+    return {
+        str(key).removeprefix(beginning): value
+        for key, value in st.session_state.items()
+        if str(key).startswith(beginning) and isinstance(value, str) and value
+    }
 
 
 # From an agent, and from a run
@@ -297,10 +309,18 @@ def forget_files() -> None:
     st.session_state.pop(state.PLAYGROUND_KEPT_FILES, None)
 
 
+def files() -> list[tuple[str, str]]:
+    """Name and media type of all files that would go with the prompt."""
+    uploaded = st.session_state.get(state.PLAYGROUND_FILES) or []
+    return [
+        *((file.name or file.media_type, file.media_type) for file in kept_files()),
+        *((file.name, file.type) for file in uploaded),
+    ]
+
+
 def file_types() -> list[str]:
     """The media types of all files that would go with the prompt."""
-    uploaded = st.session_state.get(state.PLAYGROUND_FILES) or []
-    return [*(file.media_type for file in kept_files()), *(file.type for file in uploaded)]
+    return [media_type for _, media_type in files()]
 
 
 def agent_of(slot: int) -> UUID | None:

@@ -16,11 +16,16 @@ from core.storage.records import AgentRecord
 from dashboard import queries, state
 from dashboard.backend import application, principal
 from dashboard.components import playground_draft as draft
+from dashboard.playground import unsaved
 
 CHAT: Final = "chat"
 PROMPT: Final = "prompt"
 
 _NO_RUN: Final = "The run of this address does not exist here."
+_DRAFT_GONE: Final = (
+    "What was typed here is not kept any more: the server was started again, or much was typed since."
+)
+_FILES_GONE: Final = "What was typed is here again. Attach the files again: they are not kept over a reload."
 
 _PARAMETERS: Final = (
     state.PLAYGROUND_MODE_PARAMETER,
@@ -31,6 +36,7 @@ _PARAMETERS: Final = (
     state.PLAYGROUND_MODEL,
     state.PLAYGROUND_SERVER,
 )
+_OURS: Final = (*_PARAMETERS, state.PLAYGROUND_DRAFT)
 
 
 def adopt() -> str | None:
@@ -40,42 +46,82 @@ def adopt() -> str | None:
         Why what the address names could not be opened; None if it could.
     """
     link = tuple(st.query_params.get(name) for name in _PARAMETERS)
-    if draft.slots() and (link == st.session_state.get(state.PLAYGROUND_LINK) or not any(link)):
+    given = st.query_params.get(state.PLAYGROUND_DRAFT)
+    if draft.slots():
+        if link == st.session_state.get(state.PLAYGROUND_LINK) or not any(link):
+            write()
+            return None
+        if given == st.session_state.get(state.PLAYGROUND_DRAFT_ID) and link == _without_runs():
+            # Back from a run to what was typed for it.
+            _forget_results()
+            write()
+            return None
+    elif given is not None and (kept := unsaved.drafts.get(given)) is not None and kept.link == link:
+        problem = _restore(kept, given)
         write()
-        return None
-    mode, agent_id, number, runs, *asked = link
-    opened, problem = False, None
-    st.session_state[state.PLAYGROUND_MODE] = CHAT if mode == CHAT else PROMPT
-    if runs:
-        opened, problem = _open_runs(runs)
-    if agent_id and not opened:
-        problem = _open_agent(agent_id, number) or problem
-    st.session_state[state.PLAYGROUND_ASKED_MODEL] = None
-    if asked[0] and not runs:
-        problem = _take_model(*asked, beside_agent=bool(agent_id)) or problem
-    if not draft.slots():
-        _open_default()
+        return problem
+    problem = _open(*link)
+    st.session_state[state.PLAYGROUND_OPENED] = unsaved.composed(_values()).typed()
+    st.session_state[state.PLAYGROUND_DRAFT_ID] = unsaved.new_id()
+    st.session_state[state.PLAYGROUND_BARE_LINK] = None if any(link) else _values()
     write()
-    return problem
+    return problem or (_DRAFT_GONE if given is not None else None)
 
 
 def write() -> None:
-    """Puts what the session shows into the address."""
+    """Puts what the session shows into the address, and keeps what was typed under the id that is there."""
+    values = _values()
+    typed = unsaved.composed(values)
+    draft_id: str | None = st.session_state.get(state.PLAYGROUND_DRAFT_ID)
+    if draft_id is not None and (
+        typed.typed() == st.session_state.get(state.PLAYGROUND_OPENED)
+        or not unsaved.drafts.put(draft_id, typed)
+    ):
+        draft_id = None
+    given = {name: value for name in _OURS if (value := st.query_params.get(name)) is not None}
+    ours = {name: value for name, value in zip(_OURS, (*values, draft_id), strict=True) if value is not None}
+    # Each change that is written is a step of the browser's back button: Streamlit can add one, never replace one.
+    bare = not given and draft_id is None and values == st.session_state.get(state.PLAYGROUND_BARE_LINK)
+    if given != ours and not bare:
+        others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _OURS}
+        st.query_params.from_dict({**others, **ours})
+    st.session_state[state.PLAYGROUND_LINK] = values
+
+
+def _values() -> tuple[str | None, ...]:
+    """The parameters for what the session shows."""
     agent_id = draft.agent_of(draft.slots()[0])
     number = draft.field(draft.slots()[0], "version") if agent_id else None
-    values = (
+    return (
         CHAT if is_chat() else None,
         str(agent_id) if agent_id else None,
         str(number) if number else None,
         ",".join(str(run_id) for run_id in _shown()) or None,
         *_asked_model(),
     )
-    ours = {name: value for name, value in zip(_PARAMETERS, values, strict=True) if value is not None}
-    others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _PARAMETERS}
-    if {name: st.query_params.get(name) for name in _PARAMETERS if name in st.query_params} != ours:
-        # All at once: each change is a step of the browser's back button.
-        st.query_params.from_dict({**others, **ours})
-    st.session_state[state.PLAYGROUND_LINK] = values
+
+
+def _without_runs() -> tuple[str | None, ...]:
+    """The parameters as they were last written, but for the runs."""
+    last: tuple[str | None, ...] = st.session_state.get(state.PLAYGROUND_LINK, ())
+    return tuple(
+        None if name == state.PLAYGROUND_RUNS else value
+        for name, value in zip(_PARAMETERS, last, strict=False)
+    )
+
+
+def _restore(kept: unsaved.Composed, draft_id: str) -> str | None:
+    """Brings back what was typed before a reload; what could not be kept."""
+    unsaved.restore(kept)
+    st.session_state[state.PLAYGROUND_DRAFT_ID] = draft_id
+    first = kept.shown.get(kept.slots[0])
+    if kept.files and first is not None:
+        try:
+            attached = application().runs.spec_as_typed(principal(), first).attachments
+        except (InvocationError, InvalidInput, NotFound):
+            return _FILES_GONE
+        st.session_state[state.PLAYGROUND_KEPT_FILES] = list(attached)
+    return None if len(draft.kept_files()) >= kept.files else _FILES_GONE
 
 
 def _asked_model() -> tuple[str | None, str | None, str | None]:
@@ -105,6 +151,24 @@ def new_chat() -> None:
 
 
 # Opening
+
+
+def _open(
+    mode: str | None, agent_id: str | None, number: str | None, runs: str | None, *asked: str | None
+) -> str | None:
+    """Fills the session from an address; why it could not be."""
+    opened, problem = False, None
+    st.session_state[state.PLAYGROUND_MODE] = CHAT if mode == CHAT else PROMPT
+    if runs:
+        opened, problem = _open_runs(runs)
+    if agent_id and not opened:
+        problem = _open_agent(agent_id, number) or problem
+    st.session_state[state.PLAYGROUND_ASKED_MODEL] = None
+    if asked[0] and not runs:
+        problem = _take_model(*asked[:3], beside_agent=bool(agent_id)) or problem
+    if not draft.slots():
+        _open_default()
+    return problem
 
 
 def choose_agent(slot: int) -> None:

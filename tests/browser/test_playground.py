@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.app_server import AppServer
-from tests.support.browser import VIEWPORT_1920
+from tests.support.browser import VIEWPORT_1920, drawn
 
 # A picture of one dot.
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -274,3 +274,26 @@ def test_a_version_is_saved_from_the_playground(server: AppServer, opened: Calla
     with closing(sqlite3.connect(server.data_dir / "agent-launcher.db")) as database:
         notes = [row[0] for row in database.execute("SELECT note FROM agent_version ORDER BY number")]
     assert "One sentence" in json.dumps(notes)
+
+
+def test_a_reload_brings_back_what_was_typed_and_one_step_back_leaves(
+    server: AppServer, open_page: Callable[..., Page]
+) -> None:
+    page = open_page()
+    page.goto(server.url + "/")
+    menu = page.get_by_test_id("stSidebarNav")
+    menu.get_by_role("link", name="Playground").click()
+    expect(prompt_of(page)).to_be_visible()
+    drawn(page)
+    page.go_back()
+    expect(page).to_have_url(server.url + "/")
+    menu.get_by_role("link", name="Playground").click()
+    prompt_of(page).fill("Only typed, never run")
+    prompt_of(page).blur()
+    expect(page).to_have_url(re.compile("[?&]draft="))
+    page.reload()
+    expect(prompt_of(page)).to_have_value("Only typed, never run")
+    other = open_page()
+    other.goto(server.url + "/playground")
+    expect(prompt_of(other)).to_be_visible()
+    expect(prompt_of(other)).not_to_have_value("Only typed, never run")
