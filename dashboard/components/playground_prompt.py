@@ -113,16 +113,19 @@ def files(reads: Sequence[frozenset[str]], *, forget: Callable[[], None]) -> Non
     """
     types = extensions_of(frozenset[str]().union(*reads))
     st.file_uploader(
-        "Images and PDF files" if types else "Files",
-        type=types or None,
+        "Images and PDF files",
+        # Every type, whatever the model: with another list it would be another widget, and the files lost.
+        type=extensions_of(_EXTENSIONS),
         accept_multiple_files=True,
         max_upload_size=MAX_ATTACHMENT_BYTES // (1024 * 1024),
         key=state.PLAYGROUND_FILES,
-        disabled=not types,
-        help=None if types else "The model takes text only.",
+        disabled=not types and not draft.file_types(),
     )
     if not types:
         st.caption("The chosen model takes text only.")
+    elif len(types) < len(extensions_of(_EXTENSIONS)):
+        whose = "The chosen model reads" if len(reads) == 1 else "Of the chosen models, one at least reads"
+        st.caption(f"{whose} {formatting.listed(types)} files.")
     if kept := draft.kept_files():
         names = ", ".join(file.name or file.media_type for file in kept)
         st.caption(f"From the run that was opened: {literal(names)}")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from core.contract import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Attachment
 from core.errors import InvalidInput
-from dashboard import state
+from dashboard import formatting, state
 from dashboard.components import playground_draft as draft
 
 
@@ -44,15 +44,24 @@ def _read_file(file: Any, read: dict[str, Attachment]) -> Attachment:
 
 
 def refuse_files(slot: int, reads: frozenset[str]) -> None:
-    """Raises InvalidInput if the column's model cannot read what is attached; `reads` are media types."""
-    types = set(draft.file_types()) - reads
-    if not types:
+    """Raises InvalidInput, naming them, if the column's model cannot read files that are attached.
+
+    They stay attached: another model may read them.
+
+    Args:
+        slot: The column.
+        reads: The media types that its model reads.
+    """
+    refused = [(name, media_type) for name, media_type in draft.files() if media_type not in reads]
+    if not refused:
         return
+    types = {media_type for _, media_type in refused}
     images = {name for name in types if name.startswith("image/")}
     if images and any(name.startswith("image/") for name in reads):
         kind = f"{', '.join(sorted(images))} images"
     else:
         kind = "images" if images else "PDF files"
+    names = formatting.listed(list(dict.fromkeys(name for name, _ in refused)))
     raise InvalidInput(
-        f"The model {draft.field(slot, 'model')} does not take {kind}. Remove the files, or choose another model."
+        f"The model {draft.field(slot, 'model')} does not take {kind}. Remove {names}, or choose another model."
     )

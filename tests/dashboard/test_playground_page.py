@@ -19,6 +19,7 @@ from core.services.run_spec import RunSpec
 from core.storage.records import AgentRecord, RunDetail, RunFilter, RunStatus, Trigger
 from dashboard import state
 from dashboard.playground.dialogs import MenuItem
+from dashboard.playground.unsaved import Composed, Drafts
 from tests.support.places import place_of
 from tests.support.stored_runs import opened_application, store_run
 from tests.support.vendor_server import Reply, VendorServer
@@ -293,8 +294,20 @@ def test_files_of_a_type_that_only_this_vendor_does_not_read_are_refused_by_type
     app.file_uploader[0].set_value([("dot.gif", b"GIF89a", "image/gif")]).run()
     selectbox(app, "Provider").set_value("GEMINI").run()
     assert "The model gemini-3.8-flash does not take image/gif images" in texts(app)
-    assert "gif" not in app.file_uploader[0].proto.type
-    assert ".png" in app.file_uploader[0].proto.type
+    assert "The chosen model reads png, jpg, jpeg, webp and pdf files." in texts(app)
+
+
+def test_files_stay_when_another_model_reads_other_ones(open_app: OpenApp) -> None:
+    app = choose_model(open_app(PAGE), "OPENAI", "gpt-4o")
+    files = [("dot.png", b"\x89PNG picture", "image/png"), ("terms.pdf", b"%PDF terms", "application/pdf")]
+    app.file_uploader[0].set_value(files).run()
+    choose_model(app, "OPENAI", "gpt-3.5-turbo")
+    assert "does not take images. Remove dot.png and terms.pdf, or choose another model." in texts(app)
+    assert not app.file_uploader[0].proto.disabled, "they can be taken away"
+    choose_model(app, "DEMO", "demo-echo")
+    choose_model(app, "OPENAI", "gpt-4o")
+    assert [file.name for file in app.file_uploader[0].value] == ["dot.png", "terms.pdf"]
+    assert "does not take" not in "".join(str(found.value) for found in app.warning)
 
 
 def test_only_the_efforts_that_the_model_knows_are_offered(
@@ -894,3 +907,84 @@ def test_changing_the_mode_keeps_what_was_typed(application: Application, open_a
     assert text_area(app, "Prompt").value == "Typed before"
     assert query(app, state.PLAYGROUND_RUNS) is None
     assert isinstance(stored(application)[0].summary.id, UUID)
+
+
+# A reload
+
+
+def reloaded(open_app: OpenApp, app: AppTest) -> AppTest:
+    """A new session at the same address, as a reload of the tab makes it."""
+    params = {name: app.query_params[name] for name in app.query_params}
+    return open_app(PAGE, **params)
+
+
+def test_what_was_typed_comes_back_after_a_reload_of_the_tab(open_app: OpenApp) -> None:
+    app = open_app(PAGE)
+    assert dict(app.query_params) == {}, "the page as it opens needs no address of its own"
+    text_area(app, "Prompt").set_value("Is {{thing}} paid?").run()
+    text_area(app, "thing").set_value("parcel 7").run()
+    text_area(app, "System prompt").set_value("Answer briefly.").run()
+    button(app, "Compare").click().run()
+    selectbox(app, "Model", 1).set_value("demo-slow").run()
+    again = reloaded(open_app, app)
+    assert not again.exception
+    assert not again.warning
+    assert text_area(again, "Prompt").value == "Is {{thing}} paid?"
+    assert text_area(again, "thing").value == "parcel 7"
+    assert text_area(again, "System prompt").value == "Answer briefly."
+    assert [selectbox(again, "Model", column).value for column in (0, 1)] == ["demo-echo", "demo-slow"]
+    text_area(again, "Prompt").set_value("And now?").run()
+    assert text_area(reloaded(open_app, again), "Prompt").value == "And now?", "it goes on under its id"
+
+
+def test_another_tab_has_a_draft_of_its_own(open_app: OpenApp) -> None:
+    app, other = open_app(PAGE), open_app(PAGE)
+    text_area(app, "Prompt").set_value("Mine").run()
+    text_area(other, "Prompt").set_value("Theirs").run()
+    ids = [query(one, state.PLAYGROUND_DRAFT) for one in (app, other)]
+    assert None not in ids
+    assert ids[0] != ids[1]
+    assert text_area(reloaded(open_app, app), "Prompt").value == "Mine"
+    assert text_area(open_app(PAGE), "Prompt").value not in ("Mine", "Theirs")
+
+
+def test_typing_after_a_run_comes_back_with_the_run(application: Application, open_app: OpenApp) -> None:
+    app = run(open_app(PAGE), application)
+    text_area(app, "Prompt").set_value("Another question").run()
+    again = reloaded(open_app, app)
+    assert not again.exception
+    assert text_area(again, "Prompt").value == "Another question"
+    (detail,) = stored(application)
+    assert query(again, state.PLAYGROUND_RUNS) == str(detail.summary.id)
+    assert (detail.response or "").split('"')[0] in texts(again)
+
+
+def test_a_draft_that_is_gone_is_said(open_app: OpenApp) -> None:
+    app = open_app(PAGE, draft="not-an-id-of-this-server")
+    assert "is not kept any more" in texts(app)
+    text_area(app, "Prompt").set_value("Hello").run()
+    assert query(app, state.PLAYGROUND_DRAFT) != "not-an-id-of-this-server", "nobody else chooses the id"
+
+
+def test_drafts_are_bounded_in_number_and_size() -> None:
+    def of(prompt: str) -> Composed:
+        return Composed(
+            link=(None,),
+            mode="prompt",
+            slots=[0],
+            fields={},
+            prompt=prompt,
+            context="",
+            variables={},
+            loaded={},
+        )
+
+    drafts = Drafts(max_drafts=2, max_bytes=1_000)
+    assert drafts.put("a", of("1"))
+    assert drafts.put("b", of("2"))
+    assert drafts.get("a") == of("1"), "and is now the one that was used last"
+    assert drafts.put("c", of("3"))
+    assert drafts.get("b") is None
+    assert not drafts.put("a", of("4" * 1_000))
+    assert drafts.get("a") is None, "an earlier text would come back in its place"
+    assert drafts.get("c") == of("3")
