@@ -450,14 +450,18 @@ def _add_batch(connection: Connection, batch: Batch) -> None:
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    names = ", ".join(f'"{column.name}"' for column in table.c)
+    if not rows:
+        return
+    # Those that later schemas added, and that are empty here, come last.
+    columns = list(table.c)[: len(rows[0])]
+    names = ", ".join(f'"{column.name}"' for column in columns)
     cursor: Any = connection.connection.cursor()
     if connection.dialect.name == "postgresql":
         with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
             for row in rows:
                 copy.write_row(row)
         return
-    marks = ", ".join("?" * len(table.c))
+    marks = ", ".join("?" * len(columns))
     cursor.executemany(
         f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})',
         ([value.bytes if value.__class__ is UUID else value for value in row] for row in rows),

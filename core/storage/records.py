@@ -40,6 +40,19 @@ class Backend(StrEnum):
     LAMBDA = "LAMBDA"
 
 
+class AttemptReason(StrEnum):
+    """Why an attempt was made that is not its run's first.
+
+    `RETRY`: the one before failed with what may pass. `FALLBACK`: another backend had completed nothing.
+    `UNKNOWN`: whether the one before completed is unknown, and the agent says `retry_on_unknown`: it may be a second
+    generation, and billed as one.
+    """
+
+    RETRY = "RETRY"
+    FALLBACK = "FALLBACK"
+    UNKNOWN = "UNKNOWN"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """A run about to be sent; written before anything leaves the process.
@@ -85,8 +98,12 @@ class AttemptRecord:
         latency_us: As the caller saw it. `model_time_us`: as the backend reported it.
         first_token_us: From the attempt's own beginning; None if nothing was streamed.
         tokens_cost_nanousd: None if no price is known for tokens that were used; 0 is a known zero.
-        lambda_compute_nanousd, lambda_request_nanousd: None where it did not run on Lambda, or unknown.
-        price_source: Where the token price came from.
+        lambda_compute_nanousd, lambda_request_nanousd: On Lambda, None is unknown and 0 a known zero; elsewhere None.
+        price_source: Where the token price came from. `lambda_price_source`: likewise for Lambda's.
+        reason: None of the run's first.
+        lambda_*: As AWS reported the execution; None if it did not say, and elsewhere.
+        lambda_cold_start: Whether the execution began with a new environment.
+        lambda_billed_ms: All that is billed of it but a restored snapshot, which is `lambda_billed_restore_ms`.
     """
 
     id: UUID
@@ -118,6 +135,28 @@ class AttemptRecord:
     error_message: str | None = None
     error_retryable: bool | None = None
     provider_status: int | None = None
+    reason: AttemptReason | None = None
+    lambda_request_id: str | None = None
+    lambda_region: str | None = None
+    lambda_architecture: str | None = None
+    lambda_memory_mb: int | None = None
+    lambda_max_memory_mb: int | None = None
+    lambda_cold_start: bool | None = None
+    lambda_duration_us: int | None = None
+    lambda_init_us: int | None = None
+    lambda_restore_us: int | None = None
+    lambda_billed_ms: int | None = None
+    lambda_billed_restore_ms: int | None = None
+    lambda_price_source: str | None = None
+
+    @property
+    def cost_nanousd(self) -> int | None:
+        """Tokens and, on Lambda, compute and request; None as soon as one of them is unknown."""
+        tokens = self.tokens_cost_nanousd
+        if self.backend is Backend.LOCAL or tokens is None:
+            return tokens
+        compute, request = self.lambda_compute_nanousd, self.lambda_request_nanousd
+        return None if compute is None or request is None else tokens + compute + request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +164,9 @@ class RunSummary:
     """A run as a list shows it. Cost, tokens and error are the run's own: the sum over its attempts, counted once.
 
     Attributes:
-        cost_nanousd: None if any attempt that used tokens has no known price, or while running.
+        backend: Of the attempt that decided; while running, where it begins.
+        cost_nanousd: Tokens and Lambda; None if any attempt's is unknown, or while running.
+        fell_back_from: The backend that was to run it first, where another one did in the end.
         prompt_preview: The first 200 characters of the prompt.
         first_token_us: From the run's beginning, as `latency_us`: attempts that failed before count too.
     """
@@ -153,6 +194,7 @@ class RunSummary:
     cost_nanousd: int | None
     error_code: str | None
     prompt_preview: str
+    fell_back_from: Backend | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +206,7 @@ class RunDetail:
         request: As in `NewRun`.
         credential_id: Likewise; the credential may be gone.
         asked: Likewise; None of a run that was stored without it.
+        backend_note: Why it ran where it did, for people, where its attempts do not tell.
     """
 
     summary: RunSummary
@@ -173,6 +216,7 @@ class RunDetail:
     error_message: str | None
     credential_id: UUID | None = None
     asked: Mapping[str, Any] | None = None
+    backend_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +274,8 @@ class UsageFigures:
     Runs are counted once, by their final attempt; money and tokens over all attempts.
 
     Attributes:
-        unpriced_runs: Runs of which some attempt used tokens without a known price; their unknown part is in no sum.
+        unpriced_runs: Runs of which some attempt's cost is unknown, be it of its tokens or Lambda's; the unknown part is
+            in no sum.
     """
 
     runs: int = 0
@@ -358,7 +403,10 @@ class AgentVersionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRecord:
-    """A stored key, sealed. `last4` is "" when the secret is too short to show any of it."""
+    """A stored key, sealed. `last4` is "" when the secret is too short to show any of it.
+
+    `api_key_ref` is where AWS Lambda finds the same key by itself; None sends it along.
+    """
 
     id: UUID
     project_id: str
@@ -370,6 +418,7 @@ class CredentialRecord:
     created_at: datetime
     updated_at: datetime
     last_used_at: datetime | None = None
+    api_key_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ _content = table_of(RunContentRow).c
 _attempt = table_of(AttemptRow)
 _SUMMARY_FIELDS: Final = tuple(RunSummary.__dataclass_fields__)
 _SUMMARY: Final = [_run[name] for name in _SUMMARY_FIELDS]
-_MORE: Final = [_run.error_message, _run.request_content, _run.response_content]
+_MORE: Final = [_run.error_message, _run.request_content, _run.response_content, _run.backend_note]
 
 
 class RunReader:
@@ -170,6 +170,8 @@ def _summary(row: Row[Any]) -> RunSummary:
     values["trigger"] = Trigger(row.trigger)
     values["status"] = RunStatus(row.status)
     values["backend"] = Backend(row.backend)
+    if row.fell_back_from is not None:
+        values["fell_back_from"] = Backend(row.fell_back_from)
     return RunSummary(**values)
 
 
@@ -192,4 +194,5 @@ def _detail(row: Row[Any], bodies: Mapping[int, str], attempts: Sequence[Attempt
         error_message=row.error_message,
         credential_id=None if credential_id is None else UUID(credential_id),
         asked=asked,
+        backend_note=row.backend_note,
     )

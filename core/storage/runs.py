@@ -20,7 +20,7 @@ from core.storage.columns import to_micros
 from core.storage.dialects import clock
 from core.storage.engine import Database
 from core.storage.facts import COLUMNS, facts
-from core.storage.records import AttemptRecord, Backend, NewRun, RunStatus
+from core.storage.records import AttemptReason, AttemptRecord, Backend, NewRun, RunStatus
 from core.storage.run_lanes import projects_seen
 from core.storage.statements import Statement
 from core.storage.tables import (
@@ -149,6 +149,8 @@ class RunWriter:
         response: str | None,
         error_code: str | None = None,
         error_message: str | None = None,
+        fell_back_from: Backend | None = None,
+        backend_note: str | None = None,
     ) -> bool:
         """Ends a run: its attempts, totals and answer.
 
@@ -172,7 +174,7 @@ class RunWriter:
             raise ValueError("an attempt belongs to another run")
         if sum(attempt.final for attempt in attempts) > 1:
             raise ValueError("two attempts are final; one decides a run")
-        ending = _Ending(run_id, status, finished_at, error_code, error_message)
+        ending = _Ending(run_id, status, finished_at, error_code, error_message, fell_back_from, backend_note)
         answer = None if response is None else texts.pack(response)
         return self._database.commit(lambda connection: self._end(connection, ending, attempts, answer))
 
@@ -307,6 +309,7 @@ def attempt_record(row: Row[*tuple[Any, ...]]) -> AttemptRecord:
     values: dict[str, Any] = {name: getattr(row, name) for name in _ATTEMPT_FIELDS}
     values["backend"] = Backend(row.backend)
     values["status"] = RunStatus(row.status)
+    values["reason"] = None if row.reason is None else AttemptReason(row.reason)
     return AttemptRecord(**values)
 
 
@@ -322,6 +325,8 @@ _ENDING: Final = (
     "error_code",
     "error_message",
     "response_content",
+    "fell_back_from",
+    "backend_note",
 )
 
 
@@ -329,13 +334,22 @@ class _Ending:
     """How a run ends, and its totals over all attempts."""
 
     def __init__(
-        self, run_id: UUID, status: RunStatus, finished_at: datetime, code: str | None, message: str | None
+        self,
+        run_id: UUID,
+        status: RunStatus,
+        finished_at: datetime,
+        code: str | None,
+        message: str | None,
+        fell_back_from: Backend | None,
+        note: str | None,
     ) -> None:
         self.run_id, self.status, self.finished_at = run_id, status, finished_at
         self.code, self.message = code, message
+        self.fell_back_from, self.note = fell_back_from, note
 
     def values(self, attempts: Sequence[AttemptRecord], *, answer: int | None) -> Mapping[str, Any]:
         final = next(attempt for attempt in attempts if attempt.final)
+        cost = _cost(attempts)
         return {
             "of_run": self.run_id,
             "ended_us": to_micros(self.finished_at),
@@ -348,11 +362,13 @@ class _Ending:
             "new_attempts": len(attempts),
             "new_input_tokens": _tokens(attempts, "input_tokens"),
             "new_output_tokens": _tokens(attempts, "output_tokens"),
-            "new_cost_nanousd": _cost(attempts),
-            "new_unpriced": any(attempt.tokens_cost_nanousd is None for attempt in attempts),
+            "new_cost_nanousd": cost,
+            "new_unpriced": cost is None,
             "new_error_code": self.code,
             "new_error_message": self.message,
             "new_response_content": answer,
+            "new_fell_back_from": self.fell_back_from,
+            "new_backend_note": self.note,
         }
 
     def undecided(
@@ -361,6 +377,9 @@ class _Ending:
         """The attempt that stands for the end of a run of which no attempt is known to be the last."""
         last = max((attempt.finished_at for attempt in attempts), default=since)
         started_at = min(last, self.finished_at)
+        # What an orphaned run used is unknown; what was stopped before it was sent used nothing.
+        used = None if self.status is RunStatus.OUTCOME_UNKNOWN else 0
+        of_lambda = used if backend is Backend.LAMBDA else None
         return AttemptRecord(
             id=ids.uuid7(),
             run_id=self.run_id,
@@ -371,8 +390,9 @@ class _Ending:
             finished_at=self.finished_at,
             final=True,
             latency_us=to_micros(self.finished_at) - to_micros(started_at),
-            # What an orphaned run used is unknown; what was stopped before it was sent used nothing.
-            tokens_cost_nanousd=None if self.status is RunStatus.OUTCOME_UNKNOWN else 0,
+            tokens_cost_nanousd=used,
+            lambda_compute_nanousd=of_lambda,
+            lambda_request_nanousd=of_lambda,
             error_code=self.code,
             error_message=self.message,
         )
@@ -387,10 +407,10 @@ def _tokens(attempts: Sequence[AttemptRecord], name: str) -> int | None:
 def _cost(attempts: Sequence[AttemptRecord]) -> int | None:
     total = 0
     for attempt in attempts:
-        if attempt.tokens_cost_nanousd is None:
+        cost = attempt.cost_nanousd
+        if cost is None:
             return None
-        total += attempt.tokens_cost_nanousd
-        total += (attempt.lambda_compute_nanousd or 0) + (attempt.lambda_request_nanousd or 0)
+        total += cost
     return total
 
 

@@ -131,8 +131,8 @@ def refuse_void(columns: Iterable[tuple[str, str]], *, what: str = "database") -
             else "Use a later backup."
         )
         raise SchemaMismatch(
-            f"The {what} has schema {HEAD_REVISION} as it was before the first release: it lacks {named}{more}, and "
-            f"cannot be migrated. {remedy}"
+            f"The {what} has the first schema as it was before the first release: it lacks {named}{more}, and cannot "
+            f"be migrated. {remedy}"
         )
 
 
@@ -175,6 +175,8 @@ def _upgrade_inside(connection: Connection, *, to: str) -> list[str]:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, to)
+    if to in ("head", HEAD_REVISION):
+        _refuse_void(connection)  # while what was added can still be taken back
     applied = ScriptDirectory.from_config(config).iterate_revisions(to, found or "base")
     return [script.revision for script in applied][::-1]
 

@@ -12,13 +12,13 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from core.storage import texts
 from core.storage.columns import to_micros
-from core.storage.records import Backend, RunStatus, Trigger
+from core.storage.records import AttemptReason, Backend, RunStatus, Trigger
 
 _TO_DRIVER: Final[Mapping[type, Callable[[Any], Any]]] = {
     datetime: to_micros,
     str: texts.storable,
     # As plain texts: drivers look longer at a subclass of str.
-    **dict.fromkeys((Backend, RunStatus, Trigger), attrgetter("value")),
+    **dict.fromkeys((AttemptReason, Backend, RunStatus, Trigger), attrgetter("value")),
 }
 _TO_SQLITE: Final = {**_TO_DRIVER, UUID: attrgetter("bytes")}
 

@@ -29,7 +29,7 @@ from sqlmodel import Field, SQLModel
 
 from core.storage.columns import Id, UtcTime
 
-HEAD_REVISION: Final = "0001"
+HEAD_REVISION: Final = "0002"
 """The schema that this program works with; a test compares it with the newest migration."""
 
 QUARTER_US: Final = 900 * 1_000_000
@@ -123,6 +123,7 @@ class CredentialRow(_Row, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
     updated_at: datetime = Field(sa_type=UtcTime)
     last_used_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    api_key_ref: str | None = None
 
 
 class PriceOverrideRow(_Row, table=True):
@@ -235,6 +236,8 @@ class RunRow(_Row, table=True):
     prompt_preview: str = Field(sa_type=Text)
     request_content: int = Field(sa_type=BigInteger)
     response_content: int | None = Field(default=None, sa_type=BigInteger)
+    fell_back_from: str | None = None
+    backend_note: str | None = Field(default=None, sa_type=Text)
 
 
 class RunContentRow(_Row, table=True):
@@ -288,6 +291,19 @@ class AttemptRow(_Row, table=True):
     error_message: str | None = Field(default=None, sa_type=Text)
     error_retryable: bool | None = None
     provider_status: int | None = None
+    reason: str | None = None
+    lambda_request_id: str | None = None
+    lambda_region: str | None = None
+    lambda_architecture: str | None = None
+    lambda_memory_mb: int | None = None
+    lambda_max_memory_mb: int | None = None
+    lambda_cold_start: bool | None = None
+    lambda_duration_us: int | None = Field(default=None, sa_type=BigInteger)
+    lambda_init_us: int | None = Field(default=None, sa_type=BigInteger)
+    lambda_restore_us: int | None = Field(default=None, sa_type=BigInteger)
+    lambda_billed_ms: int | None = Field(default=None, sa_type=BigInteger)
+    lambda_billed_restore_ms: int | None = Field(default=None, sa_type=BigInteger)
+    lambda_price_source: str | None = None
 
 
 class _Figures(_Row):

@@ -10,7 +10,7 @@ import pytest
 
 from core import ids
 from core.errors import NotFound
-from core.storage.records import Backend, NewRun, RunStatus, Trigger
+from core.storage.records import AttemptReason, Backend, NewRun, RunFilter, RunStatus, Trigger
 from core.storage.store import Store
 from tests.store.samples import PROJECT, WORKER, figures_of, finish, new_attempt, new_run, now, stored_run
 
@@ -83,7 +83,14 @@ def test_a_run_of_several_attempts_is_their_sum(store: Store) -> None:
     run = new_run()
     store.runs.start(run)
     first = new_attempt(run, ordinal=1, final=False, status=RunStatus.FAILED, error_code="RATE_LIMITED")
-    second = new_attempt(run, ordinal=2, input_tokens=None, backend=Backend.LAMBDA)
+    second = new_attempt(
+        run,
+        ordinal=2,
+        input_tokens=None,
+        backend=Backend.LAMBDA,
+        lambda_compute_nanousd=0,
+        lambda_request_nanousd=0,
+    )
     assert store.runs.add_attempt(first)
     assert store.runs.add_attempt(first)  # told twice, kept once
     assert store.runs.summary(PROJECT, run.id).attempts == 1
@@ -111,6 +118,58 @@ def test_one_attempt_without_a_price_makes_the_runs_cost_unknown(store: Store) -
     finish(store, other, new_attempt(other, tokens_cost_nanousd=0))
     assert store.runs.summary(PROJECT, other.id).cost_nanousd == 0
     assert store.runs.summary(PROJECT, free.id).cost_nanousd == 1_234
+
+
+@pytest.mark.parametrize(
+    ("compute", "request_fee", "cost"), [(None, 200, None), (50, None, None), (50, 200, 2_718), (0, 0, 2_468)]
+)
+def test_what_lambda_costs_is_part_of_the_run_and_unknown_when_a_part_is(
+    store: Store, compute: int | None, request_fee: int | None, cost: int | None
+) -> None:
+    run = new_run(backend=Backend.LAMBDA)
+    store.runs.start(run)
+    on_lambda = new_attempt(
+        run,
+        final=False,
+        status=RunStatus.FAILED,
+        error_code="LAMBDA_TIMEOUT",
+        backend=Backend.LAMBDA,
+        lambda_compute_nanousd=compute,
+        lambda_request_nanousd=request_fee,
+        lambda_request_id="3c2e6c0a",
+        lambda_region="us-east-1",
+        lambda_architecture="arm64",
+        lambda_memory_mb=512,
+        lambda_max_memory_mb=131,
+        lambda_cold_start=True,
+        lambda_duration_us=60_000_000,
+        lambda_init_us=431_870,
+        lambda_restore_us=None,
+        lambda_billed_ms=60_432,
+        lambda_price_source="AWS, 2026-11-01",
+    )
+    local = new_attempt(run, ordinal=2, reason=AttemptReason.FALLBACK)
+    assert store.runs.add_attempt(on_lambda)
+    finished = store.runs.finish(
+        run.id,
+        status=RunStatus.SUCCEEDED,
+        finished_at=now(),
+        attempts=[on_lambda, local],
+        response="Hello.",
+        fell_back_from=Backend.LAMBDA,
+        backend_note="The breaker is open.",
+    )
+    assert finished
+    detail = store.runs.get(PROJECT, run.id)
+    assert detail.attempts == (on_lambda, local)
+    assert detail.backend_note == "The breaker is open."
+    summary = detail.summary
+    assert (summary.backend, summary.fell_back_from) == (Backend.LOCAL, Backend.LAMBDA)
+    assert summary.cost_nanousd == cost
+    totals = store.usage.totals(PROJECT, now() - timedelta(hours=1), now())
+    assert (totals.runs, totals.attempts, totals.unpriced_runs) == (1, 2, int(cost is None))
+    assert totals.cost_nanousd == 2_468 + (compute or 0) + (request_fee or 0)
+    assert store.runs.count(PROJECT, RunFilter(unpriced_only=True)) == int(cost is None)
 
 
 def test_a_run_ends_once(store: Store) -> None:

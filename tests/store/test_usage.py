@@ -65,10 +65,16 @@ def _fill(store: Store, *, runs: int, agents: Sequence[UUID], seed: int) -> list
         for early in attempts[: rng.randint(0, count - 1)]:
             store.runs.add_attempt(early)
         assert finish(store, run, *attempts, status=status, at=ends, error_code=code)
-        unpriced = any(attempt.tokens_cost_nanousd is None for attempt in attempts)
+        unpriced = any(None in _parts(attempt) for attempt in attempts)
         latency_us = (ends - at) // timedelta(microseconds=1)
         facts += [Fact(run, status, attempt, unpriced, latency_us, code) for attempt in attempts]
     return facts
+
+
+def _parts(attempt: AttemptRecord) -> list[int | None]:
+    """What an attempt's cost is the sum of."""
+    on_lambda = [attempt.lambda_compute_nanousd, attempt.lambda_request_nanousd]
+    return [attempt.tokens_cost_nanousd, *(on_lambda if attempt.backend is Backend.LAMBDA else [])]
 
 
 def _attempt(
@@ -77,21 +83,23 @@ def _attempt(
     # The earlier ones may lie in an earlier quarter hour, day or zone's day than the one that decides.
     finished_at = ends if final else ends - timedelta(minutes=rng.choice([0, 10, 300]))
     priced = rng.random() < 0.8
+    backend = rng.choice(list(Backend))
+    on_lambda, reported = backend is Backend.LAMBDA, rng.random() < 0.8
     return new_attempt(
         run,
         ordinal=ordinal,
         final=final,
         status=status if final else RunStatus.FAILED,
         finished_at=finished_at,
-        backend=rng.choice(list(Backend)),
+        backend=backend,
         input_tokens=rng.choice([None, rng.randrange(10_000)]),
         output_tokens=rng.choice([None, rng.randrange(10_000)]),
         cache_write_input_tokens=rng.choice([None, 7]),
         tokens_cost_nanousd=rng.randrange(10**12) if priced else None,
         input_cost_nanousd=rng.randrange(10**6) if priced else None,
         output_cost_nanousd=rng.randrange(10**6) if priced else None,
-        lambda_compute_nanousd=rng.choice([None, rng.randrange(10**6)]),
-        lambda_request_nanousd=rng.choice([None, 200]),
+        lambda_compute_nanousd=rng.randrange(10**6) if on_lambda and reported else None,
+        lambda_request_nanousd=rng.choice([None, 200, 200, 200]) if on_lambda else None,
     )
 
 
@@ -161,6 +169,32 @@ def test_every_split_in_every_zone_equals_a_recount(
         p.label for p in store.usage.breakdown(PROJECT, SINCE, UNTIL + timedelta(days=2), Dimension.AGENT)
     }
     assert names == {"First", "Second", "(no agent)"}
+
+
+def test_the_runs_own_costs_are_the_sums_of_their_parts_to_the_nano_dollar(
+    store: Store, facts: list[Fact]
+) -> None:
+    by_run: defaultdict[UUID, list[int | None]] = defaultdict(list)
+    for fact in facts:
+        by_run[fact.run.id] += _parts(fact.attempt)
+    expected = {
+        run_id: None if None in parts else sum(part or 0 for part in parts)
+        for run_id, parts in by_run.items()
+    }
+    details = list(store.runs.iterate(PROJECT, with_texts=False))
+    assert {detail.summary.id: detail.summary.cost_nanousd for detail in details} == expected
+    assert None in expected.values()
+    on_lambda_only = {
+        fact.run.id
+        for fact in facts
+        if fact.unpriced
+        and not any(f.attempt.tokens_cost_nanousd is None for f in facts if f.run.id == fact.run.id)
+    }
+    assert on_lambda_only, "some are unpriced for what Lambda costs alone"
+    figures = store.usage.totals(PROJECT, SINCE, UNTIL + timedelta(days=2))
+    assert figures.unpriced_runs == sum(cost is None for cost in expected.values())
+    known = sum(part or 0 for parts in by_run.values() for part in parts)
+    assert figures.cost_nanousd == known
 
 
 @pytest.mark.parametrize("minutes", [15, 60, 360])
