@@ -51,6 +51,7 @@ def attempt_until_final(
     on_attempt: Callable[[], None] | None = None,
     on_retry: Callable[[Attempt], None] | None = None,
     policy: RetryPolicy | None = None,
+    retry_if: Callable[[Attempt], bool] | None = None,
     random_number: Callable[[], float] = random.random,
 ) -> list[Attempt]:
     """All attempts at `request`, in order; the last one decides.
@@ -63,6 +64,8 @@ def attempt_until_final(
         limits: The run's deadline and cancel token; each attempt gets the time that is left.
         on_attempt: Told that an attempt begins: between this and its end it may have been sent.
         on_retry: Told of each attempt that will be followed by another, before the wait.
+        policy: How often and how patiently.
+        retry_if: What must be true of an attempt besides.
     """
     rules = policy or RetryPolicy()
     attempts: list[Attempt] = []
@@ -99,7 +102,9 @@ def attempt_until_final(
 
     def may_retry(attempt: Attempt) -> bool:
         error = attempt.response.error
-        return error is not None and error.retryable and not streamed and not limits.cancel.cancelled
+        if error is None or not error.retryable or streamed or limits.cancel.cancelled:
+            return False
+        return retry_if is None or retry_if(attempt)
 
     first = [attempt_once()]
     if not may_retry(first[0]):
