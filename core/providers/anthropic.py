@@ -25,23 +25,23 @@ complete when `message_stop` was received, and `BAD_PROVIDER_RESPONSE` otherwise
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from core import redaction
 from core.contract import AgentRequest
-from core.errors import BadProviderResponse, InvalidRequest, InvocationError
+from core.errors import InvalidRequest, InvocationError
 from core.interruption import Limits
 from core.providers import http
-from core.providers.anthropic_answer import Answer, EventReader, read_answer
+from core.providers.anthropic_answer import EventReader, read_answer
 from core.providers.anthropic_errors import AnthropicExplainer, head_of
 from core.providers.anthropic_wire import API_VERSION, api_version, render, root
 from core.providers.base import Completion, Connection, Delta, ModelInfo
-from core.providers.clients import ClientCache
-from core.providers.explaining import Head
+from core.providers.clients import NO_KEY, ClientCache
 from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.rows_anthropic import ANTHROPIC
+from core.providers.streaming import stream_of
 from core.providers.wire import as_count, as_list, as_object, as_text, header_names, mend, read_events
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 MODELS_PER_PAGE: Final = 1_000
 """The API's most."""
 MAX_PAGES: Final = 20
-
-_NO_KEY: Final = "no-key"
-"""What the SDK is given for a server that wants none; the header is left out."""
 _NOT_AN_ADDRESS: Final = "The base URL is not a valid address. It looks like https://host."
 
 
@@ -69,24 +66,14 @@ class AnthropicProvider:
         body = render(request, stream=False)
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.send("POST", "/v1/messages", body=body)
-        return call.completion(response, response.content)
+        return call.completion(response)
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """The answer as it is written."""
         body = render(request, stream=True)
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.send("POST", "/v1/messages", body=body, stream=True)
-        try:
-            if response.headers.get("content-type", "").startswith("application/json"):
-                # A server that cannot stream answers at once.
-                completion = call.completion(response, b"".join(call.pieces(response)))
-                if completion.text:
-                    yield Delta(completion.text)
-                yield completion
-            else:
-                yield from call.follow(response)
-        finally:
-            response.close()
+        yield from stream_of(response, events=call.follow, whole=call.completion)
 
     def list_models(self, connection: Connection, limits: Limits) -> Sequence[ModelInfo]:
         """The vendor's models, sorted by name, without those that it has retired."""
@@ -128,10 +115,8 @@ class AnthropicProvider:
                 max_retries=0,
                 timeout=None,
                 open_telemetry=False,
-                # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold
-                # back a stream.
                 default_headers={
-                    "Accept-Encoding": "identity",
+                    **http.UNCOMPRESSED,
                     "anthropic-version": API_VERSION,
                     # As the SDK would say it, but above ANTHROPIC_CUSTOM_HEADERS.
                     "Authorization": f"Bearer {key}",
@@ -157,7 +142,7 @@ class _Call:
         base_url = ANTHROPIC.base_url_in_force(connection.base_url) or ANTHROPIC.own_base_url or ""
         if self._key is not None:
             redaction.remember(self._key)
-        self._client = provider.client(self._key or _NO_KEY, base_url)
+        self._client = provider.client(self._key or NO_KEY, base_url)
 
     def send(
         self,
@@ -193,14 +178,10 @@ class _Call:
         except anthropic.APIStatusError as exc:
             raise self.errors.status(exc) from exc
         except anthropic.APIConnectionError as exc:
-            # The SDK wraps whatever its client raises, also the errors of our transport.
+            # The SDK wraps whatever its client raises, and ours raises the errors of our transport.
             ours = exc.__cause__
             if not isinstance(ours, InvocationError):
-                # What is left to httpx2 is a body that it cannot decompress.
-                raise BadProviderResponse(
-                    "The answer could not be decoded. Check the base URL and any proxy on the way.",
-                    detail=repr(ours),
-                ) from exc
+                raise
         except httpx2.InvalidURL as exc:
             raise InvalidRequest(_NOT_AN_ADDRESS) from exc
         raise ours
@@ -210,65 +191,29 @@ class _Call:
         query = {"limit": MODELS_PER_PAGE} | ({} if after is None else {"after_id": after})
         response = self.send("GET", "/v1/models", query=query)
         head = head_of(response)
-        page = self.decode_object(head, response.content)
+        page = self.errors.body_in(head, response.content)
         if as_list(page.get("data")) is None:
             raise self.errors.nonsense(head, "has no list of models")
         return page
 
-    def completion(self, response: "httpx2.Response", data: bytes) -> Completion:
+    def completion(self, response: "httpx2.Response") -> Completion:
         """The answer in a whole body."""
         head = head_of(response)
-        body = self.decode_object(head, data)
-        try:
-            answer = read_answer(body)
-        except ValueError as exc:
-            raise self.errors.nonsense(head, str(exc)) from exc
-        return self._complete(head, answer)
+        body = self.errors.body_in(head, response.read())
+        answer = self.errors.answer_in(head, body, read_answer)
+        return answer.completion(head, self.errors, asked=self._model)
 
     def follow(self, response: "httpx2.Response") -> Generator[Delta | Completion]:
         """The answer in a stream of events."""
         head, reader = head_of(response), EventReader()
-        for _, data in read_events(self.pieces(response)):
-            event = self.errors.object_in(head, data, what="has an event that ")
-            self._raise_reported(head, event)
-            if text := reader.add(event):
+        for _, data in read_events(response.iter_bytes()):
+            if text := reader.add(self.errors.body_in(head, data, what="has an event that ")):
                 yield Delta(text)
             if reader.finished:
                 break
         if not (reader.begun and reader.finished):
             raise self.errors.cut(head)
-        yield self._complete(head, reader.answer())
-
-    def _complete(self, head: Head, answer: Answer) -> Completion:
-        cut = answer.finish_reason == "content_filter" and not answer.refused
-        return Completion(
-            text=answer.text,
-            usage=answer.usage,
-            finish_reason=answer.finish_reason,
-            model=answer.model or self._model or "",
-            provider_request_id=head.request_id,
-            service_tier=answer.service_tier,
-            error=self.errors.filtered(head) if cut else None,
-        )
-
-    def _raise_reported(self, head: Head, body: Mapping[str, object]) -> None:
-        if body.get("type") == "error" or body.get("error"):
-            raise self.errors.reported(head, body.get("error"))
-
-    def pieces(self, response: "httpx2.Response") -> Iterator[bytes]:
-        """A streamed body as it arrives."""
-        import httpx2
-
-        try:
-            yield from response.iter_bytes()
-        except httpx2.DecodingError as exc:
-            raise self.errors.nonsense(head_of(response), "could not be decoded") from exc
-
-    def decode_object(self, head: Head, data: bytes) -> dict[str, object]:
-        """The JSON object in a body, or an error if it is something else or tells of one."""
-        body = self.errors.object_in(head, data)
-        self._raise_reported(head, body)
-        return body
+        yield reader.answer().completion(head, self.errors, asked=self._model)
 
 
 def _model_info(name: str, row: Mapping[str, object]) -> ModelInfo:

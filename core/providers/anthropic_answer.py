@@ -5,11 +5,11 @@ Shapes after platform.claude.com/docs/en/api (Messages: create, streaming; "Stop
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from core.contract import MAX_SERVICE_TIER_CHARS, FinishReason, TokenUsage
 from core.loggers import get_logger
+from core.providers.answer import Answer
 from core.providers.wire import TextJoiner, as_count, as_list, as_object, as_text, mend
 
 log = get_logger("agent_launcher.providers")
@@ -25,27 +25,6 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
 
 
 _ANYWHERE: Final = frozenset({None, "global", "not_available"})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the vendor said.
-
-    Attributes:
-        text: The answer, or why it was refused.
-        refused: Nothing was written before the refusal; the text is the vendor's explanation, if it gave one.
-        finish_reason: None if the vendor gave none.
-        model: None if the vendor named none.
-        usage: None if the vendor reported none.
-        service_tier: At which tier the vendor says that it worked; None if it does not say.
-    """
-
-    text: str
-    refused: bool
-    finish_reason: FinishReason | None
-    model: str | None
-    usage: TokenUsage | None
-    service_tier: str | None
 
 
 def read_answer(body: Mapping[str, object]) -> Answer:

@@ -12,8 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from core.errors import InvocationError
-from core.providers.explaining import Explainer, Head
+from core.providers.explaining import BodyExplainer, Head
 from core.providers.rows_anthropic import ANTHROPIC
 from core.providers.wire import as_object, as_text
 
@@ -52,7 +54,7 @@ _NO_CREDIT: Final = re.compile(
 )
 
 
-class AnthropicExplainer(Explainer):
+class AnthropicExplainer(BodyExplainer):
     """Makes the errors of one call."""
 
     __slots__ = ()
@@ -60,8 +62,8 @@ class AnthropicExplainer(Explainer):
     def __init__(self, model: str | None, key: str | None) -> None:
         super().__init__(ANTHROPIC.name, "a Messages API", model, key)
 
+    @override
     def reported(self, head: Head, error: object) -> InvocationError:
-        """The error that a success status or a stream carried in its body."""
         body = as_object(error) or {"message": error}
         status = _STATUS_OF_TYPE.get(as_text(body.get("type")) or "")
         if status is None:
@@ -71,6 +73,10 @@ class AnthropicExplainer(Explainer):
         else:
             translated = self._translated(status, body)
         return self.completed(translated, head, body)
+
+    @override
+    def told(self, body: Mapping[str, object]) -> object:
+        return body.get("error") or (body if body.get("type") == "error" else None)
 
     def status(self, exc: "anthropic.APIStatusError") -> InvocationError:
         """The error that an error status means."""

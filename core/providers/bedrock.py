@@ -47,14 +47,14 @@ from core.errors import (
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.bedrock_errors import explainer
-from core.providers.bedrock_wire import Answer, EventReader, read_answer, render
+from core.providers.bedrock_wire import EventReader, read_answer, render
 from core.providers.botocore_adapter import Aws, Purpose, Target
 from core.providers.explaining import Head
 from core.providers.features import require_features
 from core.providers.http import Reply
 from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.rows_bedrock import BEDROCK
-from core.providers.wire import as_list, as_object, as_text, decode, mend
+from core.providers.wire import as_list, as_object, as_text, mend, object_or_empty
 
 REGION_VARIABLES: Final = ("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 RESOLVE_SECONDS: Final = 5.0
@@ -87,11 +87,8 @@ class BedrockProvider:
         reply = call.converse("converse", request)
         head = _head_of(reply)
         body = call.errors.object_in(head, b"".join(reply))
-        try:
-            answer = read_answer(body)
-        except ValueError as exc:
-            raise call.errors.nonsense(head, str(exc)) from exc
-        return call.completion(head, answer)
+        answer = call.errors.answer_in(head, body, read_answer)
+        return answer.completion(head, call.errors, asked=call.model)
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """The answer as it is written."""
@@ -155,7 +152,7 @@ class _Call:
             bearer=key,
             signed=key is None and _may_show_who_asks(connection.base_url),
         )
-        self._model = _named_model(model or "")
+        self.model = _named_model(model or "")
         self.errors = explainer(model=model, key=key, region=self._target.region)
 
     def _elsewhere(self) -> str:
@@ -168,20 +165,16 @@ class _Call:
     def converse(self, operation: str, request: AgentRequest) -> Reply:
         """Sends it; the reply has a success status, and its body unread."""
         if _OPAQUE.fullmatch(request.model_name):
-            self._model = self._behind(request.model_name) or request.model_name
-            require_features(BEDROCK, request.model_copy(update={"model_name": self._model}))
-        return self._send("bedrock-runtime", operation, render(request, model=self._model), self._target)
+            self.model = self._behind(request.model_name) or request.model_name
+            require_features(BEDROCK, request.model_copy(update={"model_name": self.model}))
+        return self._send("bedrock-runtime", operation, render(request, model=self.model), self._target)
 
     def _send(self, service: str, operation: str, parameters: Mapping[str, Any], target: Target) -> Reply:
         reply = self._provider.aws.send(service, operation, parameters, target, self._limits)
         if 200 <= reply.status < 300:
             return reply
         head = _head_of(reply)
-        try:
-            body = as_object(decode(b"".join(reply))) or {}
-        except ValueError:
-            body = {}
-        error = self.errors.status(head, body)
+        error = self.errors.status(head, object_or_empty(b"".join(reply)))
         if isinstance(error, AuthenticationFailed) and target.signed:
             self._provider.aws.forget()
         raise error
@@ -201,7 +194,7 @@ class _Call:
             if text := reader.add(headers.get(":event-type", ""), event):
                 yield Delta(text)
             if reader.complete:
-                yield self.completion(head, reader.answer())
+                yield reader.answer().completion(head, self.errors, asked=self.model)
                 return
         raise self.errors.cut(head)
 
@@ -220,21 +213,6 @@ class _Call:
                 except (codec.ParserError, KeyError, ValueError, struct.error) as exc:
                     raise self.errors.nonsense(head, "is no event stream") from exc
                 yield headers, message.payload
-
-    def completion(self, head: Head, answer: Answer) -> Completion:
-        """The answer with its place in the contract."""
-        finish_reason, error = answer.finish_reason, None
-        if finish_reason == "content_filter" and not answer.refused:
-            error = self.errors.filtered(head)
-        return Completion(
-            text=answer.text,
-            usage=answer.usage,
-            finish_reason=finish_reason,
-            model=answer.model or self._model,
-            provider_request_id=head.request_id,
-            service_tier=answer.service_tier,
-            error=error,
-        )
 
     # Beside the model itself: the service that knows what there is.
 

@@ -8,7 +8,6 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, assert_never
 
 from core.contract import (
@@ -21,6 +20,7 @@ from core.contract import (
 )
 from core.errors import InvalidRequest
 from core.loggers import get_logger
+from core.providers.answer import Answer
 from core.providers.rows_bedrock import ReasonsBy, reasoning_of
 from core.providers.schemas import closed
 from core.providers.wire import TextJoiner, as_count, as_list, as_object, as_text, mend
@@ -47,27 +47,6 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "content_filtered": "content_filter",
     "tool_use": "tool_calls",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the vendor said.
-
-    Attributes:
-        text: The answer, or what a guardrail put in its place.
-        refused: A guardrail of the account stepped in: the text is the guardrail's.
-        finish_reason: None if the vendor gave none.
-        model: The model that a prompt router chose; None if there was no choice.
-        usage: None if the vendor reported none.
-        service_tier: At which tier the vendor says that it worked; None if it does not say.
-    """
-
-    text: str
-    refused: bool
-    finish_reason: FinishReason | None
-    model: str | None
-    usage: TokenUsage | None
-    service_tier: str | None
 
 
 def render(request: AgentRequest, *, model: str) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from typing import Final, Generic, TypeVar
 MAX_CLIENTS: Final = 64
 """Clients kept; they share their connections, so another one is cheap."""
 
+NO_KEY: Final = "no-key"
+"""What an SDK that insists on a key is given for a server that wants none; the header is left out."""
+
 Key = TypeVar("Key", bound=Hashable)
 Client = TypeVar("Client")
 

@@ -1,7 +1,9 @@
 """A vendor's failures in our words: what all providers say alike. What a vendor's own codes mean stands with it."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from core import redaction
 from core.errors import (
@@ -23,6 +25,8 @@ from core.providers.wire import (
 )
 
 MAX_REQUEST_ID_CHARS = 200
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,25 @@ class Explainer:
             raise self.nonsense(head, f"{what}is not a JSON object")
         return body
 
+    def answer_in(
+        self, head: Head, body: dict[str, object], read: Callable[[dict[str, object]], Answer]
+    ) -> Answer:
+        """What `read` makes of a body.
+
+        Args:
+            head: Of the answer.
+            body: The whole of it.
+            read: Raises ValueError where there is no answer in it; the text says what is missing, as in "the
+                answer ... ".
+
+        Raises:
+            BadProviderResponse: There is none.
+        """
+        try:
+            return read(body)
+        except ValueError as exc:
+            raise self.nonsense(head, str(exc)) from exc
+
     def public(self, value: object) -> str | None:
         """A text of the vendor's that may be shown, if it is one."""
         text = as_text(value)
@@ -166,3 +189,28 @@ class Explainer:
     def secrets(self) -> list[str]:
         """What no text may hold."""
         return [] if self.key is None else [self.key]
+
+
+class BodyExplainer(Explainer, ABC):
+    """Of a vendor that may tell of an error in the body of a success, or in an event, as its `error`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def reported(self, head: Head, error: object) -> InvocationError:
+        """The error that a success status or a stream carried in its body."""
+
+    def told(self, body: Mapping[str, object]) -> object:
+        """What a body tells of an error; empty if nothing."""
+        return body.get("error")
+
+    def body_in(self, head: Head, data: bytes, *, what: str = "") -> dict[str, object]:
+        """As `object_in`, of a body or an event that tells of no error.
+
+        Raises:
+            InvocationError: The one that it tells of, or `BadProviderResponse`.
+        """
+        body = self.object_in(head, data, what=what)
+        if error := self.told(body):
+            raise self.reported(head, error)
+        return body

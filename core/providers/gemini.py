@@ -21,7 +21,7 @@ its finish reason was received, and BAD_PROVIDER_RESPONSE otherwise. The service
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from core import redaction
@@ -30,12 +30,13 @@ from core.errors import BadProviderResponse, InvalidRequest
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo
-from core.providers.clients import ClientCache
+from core.providers.clients import NO_KEY, ClientCache
 from core.providers.explaining import Head
 from core.providers.gemini_errors import GeminiExplainer, head_of
 from core.providers.gemini_wire import Answer, ChunkReader, Ending, read_answer, render, split_version
 from core.providers.keys import resolve_api_key
 from core.providers.rows_gemini import GEMINI
+from core.providers.streaming import stream_of
 from core.providers.wire import as_count, as_list, as_object, as_text, mend, read_events
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 MAX_MODEL_PAGES: Final = 20
 MODELS_PER_PAGE: Final = 1_000
 
-_NO_KEY: Final = "no-key"
-"""What the SDK is given for a server that wants none; the header is left out."""
 _KEY_HEADER: Final = "x-goog-api-key"
 _TIER_HEADER: Final = "x-gemini-service-tier"
 _MODEL_NAME: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/@:-]*")
@@ -63,23 +62,13 @@ class GeminiProvider:
         """The whole answer at once."""
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.generate(request, stream=False)
-        return call.completion(response, response.content)
+        return call.completion(response)
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """The answer as it is written."""
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.generate(request, stream=True)
-        try:
-            if response.headers.get("content-type", "").startswith("application/json"):
-                # A server that cannot stream answers at once.
-                completion = call.completion(response, b"".join(call.pieces(response)))
-                if completion.text:
-                    yield Delta(completion.text)
-                yield completion
-            else:
-                yield from call.follow(response)
-        finally:
-            response.close()
+        yield from stream_of(response, events=call.follow, whole=call.completion)
 
     def list_models(self, connection: Connection, limits: Limits) -> Sequence[ModelInfo]:
         """The vendor's models that can answer a prompt; of another server, all that say no other use."""
@@ -117,9 +106,7 @@ class GeminiProvider:
                 api_version=version,
                 httpx_client=http_client,
                 httpx_async_client=unused,
-                # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold
-                # back a stream.
-                headers={"Accept-Encoding": "identity"},
+                headers=dict(http.UNCOMPRESSED),
             ),
         )
 
@@ -152,7 +139,7 @@ class _Call:
         base_url = GEMINI.base_url_in_force(connection.base_url) or GEMINI.own_base_url or ""
         if "?" in base_url or "#" in base_url:
             raise InvalidRequest("The base URL of GEMINI takes no query. It looks like https://host.")
-        self._client = provider.client(self._key or _NO_KEY, base_url)
+        self._client = provider.client(self._key or NO_KEY, base_url)
 
     def generate(self, request: AgentRequest, *, stream: bool) -> "httpx2.Response":
         """Sends it; the response has a success status, and its body unless it is streamed."""
@@ -189,7 +176,7 @@ class _Call:
         config = types.ListModelsConfig(page_size=MODELS_PER_PAGE, page_token=page_token)
         response = self._send(lambda: self._client.models.list(config=config), stream=False)
         head = _head(response)
-        body = self.decode_object(head, response.content)
+        body = self.errors.body_in(head, response.content)
         if as_list(body.get("models")) is None and page_token is None:
             raise self.errors.nonsense(head, "has no list of models")
         return body
@@ -203,39 +190,30 @@ class _Call:
         try:
             with http.bounded_by(self._limits), keeping(streamed=stream, without=unwanted) as kept:
                 ask()
-        except httpx2.DecodingError as exc:
-            raise BadProviderResponse(
-                "The answer could not be decoded. Check the base URL and any proxy on the way.",
-                detail=repr(exc),
-            ) from exc
         except httpx2.InvalidURL as exc:
             raise InvalidRequest("The base URL is not a valid address. It looks like https://host.") from exc
         response = kept.response
         assert response is not None
         if not response.is_success:
             try:
-                data = b"".join(self.pieces(response))
+                data = response.read()
             finally:
                 response.close()
             raise self.errors.status(_head(response), data)
         return response
 
-    def completion(self, response: "httpx2.Response", data: bytes) -> Completion:
+    def completion(self, response: "httpx2.Response") -> Completion:
         """The answer in a whole body."""
         head = _head(response)
-        body = self.decode_object(head, data)
-        try:
-            answer = read_answer(body)
-        except ValueError as exc:
-            raise self.errors.nonsense(head, str(exc)) from exc
-        return self._complete(head, answer)
+        body = self.errors.body_in(head, response.read())
+        return self._complete(head, self.errors.answer_in(head, body, read_answer))
 
     def follow(self, response: "httpx2.Response") -> Generator[Delta | Completion]:
         """The answer in a stream of events."""
         head, reader = _head(response), ChunkReader()
         try:
-            for _, data in read_events(self.pieces(response)):
-                if text := reader.add(self._chunk(head, data)):
+            for _, data in read_events(response.iter_bytes()):
+                if text := reader.add(self.errors.body_in(head, data, what="has an event that ")):
                     yield Delta(text)
         except BadProviderResponse:
             if not reader.finished:
@@ -267,30 +245,6 @@ class _Call:
             service_tier=head.headers.get(_TIER_HEADER) or None,
             error=error,
         )
-
-    def _chunk(self, head: Head, data: bytes) -> dict[str, object]:
-        chunk = self.errors.object_in(head, data, what="has an event that ")
-        if chunk.get("error"):
-            raise self.errors.reported(head, chunk["error"])
-        return chunk
-
-    def pieces(self, response: "httpx2.Response") -> Iterator[bytes]:
-        """A body as it arrives."""
-        import httpx2
-
-        try:
-            yield from response.iter_bytes()
-        except httpx2.DecodingError as exc:
-            if not response.is_success:
-                return  # the status says enough
-            raise self.errors.nonsense(_head(response), "could not be decoded") from exc
-
-    def decode_object(self, head: Head, data: bytes) -> dict[str, object]:
-        """The JSON object in a body, or an error if it is something else or tells of one."""
-        body = self.errors.object_in(head, data)
-        if body.get("error"):
-            raise self.errors.reported(head, body["error"])
-        return body
 
 
 def _head(response: "httpx2.Response") -> Head:

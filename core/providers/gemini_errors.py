@@ -13,8 +13,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from typing_extensions import override
+
 from core.errors import AuthenticationFailed, InvocationError, PermissionDenied, RateLimited
-from core.providers.explaining import Explainer, Head
+from core.providers.explaining import BodyExplainer, Head
 from core.providers.rows_gemini import GEMINI
 from core.providers.wire import as_count, as_list, as_object, as_text, decode
 
@@ -42,7 +44,7 @@ _STATUS_OF_NAME: Final[Mapping[str, int]] = {
 """The HTTP status of each `status` (google.rpc.Code)."""
 
 
-class GeminiExplainer(Explainer):
+class GeminiExplainer(BodyExplainer):
     """Makes the errors of one call."""
 
     __slots__ = ()
@@ -50,8 +52,8 @@ class GeminiExplainer(Explainer):
     def __init__(self, model: str | None, key: str | None) -> None:
         super().__init__(GEMINI.name, "a Gemini API", model, key)
 
+    @override
     def reported(self, head: Head, error: object) -> InvocationError:
-        """The error that a success status or a stream carried in its body."""
         body = as_object(error) or {"message": error}
         name = as_text(body.get("status")) or ""
         status = _STATUS_OF_NAME.get(name) or as_count(body.get("code")) or 0

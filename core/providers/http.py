@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Final
 
 from core.errors import BadProviderResponse, InvalidRequest, InvocationError, ProviderUnavailable
@@ -35,6 +36,9 @@ SWEEP_SECONDS: Final = 1.0
 MAX_IDLE_PER_HOST: Final = 128
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
+UNCOMPRESSED: Final = MappingProxyType({"Accept-Encoding": "identity"})
+"""A header for every request: compression would save nothing on an answer's few kilobytes, and makes some proxies
+hold back a stream."""
 DRAIN_SECONDS: Final = 0.05
 """How long the end mark of a body is waited for, after its last useful byte, to reuse the connection."""
 _INTERIM: Final = frozenset({102, 103})  # the standard library passes over 100 only

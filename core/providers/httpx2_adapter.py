@@ -9,36 +9,33 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx2
+from typing_extensions import override
 
-from core.providers.connections import Origin
-from core.providers.http import Reply, Transport
+from core.providers.http import Transport
+from core.providers.httpx_shape import ReplyBody, decoding, forward
 
 
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
+class _Body(ReplyBody, httpx2.SyncByteStream):
+    """The body."""
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._reply)
 
-    def close(self) -> None:
-        self._reply.close()
+class _Response(httpx2.Response):
+    @override
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        with decoding(self.status_code, httpx2.DecodingError):
+            yield from super().iter_bytes(chunk_size)
 
 
 class _Adapter(httpx2.BaseTransport):
     def __init__(self) -> None:
         self._transport = Transport(httpx2.create_ssl_context)
 
+    @override
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        origin = Origin(
-            url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
-        )
-        reply = self._transport.send(
-            request.method, origin, url.raw_path, request.headers.raw, request.read()
-        )
-        return httpx2.Response(reply.status, headers=reply.headers, stream=_Body(reply))
+        reply = forward(self._transport, request)
+        return _Response(reply.status, headers=reply.headers, stream=_Body(reply))
 
+    @override
     def close(self) -> None:
         self._transport.close()
 
@@ -94,7 +91,10 @@ def _parsed(url: str) -> httpx2.URL:
 
 
 def build_client() -> httpx2.Client:
-    """A client to give to an SDK, shared by its keys and addresses; no redirects, no cookies."""
+    """A client to give to an SDK, shared by its keys and addresses; no redirects, no cookies.
+
+    Sending, and reading an answer, raise our errors only, also where a body cannot be decompressed.
+    """
     return _Client()
 
 

@@ -19,7 +19,7 @@ otherwise. Tokens are unknown where the server leaves a count out.
 """
 
 from base64 import b64decode
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from core import redaction
@@ -29,7 +29,6 @@ from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import ClientCache
-from core.providers.explaining import Head
 from core.providers.keys import resolve_api_key
 from core.providers.ollama_errors import OllamaExplainer, head_of
 from core.providers.ollama_wire import (
@@ -60,11 +59,8 @@ class OllamaProvider:
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.chat(render(request, stream=False))
         head = head_of(response)
-        try:
-            answer = read_answer(call.decode_object(head, response.content))
-        except ValueError as exc:
-            raise call.errors.nonsense(head, str(exc)) from exc
-        return call.completion(answer)
+        body = call.errors.body_in(head, response.content)
+        return call.completion(call.errors.answer_in(head, body, read_answer))
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """The answer as it is written."""
@@ -80,7 +76,7 @@ class OllamaProvider:
         call = _Call(self, connection, None, limits)
         response = call.send(lambda client: client.list())
         head = head_of(response)
-        models = read_models(call.decode_object(head, response.content))
+        models = read_models(call.errors.body_in(head, response.content))
         if models is None:
             raise call.errors.nonsense(head, "has no list of models")
         return [model for model in models if OLLAMA.may_answer(model.name)]
@@ -147,8 +143,6 @@ class _Call:
             if isinstance(exc.__cause__, ConnectionRefusedError):
                 raise self.errors.refused(exc) from exc
             raise
-        except httpx.DecodingError as exc:
-            raise self.errors.undecodable(exc) from exc
         except httpx.InvalidURL as exc:
             raise InvalidRequest(
                 "The base URL is not a valid address. It looks like http://host:11434."
@@ -160,11 +154,8 @@ class _Call:
     def follow(self, response: "httpx.Response") -> Generator[Delta | Completion]:
         """The answer in a stream of lines."""
         head, reader = head_of(response), ChunkReader()
-        for line in read_lines(self._pieces(head, response)):
-            chunk = self.errors.object_in(head, line, what="has a line that ")
-            if chunk.get("error"):
-                raise self.errors.reported(head, chunk["error"])
-            if text := reader.add(chunk):
+        for line in read_lines(response.iter_bytes()):
+            if text := reader.add(self.errors.body_in(head, line, what="has a line that ")):
                 yield Delta(text)
             if reader.finished:
                 break
@@ -181,22 +172,6 @@ class _Call:
             model=answer.model or self._model or "",
             service_tier=CLOUD if answer.elsewhere else None,
         )
-
-    def _pieces(self, head: Head, response: "httpx.Response") -> Iterator[bytes]:
-        """A streamed body as it arrives."""
-        import httpx
-
-        try:
-            yield from response.iter_bytes()
-        except httpx.DecodingError as exc:
-            raise self.errors.nonsense(head, "could not be decoded") from exc
-
-    def decode_object(self, head: Head, data: bytes) -> dict[str, object]:
-        """The JSON object in a body, or an error if it is something else or tells of one."""
-        body = self.errors.object_in(head, data)
-        if body.get("error"):
-            raise self.errors.reported(head, body["error"])
-        return body
 
 
 def create() -> OllamaProvider:

@@ -13,6 +13,7 @@ import httpx
 import ollama
 from typing_extensions import override
 
+from core.providers.http import UNCOMPRESSED
 from core.providers.httpx_adapter import shared_transport
 
 
@@ -32,8 +33,7 @@ class RawClient(ollama.Client):
     _client: httpx.Client  # the SDK leaves it without a type
 
     def __init__(self, address: str, key: str | None) -> None:
-        # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold back a stream.
-        headers = {"Accept-Encoding": "identity"}
+        headers = dict(UNCOMPRESSED)
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         super().__init__(  # pyright: ignore[reportUnknownMemberType]

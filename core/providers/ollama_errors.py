@@ -9,16 +9,17 @@ and the message quotes the words. An error in the middle of a stream has no stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from typing_extensions import override
+
 from core.errors import (
     AuthenticationFailed,
-    BadProviderResponse,
     InvocationError,
     ModelNotFound,
     ProviderUnavailable,
 )
-from core.providers.explaining import Explainer, Head
+from core.providers.explaining import BodyExplainer, Head
 from core.providers.rows_ollama import OLLAMA
-from core.providers.wire import as_object, as_text, decode, said_by
+from core.providers.wire import as_text, object_or_empty, said_by
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +28,7 @@ _PAYMENT_REQUIRED = 402
 
 
 @dataclass(frozen=True, slots=True)
-class OllamaExplainer(Explainer):
+class OllamaExplainer(BodyExplainer):
     """Makes the errors of one call.
 
     Attributes:
@@ -43,27 +44,16 @@ class OllamaExplainer(Explainer):
 
     def status(self, response: "httpx.Response") -> InvocationError:
         """The error that a status means which is no success."""
-        try:
-            value = decode(response.content)
-        except ValueError:
-            value = None
-        body = as_object(value) or {}
+        body = object_or_empty(response.content)
         return self.completed(
             self._by_status(response.status_code, as_text(body.get("error"))), head_of(response), body
         )
 
+    @override
     def reported(self, head: Head, error: object) -> InvocationError:
-        """The error that a success status or a stream carried in its body."""
         failed = self.failed_midway()
         failed.message += said_by(error, secrets=self.secrets())
         return self.completed(failed, head, {"error": error})
-
-    def undecodable(self, cause: Exception) -> BadProviderResponse:
-        """The error for a body that is not compressed as its head says."""
-        return BadProviderResponse(
-            "The answer could not be decoded. Check the base URL and any proxy on the way.",
-            detail=repr(cause),
-        )
 
     def refused(self, error: ProviderUnavailable) -> ProviderUnavailable:
         """The error of a connection that was refused, with the remedy."""

@@ -21,7 +21,7 @@ otherwise.
 """
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -35,12 +35,12 @@ from core.errors import (
 from core.interruption import Limits
 from core.providers import http
 from core.providers.base import Completion, Connection, Delta, ModelInfo
-from core.providers.clients import ClientCache
-from core.providers.explaining import Head
+from core.providers.clients import NO_KEY, ClientCache
 from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.openai_errors import OpenAIExplainer, head_of
-from core.providers.openai_wire import Answer, ChunkReader, read_answer, render
+from core.providers.openai_wire import ChunkReader, read_answer, render
 from core.providers.rows_openai import OPENAI
+from core.providers.streaming import stream_of
 from core.providers.wire import (
     as_list,
     as_object,
@@ -54,9 +54,7 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-
-_NO_KEY: Final = "no-key"
-"""What the SDK is given for a server that wants none; the header is left out."""
+_NOT_AN_ADDRESS: Final = "The base URL is not a valid address. It looks like https://host/v1."
 
 
 class OpenAIProvider:
@@ -70,30 +68,20 @@ class OpenAIProvider:
         """The whole answer at once."""
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.send("POST", "/chat/completions", body=render(request, stream=False))
-        return call.completion(response, response.content)
+        return call.completion(response)
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """The answer as it is written."""
         call = _Call(self, Connection.of(request), request.model_name, limits)
         response = call.send("POST", "/chat/completions", body=render(request, stream=True), stream=True)
-        try:
-            if response.headers.get("content-type", "").startswith("application/json"):
-                # A server that cannot stream answers at once.
-                completion = call.completion(response, b"".join(call.pieces(response)))
-                if completion.text:
-                    yield Delta(completion.text)
-                yield completion
-            else:
-                yield from call.follow(response)
-        finally:
-            response.close()
+        yield from stream_of(response, events=call.follow, whole=call.completion)
 
     def list_models(self, connection: Connection, limits: Limits) -> Sequence[ModelInfo]:
         """The vendor's models that can answer a prompt; of another server, all."""
         call = _Call(self, connection, None, limits)
         response = call.send("GET", "/models")
         head = head_of(response)
-        body = call.decode_object(head, response.content)
+        body = call.errors.body_in(head, response.content)
         data = as_list(body.get("data"))
         if data is None:
             raise call.errors.nonsense(head, "has no list of models")
@@ -122,18 +110,14 @@ class OpenAIProvider:
                 http_client=self._http,
                 max_retries=0,
                 timeout=None,
-                # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold
-                # back a stream.
                 default_headers={
-                    "Accept-Encoding": "identity",
+                    **http.UNCOMPRESSED,
                     # As the SDK would say it, but above OPENAI_CUSTOM_HEADERS.
                     "Authorization": f"Bearer {key}",
                 },
             )
         except httpx2.InvalidURL as exc:
-            raise InvalidRequest(
-                "The base URL is not a valid address. It looks like https://host/v1."
-            ) from exc
+            raise InvalidRequest(_NOT_AN_ADDRESS) from exc
 
 
 @cache
@@ -176,7 +160,7 @@ class _Call:
         base_url = OPENAI.base_url_in_force(connection.base_url) or OPENAI.own_base_url or ""
         if self._key is not None:
             redaction.remember(self._key)
-        self._client = provider.client(self._key or _NO_KEY, base_url)
+        self._client = provider.client(self._key or NO_KEY, base_url)
 
     def send(
         self, method: str, path: str, *, body: dict[str, Any] | None = None, stream: bool = False
@@ -198,36 +182,25 @@ class _Call:
                 )
         except openai.APIStatusError as exc:
             raise self.errors.status(exc) from exc
-        except openai.APIConnectionError as exc:
-            # Our transport raises our own errors; what is left to httpx2 is a body that it cannot decompress.
-            raise BadProviderResponse(
-                "The answer could not be decoded. Check the base URL and any proxy on the way.",
-                detail=repr(exc.__cause__),
-            ) from exc
         except httpx2.InvalidURL as exc:
-            raise InvalidRequest(
-                "The base URL is not a valid address. It looks like https://host/v1."
-            ) from exc
+            raise InvalidRequest(_NOT_AN_ADDRESS) from exc
 
-    def completion(self, response: "httpx2.Response", data: bytes) -> Completion:
+    def completion(self, response: "httpx2.Response") -> Completion:
         """The answer in a whole body."""
         head = head_of(response)
-        body = self.decode_object(head, data)
-        try:
-            answer = read_answer(body)
-        except ValueError as exc:
-            raise self.errors.nonsense(head, str(exc)) from exc
-        return self._complete(head, answer)
+        body = self.errors.body_in(head, response.read())
+        answer = self.errors.answer_in(head, body, read_answer)
+        return answer.completion(head, self.errors, asked=self._model)
 
     def follow(self, response: "httpx2.Response") -> Generator[Delta | Completion]:
         """The answer in a stream of events."""
         head, reader, done = head_of(response), ChunkReader(), False
         try:
-            for _, data in read_events(self.pieces(response)):
+            for _, data in read_events(response.iter_bytes()):
                 if data == b"[DONE]":
                     done = True
                     break
-                if text := reader.add(self._chunk(head, data)):
+                if text := reader.add(self.errors.body_in(head, data, what="has an event that ")):
                     yield Delta(text)
         except BadProviderResponse:
             if not reader.finished:
@@ -235,45 +208,7 @@ class _Call:
             # The answer itself was complete; what the cut took is at most its usage.
         if not done and not reader.finished:
             raise self.errors.cut(head)
-        yield self._complete(head, reader.answer())
-
-    def _complete(self, head: Head, answer: Answer) -> Completion:
-        finish_reason, error = answer.finish_reason, None
-        if answer.refused:
-            finish_reason = "content_filter"
-        elif finish_reason == "content_filter":
-            error = self.errors.filtered(head)
-        return Completion(
-            text=answer.text,
-            usage=answer.usage,
-            finish_reason=finish_reason,
-            model=answer.model or self._model or "",
-            provider_request_id=head.request_id,
-            service_tier=answer.service_tier,
-            error=error,
-        )
-
-    def _chunk(self, head: Head, data: bytes) -> dict[str, object]:
-        chunk = self.errors.object_in(head, data, what="has an event that ")
-        if chunk.get("error"):
-            raise self.errors.reported(head, chunk["error"])
-        return chunk
-
-    def pieces(self, response: "httpx2.Response") -> Iterator[bytes]:
-        """A streamed body as it arrives."""
-        import httpx2
-
-        try:
-            yield from response.iter_bytes()
-        except httpx2.DecodingError as exc:
-            raise self.errors.nonsense(head_of(response), "could not be decoded") from exc
-
-    def decode_object(self, head: Head, data: bytes) -> dict[str, object]:
-        """The JSON object in a body, or an error if it is something else or tells of one."""
-        body = self.errors.object_in(head, data)
-        if body.get("error"):
-            raise self.errors.reported(head, body["error"])
-        return body
+        yield reader.answer().completion(head, self.errors, asked=self._model)
 
 
 def create() -> OpenAIProvider:

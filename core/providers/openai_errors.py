@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from core.errors import InvocationError
-from core.providers.explaining import Explainer, Head
+from core.providers.explaining import BodyExplainer, Head
 from core.providers.rows_openai import OPENAI
 from core.providers.wire import as_count, as_object, as_text
 
@@ -21,7 +23,7 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
 }
 
 
-class OpenAIExplainer(Explainer):
+class OpenAIExplainer(BodyExplainer):
     """Makes the errors of one call."""
 
     __slots__ = ()
@@ -29,8 +31,8 @@ class OpenAIExplainer(Explainer):
     def __init__(self, model: str | None, key: str | None) -> None:
         super().__init__(OPENAI.name, "a chat completions API", model, key)
 
+    @override
     def reported(self, head: Head, error: object) -> InvocationError:
-        """The error that a success status or a stream carried in its body."""
         body = as_object(error) or {"message": error}
         status = as_count(body.get("code")) or 0
         translated = self._by_code(body)

@@ -5,11 +5,11 @@ Shapes after developers.openai.com/api/reference, "Chat completions", and openai
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from core.contract import MAX_SERVICE_TIER_CHARS, AgentRequest, FinishReason, Message, TokenUsage
 from core.loggers import get_logger
+from core.providers.answer import Answer
 from core.providers.rows_openai import OPENAI
 from core.providers.spec import Feature
 from core.providers.wire import TextJoiner, as_count, as_list, as_object, as_text, mend
@@ -23,27 +23,6 @@ _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the vendor said.
-
-    Attributes:
-        text: The answer, or the refusal.
-        refused: The text is a refusal.
-        finish_reason: None if the vendor gave none.
-        model: None if the vendor named none.
-        usage: None if the vendor reported none.
-        service_tier: At which tier the vendor says that it worked; None if it does not say.
-    """
-
-    text: str
-    refused: bool
-    finish_reason: FinishReason | None
-    model: str | None
-    usage: TokenUsage | None
-    service_tier: str | None
 
 
 def render(request: AgentRequest, *, stream: bool) -> dict[str, Any]:

@@ -71,6 +71,14 @@ def decode(data: bytes) -> object:
         raise ValueError("nested too deep") from exc
 
 
+def object_or_empty(data: bytes) -> dict[str, object]:
+    """The JSON object in the body of an error, which may be anything, and cut: empty if there is none."""
+    try:
+        return as_object(decode(data)) or {}
+    except ValueError:
+        return {}
+
+
 def mend(text: str) -> str:
     r"""`text` as valid Unicode: JSON can name half of a character (`"\ud83d"`), which nothing can store."""
     if text.isascii():

@@ -266,6 +266,22 @@ def test_an_error_whose_body_is_cut_is_still_that_error(
     assert response.error.provider_status == dialect.failure(failure).status
 
 
+@pytest.mark.parametrize("failure", [Failure.RATE_LIMIT, Failure.SERVER_ERROR, Failure.FORBIDDEN])
+def test_an_error_whose_body_cannot_be_decompressed_is_still_that_error(
+    vendor: VendorServer,
+    dialect: Dialect,
+    request_to: MakeRequest,
+    call: Caller,
+    stream: bool,
+    failure: Failure,
+):
+    vendor.will(dialect.failure(failure).with_headers({"Content-Encoding": "gzip"}))
+    response = call(request_to(), stream=stream)
+    assert_failed(response, EXPECTED[failure].code)
+    assert response.error is not None
+    assert response.error.provider_status == dialect.failure(failure).status
+
+
 def test_a_stream_ended_cleanly_before_its_end_mark(
     vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller
 ):

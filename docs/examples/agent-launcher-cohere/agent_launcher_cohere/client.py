@@ -13,6 +13,7 @@ import cohere
 import httpx
 from typing_extensions import override
 
+from core.providers.http import UNCOMPRESSED
 from core.providers.httpx_adapter import shared_transport
 
 
@@ -33,8 +34,7 @@ class RaisingClient(httpx.Client):
 
     def __init__(self) -> None:
         super().__init__(
-            # Compression would save nothing on an answer's few kilobytes, and makes some proxies hold back a stream.
-            headers={"Accept-Encoding": "identity"},
+            headers=dict(UNCOMPRESSED),
             transport=shared_transport(),
             timeout=None,
             trust_env=False,

@@ -13,7 +13,7 @@ from agent_launcher_cohere.spec import COHERE
 from agent_launcher_cohere.wire import TIMED_OUT, Answer
 from core.errors import InvocationError, ProviderTimeout, ProviderUnavailable
 from core.providers.explaining import MAX_REQUEST_ID_CHARS, Explainer, Head
-from core.providers.wire import as_object, as_text, decode, mend, said_by
+from core.providers.wire import as_text, mend, object_or_empty, said_by
 
 if TYPE_CHECKING:
     import httpx
@@ -33,11 +33,7 @@ class CohereExplainer(Explainer):
 
     def status(self, response: "httpx.Response", data: bytes) -> InvocationError:
         """The error that a status means which is no success."""
-        try:
-            value = decode(data)
-        except ValueError:
-            value = None
-        body = as_object(value) or {}
+        body = object_or_empty(data)
         error = self._by_status(response.status_code, as_text(body.get("message")))
         return self.completed(error, with_id(head_of(response), as_text(body.get("id"))), body)
 

@@ -15,7 +15,7 @@ that ended with ERROR or TIMEOUT is an error with the text and the tokens so far
 Cohere names no model in an answer, so the model is the one that was asked for.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from agent_launcher_cohere.errors import CohereExplainer, head_of, with_id
@@ -62,11 +62,8 @@ class CohereProvider:
         call = _Call(self, Connection.of(request), request.model_name, limits)
         asked = render(request)
         head, data = call.read(call.send(lambda client: client.chat(**asked)))
-        try:
-            answer = read_answer(call.errors.object_in(head, data))
-        except ValueError as exc:
-            raise call.errors.nonsense(head, str(exc)) from exc
-        return call.completion(head, answer)
+        body = call.errors.object_in(head, data)
+        return call.completion(head, call.errors.answer_in(head, body, read_answer))
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """The answer as it is written."""
@@ -133,8 +130,6 @@ class _Call:
             return response
         try:
             data = response.read()
-        except httpx.DecodingError:
-            data = b""  # its status says enough
         finally:
             response.close()
         raise self.errors.status(response, data)
@@ -143,14 +138,14 @@ class _Call:
         """The whole of an answer."""
         head = head_of(response)
         try:
-            return head, b"".join(self._pieces(head, response))
+            return head, response.read()
         finally:
             response.close()
 
     def follow(self, response: "httpx.Response") -> Generator[Delta | Completion]:
         """The answer in a stream of events."""
         head, reader = head_of(response), EventReader()
-        for _, data in read_events(self._pieces(head, response)):
+        for _, data in read_events(response.iter_bytes()):
             if text := reader.add(self.errors.object_in(head, data, what="has an event that ")):
                 yield Delta(text)
             if reader.finished:
@@ -171,15 +166,6 @@ class _Call:
             provider_request_id=head.request_id,
             error=self.errors.ended(head, answer) if failed else None,
         )
-
-    def _pieces(self, head: Head, response: "httpx.Response") -> Iterator[bytes]:
-        """A body as it arrives."""
-        import httpx
-
-        try:
-            yield from response.iter_bytes()
-        except httpx.DecodingError as exc:
-            raise self.errors.nonsense(head, "could not be decoded") from exc
 
 
 def root(address: str) -> str:
