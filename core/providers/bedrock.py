@@ -62,7 +62,7 @@ RESOLVE_SECONDS: Final = 5.0
 MAX_PAGES: Final = 50
 MAX_PROFILES: Final = 1_024
 
-_PURPOSE: Final = Purpose(BEDROCK.name, "BEDROCK_REGION", "The DEMO provider works without any.")
+_PURPOSE: Final = Purpose(BEDROCK.name, "BEDROCK_REGION", "The offline demo (DEMO) works without any.")
 _NO_REGION: Final = "us-east-1"
 """Stands in a request to another server, where no region is known and none matters."""
 _ARN: Final = re.compile(r"arn:[^:]*:bedrock:([a-z0-9-]*):[^/]*/(.+)")

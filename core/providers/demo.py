@@ -52,7 +52,7 @@ _FAILURES: Final = {
 _LABEL: Final = "This text comes from the offline demo model: nothing was sent and nothing was billed."
 _SENTENCES: Final = (
     "The run is stored like any other: with its tokens, its latency and its cost.",
-    "Add a key under Settings to ask a real model the same question.",
+    "Add a credential under Settings to ask a real model the same question.",
     "Two configurations can be compared side by side in the playground.",
     "Every edit of an agent is kept as a version that can be restored.",
     "A schedule, a budget and a provider's bill all read the same figures.",

@@ -40,7 +40,7 @@ def resolve_api_key(
         return None
     raise MissingApiKey(
         f"API key required for {spec.name}. Add one under Settings > Credentials, or set "
-        f"{spec.api_key_variable}. The DEMO provider works without a key."
+        f"{spec.api_key_variable}. The offline demo (DEMO) works without a key."
     )
 
 

@@ -347,7 +347,7 @@ def _require_another_key(provider: str, base_url: str | None, own: Sequence[Cred
             f"API key required for {provider}. There is a stored key, {names}, but this request goes to "
             f"{redaction.redact(asked)}, and a key is sent only to the server that it is for. Choose that "
             "credential, which also asks its server, or add one without a base URL under "
-            f"Settings > Credentials, or set {spec.api_key_variable}. The DEMO provider works without a key."
+            f"Settings > Credentials, or set {spec.api_key_variable}. The offline demo (DEMO) works without a key."
         ) from exc
 
 

@@ -70,8 +70,8 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
                 "environment. Several stored keys of which none is chosen count as none."
             ),
             remedy=(
-                "Add a key under Settings > Credentials, choose one in the agent, or set the provider's own "
-                "variable (such as OPENAI_API_KEY) and start again. The DEMO provider works without a key."
+                "Add a credential under Settings > Credentials, choose one in the agent, or set the provider's own "
+                "variable (such as OPENAI_API_KEY) and start again. The offline demo (DEMO) works without one."
             ),
             action=RemedyAction.ADD_KEY,
         ),
@@ -248,7 +248,7 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
             action=RemedyAction.EDIT_REQUEST,
         ),
         ErrorCode.CANCELLED: Remedy(
-            title="The run was stopped",
+            title="The run was cancelled",
             cause=(
                 "Somebody stopped it, or the process that worked on it was shut down in order. What was "
                 "received until then is kept, and may be billed."

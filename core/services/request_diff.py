@@ -11,8 +11,8 @@ from core.services.text_diff import TextDiff, diff_texts
 TEXT_LABELS: Final = {"system_prompt": "System prompt", "prompt": "Prompt"}
 JSON_LABELS: Final = {
     "variables": "Variables",
-    "context": "Context",
-    "response_schema": "Response schema",
+    "context": "Context (JSON)",
+    "response_schema": "JSON schema of the answer",
     "messages": "Earlier messages",
 }
 FIELD_LABELS: Final = {
@@ -32,6 +32,9 @@ FIELD_LABELS: Final = {
     "api_key_ref": "Key reference",
     "attachments": "Attachments",
 }
+KIND_LABELS: Final[Mapping[str, str]] = {"one-shot": "One question", "chat": "Chat"}
+"""Each `agent_type` as a person reads it."""
+
 _NOT_SHOWN: Final = frozenset(
     {*TEXT_LABELS, *JSON_LABELS, *FIELD_LABELS, "contract_version", "credential_id"}
 )
@@ -89,6 +92,8 @@ def short_value(name: str, value: object) -> str | None:
     match value:
         case None | "":
             return None
+        case str() if name == "agent_type":
+            return KIND_LABELS.get(value, value)
         case str():
             return value
         case float():

@@ -37,7 +37,7 @@ _PLAIN: Final = (
     "base_url",
     "timeout_seconds",
 )
-_JSON: Final = {"context": "The context", "response_schema": "The response schema"}
+_JSON: Final = {"context": "The context", "response_schema": "The JSON schema"}
 _PARAMETERS: Final = frozenset(
     {"temperature", "top_p", "max_tokens", "stop", "seed", "reasoning_effort", "response_schema", "base_url"}
 )

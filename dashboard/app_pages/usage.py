@@ -127,7 +127,7 @@ def _outcomes(report: UsageReport, buckets: Buckets) -> None:
     figures = report.figures
     success = formatting.percent(figures.succeeded, figures.decided)
     left, right = st.columns(2)
-    with left, card("Outcomes", f"{_grain(report)}; {success} of the runs that nobody stopped succeeded"):
+    with left, card("Outcomes", f"{_grain(report)}; {success} of the runs that nobody cancelled succeeded"):
         series = outcome_series(report.series, buckets)
         chart(charts.stacked_bars(series, buckets, Unit.COUNT), key="usage-outcomes", alt="Runs by outcome")
         with table_below("usage-outcomes") as opened:

@@ -34,7 +34,7 @@ def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
             formatting.percent(figures.succeeded, figures.decided),
             border=True,
             height="stretch",
-            help="Of the runs that nobody stopped.",
+            help="Of the runs that nobody cancelled.",
         )
         tokens = (
             formatting.count(figures.input_tokens + figures.output_tokens)

@@ -1,6 +1,6 @@
 """The form of an agent: what it is called, which model it asks, with which prompts and parameters."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -15,6 +15,7 @@ from core.services.agent_yaml import MAX_NAME_CHARS
 from core.services.connections import ConnectionTest
 from core.services.credentials import CredentialPublic, Unnamed
 from core.services.json_text import parse_object
+from core.services.request_diff import KIND_LABELS
 from dashboard.components.connection_check import connection_check
 from dashboard.components.credential_field import credential_field
 from dashboard.components.failure import literal
@@ -25,7 +26,6 @@ from dashboard.components.parameter_fields import parameter_fields
 Key = Callable[[str], str]
 """The key of a field's widget, by the field's name."""
 
-_KIND_LABELS: Final[Mapping[AgentType, str]] = {"one-shot": "One question", "chat": "Chat"}
 _KIND_HELP: Final = "A chat keeps the earlier turns; each of them is sent, and billed, again with the next."
 
 
@@ -150,7 +150,7 @@ def prompt_fields(key: Key, *, variables: Sequence[str], fault: str | None) -> N
         st.segmented_control(
             "Kind",
             get_args(AgentType),
-            format_func=_KIND_LABELS.__getitem__,
+            format_func=KIND_LABELS.__getitem__,
             required=True,
             key=key("agent_type"),
             persist_state="session",
@@ -211,7 +211,7 @@ def parameter_section(
                 _json_field(
                     "JSON schema of the answer",
                     key("response_schema"),
-                    what="The response schema",
+                    what="The JSON schema",
                     placeholder='{"type": "object", "properties": {"answer": {"type": "string"}}}',
                     help="The model's answer is then JSON that follows it.",
                 )

@@ -13,7 +13,7 @@ STATUS_LABELS: Final = {
     RunStatus.RUNNING: "Running",
     RunStatus.SUCCEEDED: "Succeeded",
     RunStatus.FAILED: "Failed",
-    RunStatus.CANCELLED: "Stopped",
+    RunStatus.CANCELLED: "Cancelled",
     RunStatus.OUTCOME_UNKNOWN: "Outcome unknown",
 }
 

@@ -27,7 +27,7 @@ MODEL_DEFAULT: Final = "model's default"
 _LABELS: Final = {
     "max_tokens": "max tokens",
     "top_p": "top P",
-    "stop": "stop texts",
+    "stop": "stop sequences",
     "reasoning_effort": "reasoning effort",
     "response_schema": "JSON schema",
     "base_url": "base URL",
@@ -260,13 +260,13 @@ def _fields(slot: int, efforts: Sequence[ReasoningEffort]) -> dict[Feature, Call
 def _stop(slot: int) -> None:
     chosen = draft.field(slot, "stop", [])
     st.multiselect(
-        "Stop texts",
+        "Stop sequences",
         chosen,
         key=state.playground_field(slot, "stop"),
         persist_state="session",
         accept_new_options=True,
         max_selections=4,
-        placeholder="Type a text at which the answer ends",
+        placeholder="Type, then Enter",
     )
 
 

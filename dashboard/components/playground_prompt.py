@@ -91,7 +91,7 @@ def variables(names: Sequence[str], *, missing: Collection[str]) -> None:
 def context() -> None:
     """Draws the context, and says where its JSON is wrong."""
     st.text_area(
-        "Context as JSON",
+        "Context (JSON)",
         key=state.PLAYGROUND_CONTEXT,
         persist_state="session",
         height="content",

@@ -14,6 +14,7 @@ from core.storage.records import RunStatus
 from dashboard import formatting, routes
 from dashboard.components.answer_text import answer_text
 from dashboard.components.failure import literal
+from dashboard.components.marks import STATUS_LABELS
 
 _OFFLINE: Final = "offline demo"
 _FINISHED: Final = {"length": "cut at max tokens", "content_filter": "cut by the provider"}
@@ -46,7 +47,7 @@ def failure(run: RunView) -> None:
     """Draws why a run has no whole answer, and what to do."""
     if run.status is RunStatus.CANCELLED:
         kept = "What was received until then is kept." if run.text else "Nothing had been received."
-        st.info(kept, title="Stopped", icon=":material/stop_circle:")
+        st.info(kept, title=STATUS_LABELS[run.status], icon=":material/stop_circle:")
         return
     code = run.error_code or ErrorCode.INTERNAL_ERROR.value
     remedy = REMEDIES.get(ErrorCode(code)) if code in ErrorCode.__members__ else None

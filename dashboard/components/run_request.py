@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from core.services.request_diff import FIELD_LABELS, short_value
+from core.services.request_diff import FIELD_LABELS, JSON_LABELS, short_value
 
 _SHOWN_ELSEWHERE: Final = frozenset(
     {
@@ -32,8 +32,8 @@ def run_request(request: Mapping[str, Any]) -> None:
     _messages(request.get("messages") or ())
     _text("Prompt", request.get("prompt"))
     _attachments(request.get("attachments") or ())
-    _json("Context", request.get("context"))
-    _json("Response schema", request.get("response_schema"))
+    _json(JSON_LABELS["context"], request.get("context"))
+    _json(JSON_LABELS["response_schema"], request.get("response_schema"))
     _parameters(request)
 
 

@@ -157,7 +157,7 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
                 for point in data.series
                 if point.figures.decided
             ],
-            help="Of the runs that nobody stopped.",
+            help="Of the runs that nobody cancelled.",
         ),
         _latency_metric("p50", data, lambda point: point.p50_us, "Half of the runs took no longer."),
         _latency_metric("p95", data, lambda point: point.p95_us, "19 of 20 runs took no longer."),

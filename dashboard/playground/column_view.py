@@ -120,7 +120,7 @@ def fault(column: Column) -> bool:
     else:
         st.warning(literal(column.fault), title="Before this can run", icon=":material/edit_note:")
     if column.needs_key:
-        routes.page_link(routes.SETTINGS, "Add a key", icon=":material/key:")
+        routes.page_link(routes.SETTINGS, "Add a credential", icon=":material/key:")
     return True
 
 

@@ -320,10 +320,10 @@ def test_a_run_that_begins_appears_by_itself_and_ticks_stay_on_their_runs(
     tick(page, 0)
     expect(page.get_by_text("1 ticked")).to_be_visible()
     starter.get_by_role("button", name="Stop").click()
-    expect(starter.get_by_text("Stopped").first).to_be_visible()
+    expect(starter.get_by_text("Cancelled").first).to_be_visible()
     expect(cell(page, 0, STATUS)).to_have_text("● Running")
     tick(page, 0)
-    expect(cell(page, 0, STATUS)).to_have_text("● Stopped")
+    expect(cell(page, 0, STATUS)).to_have_text("● Cancelled")
 
 
 # One run
@@ -430,8 +430,8 @@ def test_a_run_under_way_is_shown_as_it_grows_survives_a_reload_and_can_be_stopp
     page.reload()
     expect(page.get_by_text("Under way for", exact=False)).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("The run was stopped", exact=False).first).to_be_visible()
-    expect(page.get_by_text("Stopped").first).to_be_visible()
+    expect(page.get_by_text("The run was cancelled", exact=False).first).to_be_visible()
+    expect(page.get_by_text("Cancelled").first).to_be_visible()
     expect(page.get_by_text("You asked:", exact=False).first).to_be_visible()
 
 

@@ -234,7 +234,7 @@ def test_without_agents_it_says_where_they_come_from(cli: Cli, application: Appl
 def test_a_missing_key_says_how_to_give_one(cli: Cli) -> None:
     done = cli("run", "--provider", "OPENAI", "--model", "gpt-4o", "--prompt", "Hello", code=1)
     assert "API key required for OPENAI" in done.stderr
-    assert "DEMO provider works without" in done.stderr
+    assert "The offline demo (DEMO) works without" in done.stderr
 
 
 def test_of_several_stored_keys_one_is_named(

@@ -175,11 +175,11 @@ def test_the_context_is_checked_where_it_is_typed_and_reaches_the_run(
     application: Application, open_app: OpenApp
 ) -> None:
     app = open_app(PAGE)
-    text_area(app, "Context as JSON").set_value('{"a": 1,\n "b" 2}').run()
+    text_area(app, "Context (JSON)").set_value('{"a": 1,\n "b" 2}').run()
     assert texts(app).count("Line 2, column 6") >= 1
     button(app, "Run").click().run()
     assert stored(application) == []
-    text_area(app, "Context as JSON").set_value('{"a": 1}').run()
+    text_area(app, "Context (JSON)").set_value('{"a": 1}').run()
     run(app, application)
     assert stored(application)[0].request["context"] == {"a": 1}
 
@@ -563,7 +563,7 @@ def test_a_run_under_way_can_be_stopped_and_keeps_its_text(
     assert "You" in [found.value for found in app.markdown]
     assert "Run" not in labels(app)
     app = settled(button(app, "Stop").click().run(), application)
-    assert [found.proto.title for found in app.info] == ["Stopped"]
+    assert [found.proto.title for found in app.info] == ["Cancelled"]
     assert "You" in [found.value for found in app.markdown]
     assert "Run" in labels(app)
 
@@ -584,7 +584,7 @@ def test_a_second_visitor_finds_the_run_and_what_was_typed(
     button(other, "Stop").click().run()
     settled(other, application)
     settled(app, application)
-    assert [found.proto.title for found in app.info] == ["Stopped"]
+    assert [found.proto.title for found in app.info] == ["Cancelled"]
     assert len(stored(application)) == 1
 
 
@@ -622,7 +622,7 @@ def test_a_run_without_what_was_typed_opens_with_its_final_texts(
     assert not app.exception
     assert "You asked" in texts(app)
     assert text_area(app, "Prompt").value == "Prompt"
-    assert text_area(app, "Context as JSON").value == '{\n  "n": 1\n}'
+    assert text_area(app, "Context (JSON)").value == '{\n  "n": 1\n}'
     assert [found.label for found in app.text_area][:3] == [
         "System prompt",
         "Prompt",
@@ -850,7 +850,7 @@ def test_a_chat_that_is_only_opened_again_is_still_of_its_version(
 ) -> None:
     app = open_app(PAGE, mode="chat")
     assert "Differs" not in texts(app)
-    text_area(app, "Context as JSON").set_value('{"n": 1}').run()
+    text_area(app, "Context (JSON)").set_value('{"n": 1}').run()
     ask(app, application, "One")
     if restarted:
         application.runs.live = LiveRuns()
@@ -858,8 +858,8 @@ def test_a_chat_that_is_only_opened_again_is_still_of_its_version(
     for mode in ({"mode": "chat"}, {}):
         other = open_app(PAGE, runs=query(app, state.PLAYGROUND_RUNS) or "", **mode)
         assert [found.value for found in other.text] == ["One"]
-        assert '"n": 1' in text_area(other, "Context as JSON").value
-        text_area(other, "Context as JSON").set_value("").run()
+        assert '"n": 1' in text_area(other, "Context (JSON)").value
+        text_area(other, "Context (JSON)").set_value("").run()
         assert "Differs" not in texts(other)
     ask(other, application, "Two")
     agent = application.agents.find(LOCAL, "Support reply (demo)")

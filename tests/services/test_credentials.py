@@ -217,7 +217,7 @@ def test_a_missing_key_names_the_stored_one_that_is_for_another_server(
             "API key required for OPENAI. There is a stored key, 'Proxy' (for https://proxy.example/v1), but this "
             "request goes to OPENAI's own server, and a key is sent only to the server that it is for. Choose "
             "that credential, which also asks its server, or add one without a base URL under "
-            "Settings > Credentials, or set OPENAI_API_KEY. The DEMO provider works without a key."
+            "Settings > Credentials, or set OPENAI_API_KEY. The offline demo (DEMO) works without a key."
         )
         assert added.last4 not in caught.value.message
     assert resolve(credentials, credential_id=added.id).secret == KEY

@@ -277,7 +277,7 @@ def test_a_missing_key_says_what_to_do():
         key_for({})
     assert caught.value.message == (
         "API key required for OPENAI. Add one under Settings > Credentials, or set OPENAI_API_KEY. "
-        "The DEMO provider works without a key."
+        "The offline demo (DEMO) works without a key."
     )
     with pytest.raises(MissingApiKey, match="MINE"):
         key_for({"OPENAI_API_KEY": "sk-env"}, api_key_ref="env:MINE")
