@@ -1,5 +1,7 @@
 """A database that cannot be used: the error says what to do, what was stored stays, pages stay readable."""
 
+import base64
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -19,6 +21,7 @@ from core.storage.records import RunFilter
 from core.storage.store import Store
 from tests.store.programs import result_of, start_program
 from tests.store.samples import PROJECT, finish, new_run, now, stored_run
+from tests.support.failing_postgres import database_of, full_disk, make_read_only, refused_connections
 
 
 @pytest.fixture
@@ -187,7 +190,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 def test_a_connection_that_the_server_closes(postgres_store: Store, postgres_url: str) -> None:
     run = stored_run(postgres_store)
     terminate = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "  # and waits until it is gone
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     with psycopg.connect(unquote(postgres_url), autocommit=True) as admin:
@@ -207,10 +210,8 @@ def test_a_connection_that_the_server_closes(postgres_store: Store, postgres_url
 
 def test_a_postgres_that_takes_no_writes(postgres_store: Store, postgres_url: str) -> None:
     run = stored_run(postgres_store)
-    database = postgres_url.partition("@/")[2].partition("?")[0]
     postgres_store.close()
-    with psycopg.connect(unquote(postgres_url), autocommit=True) as admin:
-        admin.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")  # type: ignore[call-overload]
+    make_read_only(postgres_url)
     for write in (
         lambda: postgres_store.runs.start(new_run()),
         postgres_store.check_writable,
@@ -220,6 +221,72 @@ def test_a_postgres_that_takes_no_writes(postgres_store: Store, postgres_url: st
             write()
     assert postgres_store.runs.get(PROJECT, run.id).response == "Hello."
     assert len(postgres_store.runs.page(PROJECT, RunFilter()).runs) == 1
+
+
+def test_a_full_disk_of_the_postgres_server_is_said_and_earlier_runs_stay(
+    postgres_store: Store, postgres_url: str
+) -> None:
+    kept = stored_run(postgres_store)
+    started = new_run()
+    postgres_store.runs.start(started)
+    big = base64.b64encode(random.Random(5).randbytes(60_000)).decode()
+    with full_disk(postgres_url):
+        for write in (
+            lambda: postgres_store.runs.start(new_run(prompt=big)),
+            lambda: finish(postgres_store, started, response=big),
+            lambda: postgres_store.agents.create(
+                PROJECT, name="A", description=big, config={}, note="", by="local"
+            ),
+        ):
+            with pytest.raises(
+                StoreNotWritable, match=r"disk of the Postgres server is full.*Free some space"
+            ) as caught:
+                write()
+            cause = caught.value.__cause__
+            assert isinstance(getattr(cause, "orig", cause), psycopg.errors.DiskFull)
+        assert postgres_store.runs.get(PROJECT, kept.id).response == "Hello."
+        assert [run.id for run in postgres_store.runs.page(PROJECT).runs] == [started.id, kept.id]
+        assert postgres_store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).runs == 1
+        assert postgres_store.agents.list(PROJECT) == []
+
+    assert finish(postgres_store, started, response=big)
+    assert postgres_store.runs.get(PROJECT, started.id).response == big
+
+
+def test_a_statement_that_postgres_breaks_off_stores_nothing(
+    postgres_store: Store, postgres_url: str
+) -> None:
+    run = stored_run(postgres_store)
+    postgres_store.close()  # a new connection has the setting
+    with psycopg.connect(unquote(postgres_url), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {database_of(postgres_url)} SET lock_timeout = '200ms'")  # type: ignore[call-overload]
+        with admin.transaction():
+            admin.execute("LOCK TABLE run IN EXCLUSIVE MODE")  # readers pass
+            with pytest.raises(StoreUnavailable, match=r"gave up waiting for a lock.*Try again"):
+                postgres_store.runs.start(new_run())
+            assert postgres_store.runs.get(PROJECT, run.id).response == "Hello."
+        postgres_store.runs.start(new_run())
+    assert postgres_store.runs.count(PROJECT) == 2
+
+
+def test_a_postgres_that_refuses_every_connection_for_a_while(
+    postgres_store: Store, postgres_url: str
+) -> None:
+    run = stored_run(postgres_store)
+    with refused_connections(postgres_url):
+        for use in (
+            lambda: postgres_store.runs.start(new_run()),
+            lambda: postgres_store.runs.get(PROJECT, run.id),
+            postgres_store.check_readable,
+            lambda: Store.open(postgres_url),
+        ):
+            with pytest.raises(
+                StoreUnavailable, match=r"Postgres cannot be reached.*check that it runs.*DATABASE_URL"
+            ):
+                use()
+    assert postgres_store.runs.get(PROJECT, run.id).response == "Hello."
+    postgres_store.runs.start(new_run())
+    assert postgres_store.runs.count(PROJECT) == 2
 
 
 def test_a_postgres_user_without_privileges(postgres_store: Store, postgres_url: str) -> None:
