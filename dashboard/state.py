@@ -237,8 +237,13 @@ def settings_lookup_model(provider: str) -> str:
 
 
 def settings_price(name: str) -> str:
-    """The key of a field of the form for a price."""
+    """The key of a field of the form for a new price."""
     return f"settings.price.{name}"
+
+
+def settings_price_edited(name: str) -> str:
+    """The key of a field of the form in which a price is edited."""
+    return f"settings.price.edited.{name}"
 
 
 # Costs; all but the prompt are bound to the URL

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import version
+from typing import TypedDict
 from uuid import UUID
 
 from core.contract import AgentRequest, AgentResponse, TokenUsage, user_text, utc_now
@@ -172,30 +173,55 @@ class PriceService:
         Raises:
             InvalidInput, UnknownProvider, StoreError: Nothing was stored.
         """
-        if registry.get_spec(provider).offline:
-            raise InvalidInput(f"{provider} costs nothing: a price for it would never be used.")
-        checked = PriceOverride(
-            provider=provider,
-            model_pattern=model_pattern.strip(),
-            input_usd_per_mtok=_required("input price", input_usd_per_mtok),
-            output_usd_per_mtok=_required("output price", output_usd_per_mtok),
-            cached_input_usd_per_mtok=_parsed("cached input price", cached_input_usd_per_mtok),
-            cache_write_usd_per_mtok=_parsed("cache write price", cache_write_usd_per_mtok),
-            valid_from=valid_from,
-            source=note.strip(),
-        )
-        day = checked.valid_from
         record = self._store.price_overrides.create(
             principal.project_id,
-            provider=checked.provider,
-            model_pattern=checked.model_pattern,
-            input_usd_per_mtok=f"{checked.input_usd_per_mtok:f}",
-            output_usd_per_mtok=f"{checked.output_usd_per_mtok:f}",
-            cached_input_usd_per_mtok=_text(checked.cached_input_usd_per_mtok),
-            cache_write_usd_per_mtok=_text(checked.cache_write_usd_per_mtok),
-            valid_from=None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC),
-            note=checked.source,
+            **_columns(
+                provider=provider,
+                model_pattern=model_pattern,
+                input_usd_per_mtok=input_usd_per_mtok,
+                output_usd_per_mtok=output_usd_per_mtok,
+                cached_input_usd_per_mtok=cached_input_usd_per_mtok,
+                cache_write_usd_per_mtok=cache_write_usd_per_mtok,
+                valid_from=valid_from,
+                note=note,
+            ),
             by=principal.id,
+        )
+        self._cache.pop(principal.project_id, None)
+        return record
+
+    def edit_override(
+        self,
+        principal: Principal,
+        override_id: UUID,
+        *,
+        provider: str,
+        model_pattern: str,
+        input_usd_per_mtok: Decimal | str,
+        output_usd_per_mtok: Decimal | str,
+        cached_input_usd_per_mtok: Decimal | str | None = None,
+        cache_write_usd_per_mtok: Decimal | str | None = None,
+        valid_from: date | None = None,
+        note: str = "",
+    ) -> PriceOverrideRecord:
+        """Puts another price in its place, for runs from now on; past runs keep theirs. As `add_override`.
+
+        Raises:
+            InvalidInput, UnknownProvider, NotFound, StoreError: It is as it was.
+        """
+        record = self._store.price_overrides.update(
+            principal.project_id,
+            override_id,
+            **_columns(
+                provider=provider,
+                model_pattern=model_pattern,
+                input_usd_per_mtok=input_usd_per_mtok,
+                output_usd_per_mtok=output_usd_per_mtok,
+                cached_input_usd_per_mtok=cached_input_usd_per_mtok,
+                cache_write_usd_per_mtok=cache_write_usd_per_mtok,
+                valid_from=valid_from,
+                note=note,
+            ),
         )
         self._cache.pop(principal.project_id, None)
         return record
@@ -246,6 +272,55 @@ def _override(record: PriceOverrideRecord) -> PriceOverride | None:
         # Not of this program's making: `add_override` checks. One such row must not take all prices away.
         log.error("the price override %s is left out: %s", record.id, exc)
         return None
+
+
+class _Columns(TypedDict):
+    """A price as it is stored."""
+
+    provider: str
+    model_pattern: str
+    input_usd_per_mtok: str
+    output_usd_per_mtok: str
+    cached_input_usd_per_mtok: str | None
+    cache_write_usd_per_mtok: str | None
+    valid_from: datetime | None
+    note: str
+
+
+def _columns(
+    *,
+    provider: str,
+    model_pattern: str,
+    input_usd_per_mtok: Decimal | str,
+    output_usd_per_mtok: Decimal | str,
+    cached_input_usd_per_mtok: Decimal | str | None,
+    cache_write_usd_per_mtok: Decimal | str | None,
+    valid_from: date | None,
+    note: str,
+) -> _Columns:
+    if registry.get_spec(provider).offline:
+        raise InvalidInput(f"{provider} costs nothing: a price for it would never be used.")
+    checked = PriceOverride(
+        provider=provider,
+        model_pattern=model_pattern.strip(),
+        input_usd_per_mtok=_required("input price", input_usd_per_mtok),
+        output_usd_per_mtok=_required("output price", output_usd_per_mtok),
+        cached_input_usd_per_mtok=_parsed("cached input price", cached_input_usd_per_mtok),
+        cache_write_usd_per_mtok=_parsed("cache write price", cache_write_usd_per_mtok),
+        valid_from=valid_from,
+        source=note.strip(),
+    )
+    day = checked.valid_from
+    return _Columns(
+        provider=checked.provider,
+        model_pattern=checked.model_pattern,
+        input_usd_per_mtok=f"{checked.input_usd_per_mtok:f}",
+        output_usd_per_mtok=f"{checked.output_usd_per_mtok:f}",
+        cached_input_usd_per_mtok=_text(checked.cached_input_usd_per_mtok),
+        cache_write_usd_per_mtok=_text(checked.cache_write_usd_per_mtok),
+        valid_from=None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC),
+        note=checked.source,
+    )
 
 
 def _required(name: str, value: Decimal | str) -> Decimal:

@@ -63,13 +63,44 @@ class PriceOverrideRepository:
             )
             return [_record(row) for row in rows]
 
+    def update(
+        self,
+        project_id: str,
+        override_id: UUID,
+        *,
+        provider: str,
+        model_pattern: str,
+        input_usd_per_mtok: str,
+        output_usd_per_mtok: str,
+        cached_input_usd_per_mtok: str | None,
+        cache_write_usd_per_mtok: str | None,
+        valid_from: datetime | None,
+        note: str,
+    ) -> PriceOverrideRecord:
+        """Changes it, in its place among the others; what was priced by it keeps its price. Raises NotFound."""
+        with self._database.writing() as session:
+            row = _found(session.get(PriceOverrideRow, override_id), project_id)
+            row.provider = provider
+            row.model_pattern = model_pattern
+            row.input_usd_per_mtok = input_usd_per_mtok
+            row.output_usd_per_mtok = output_usd_per_mtok
+            row.cached_input_usd_per_mtok = cached_input_usd_per_mtok
+            row.cache_write_usd_per_mtok = cache_write_usd_per_mtok
+            row.valid_from = valid_from
+            row.note = note
+            session.add(row)
+        return _record(row)
+
     def delete(self, project_id: str, override_id: UUID) -> None:
         """Removes it; what was priced by it keeps its price. Raises NotFound."""
         with self._database.writing() as session:
-            row = session.get(PriceOverrideRow, override_id)
-            if row is None or row.project_id != project_id:
-                raise NotFound("This price does not exist any more.")
-            session.delete(row)
+            session.delete(_found(session.get(PriceOverrideRow, override_id), project_id))
+
+
+def _found(row: PriceOverrideRow | None, project_id: str) -> PriceOverrideRow:
+    if row is None or row.project_id != project_id:
+        raise NotFound("This price does not exist any more.")
+    return row
 
 
 def _record(row: PriceOverrideRow) -> PriceOverrideRecord:

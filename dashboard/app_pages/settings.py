@@ -1,5 +1,8 @@
 """Settings: keys, defaults, prices, where everything is kept, and whether it is in order."""
 
+from typing import Any
+from uuid import UUID
+
 import streamlit as st
 
 from core.contract import utc_now
@@ -92,6 +95,7 @@ def _prices() -> None:
     service = application().prices
     actions = PriceActions(
         add=_add_price,
+        edit=_edit_price,
         delete=lambda id_: _changed(service.delete_override(principal(), id_)),
         models_of=queries.model_names,
         find=lambda provider, model: service.find_model(principal(), provider, model),
@@ -105,18 +109,24 @@ def _prices() -> None:
 
 
 def _add_price(entered: EnteredPrice) -> None:
-    record = application().prices.add_override(
-        principal(),
-        provider=entered.provider,
-        model_pattern=entered.model_pattern,
-        input_usd_per_mtok=entered.input,
-        output_usd_per_mtok=entered.output,
-        cached_input_usd_per_mtok=entered.cached_input,
-        cache_write_usd_per_mtok=entered.cache_write,
-        valid_from=entered.valid_from,
-        note=entered.note,
-    )
-    _changed(record)
+    _changed(application().prices.add_override(principal(), **_as_asked(entered)))
+
+
+def _edit_price(override_id: UUID, entered: EnteredPrice) -> None:
+    _changed(application().prices.edit_override(principal(), override_id, **_as_asked(entered)))
+
+
+def _as_asked(entered: EnteredPrice) -> dict[str, Any]:
+    return {
+        "provider": entered.provider,
+        "model_pattern": entered.model_pattern,
+        "input_usd_per_mtok": entered.input,
+        "output_usd_per_mtok": entered.output,
+        "cached_input_usd_per_mtok": entered.cached_input,
+        "cache_write_usd_per_mtok": entered.cache_write,
+        "valid_from": entered.valid_from,
+        "note": entered.note,
+    }
 
 
 def _installation() -> None:

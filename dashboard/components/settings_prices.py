@@ -41,9 +41,10 @@ class EnteredPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceActions:
-    """What the section asks for; `add` and `delete` raise AgentLauncherError with a text for the operator."""
+    """What the section asks for; all but the last two raise AgentLauncherError with a text for the operator."""
 
     add: Callable[[EnteredPrice], None]
+    edit: Callable[[UUID, EnteredPrice], None]
     delete: Callable[[UUID], None]
     models_of: Callable[[str], Sequence[str]]
     find: Callable[[str, str], ModelPrice | None]
@@ -85,7 +86,7 @@ def price_section(
         if st.button("Add a price", type="primary", icon=":material/add:"):
             _add_dialog(providers, actions)
     for override in overrides:
-        _row(override, actions)
+        _row(override, providers, actions)
 
 
 def _lookup(actions: PriceActions, providers: Sequence[str], catalogue: str) -> None:
@@ -129,9 +130,9 @@ def _effective(price: ModelPrice | None) -> None:
         st.caption(f"Source: {literal(price.source)}.{tiers}")
 
 
-def _row(override: PriceOverrideRecord, actions: PriceActions) -> None:
+def _row(override: PriceOverrideRecord, providers: Sequence[str], actions: PriceActions) -> None:
     with st.container(border=True):
-        what, prices, button = st.columns([5, 5, 1], vertical_alignment="center")
+        what, prices, buttons = st.columns([5, 5, 2], vertical_alignment="center")
         with what, st.container(gap=None):
             st.markdown(f"**{literal(override.model_pattern)}**")
             parts = [provider_mark(override.provider)]
@@ -150,14 +151,24 @@ def _row(override: PriceOverrideRecord, actions: PriceActions) -> None:
             }
             given = [f"{_plain(text)} {name}" for name, text in others.items() if text is not None]
             st.caption(" · ".join(given) or "Cached tokens as other input")
-        with button, st.container(horizontal_alignment="right"):
-            asked = st.button(
+        with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+            edit = st.button(
+                ":material/edit:",
+                help=f"Edit the price of {override.model_pattern}",
+                type="tertiary",
+                key=f"settings.price.edit.{override.id}",
+                on_click=_begin_edit,
+                args=(override,),
+            )
+            delete = st.button(
                 ":material/delete:",
                 help=f"Delete the price of {override.model_pattern}",
                 type="tertiary",
                 key=f"settings.price.delete.{override.id}",
             )
-    if asked:
+    if edit:
+        _edit_dialog(override, providers, actions)
+    if delete:
         _delete_dialog(override, actions)
 
 
@@ -166,44 +177,76 @@ def _add_dialog(providers: Sequence[str], actions: PriceActions) -> None:
     finished()
     st.caption("US dollars per million tokens. It goes before the catalogue, for runs from now on.")
     with st.form("price-add", border=False):
-        left, right = st.columns([1, 2])
-        left.selectbox(
-            "Provider", providers, format_func=provider_label, key=state.settings_price("provider")
-        )
-        right.text_input(
-            "Model",
-            placeholder="gpt-4o-mini, or a beginning: gpt-4o*",
-            required=True,
-            key=state.settings_price("model_pattern"),
-        )
-        for column, name in zip(st.columns(4), _FIELDS, strict=True):
-            column.text_input(
-                _LABELS[name],
-                placeholder="0.15" if name in _FIELDS[:2] else "as input",
-                required=name in _FIELDS[:2],
-                key=state.settings_price(name),
-            )
-        left, right = st.columns([1, 2])
-        left.date_input(
-            "Valid from", value=None, help="UTC; empty: always.", key=state.settings_price("from")
-        )
-        right.text_input(
-            "Source",
-            placeholder="Contract of 2026-01, or a page and the day it was read",
-            help="Stored with each run that it prices.",
-            key=state.settings_price("note"),
-        )
+        _fields(providers, key=state.settings_price)
         fault()
-        submit("Add", lambda: actions.add(_entered()), said="Added")
+        submit("Add", lambda: actions.add(_entered(state.settings_price)), said="Added")
 
 
-def _entered() -> EnteredPrice:
-    entered = {name: st.session_state[state.settings_price(name)] or "" for name in _FIELDS}
+@st.dialog("Edit the price", icon=":material/price_change:", width="medium")
+def _edit_dialog(override: PriceOverrideRecord, providers: Sequence[str], actions: PriceActions) -> None:
+    finished()
+    st.caption("US dollars per million tokens, for runs from now on; earlier runs keep theirs.")
+    with st.form("price-edit", border=False):
+        # One of a provider that is not installed here (any more) keeps it until another is chosen.
+        known = providers if override.provider in providers else [override.provider, *providers]
+        _fields(known, key=state.settings_price_edited)
+        fault()
+        submit(
+            "Save",
+            lambda: actions.edit(override.id, _entered(state.settings_price_edited)),
+            said="Saved",
+        )
+
+
+def _begin_edit(override: PriceOverrideRecord) -> None:
+    """Fills the form: what was typed into it and not saved is not the price."""
+    stored: dict[str, object] = {
+        "provider": override.provider,
+        "model_pattern": override.model_pattern,
+        "input": override.input_usd_per_mtok,
+        "output": override.output_usd_per_mtok,
+        "cached_input": override.cached_input_usd_per_mtok or "",
+        "cache_write": override.cache_write_usd_per_mtok or "",
+        "from": override.valid_from.date() if override.valid_from else None,
+        "note": override.note,
+    }
+    for name, value in stored.items():
+        st.session_state[state.settings_price_edited(name)] = value
+
+
+def _fields(providers: Sequence[str], *, key: Callable[[str], str]) -> None:
+    left, right = st.columns([1, 2])
+    left.selectbox("Provider", providers, format_func=provider_label, key=key("provider"))
+    right.text_input(
+        "Model",
+        placeholder="gpt-4o-mini, or a beginning: gpt-4o*",
+        required=True,
+        key=key("model_pattern"),
+    )
+    for column, name in zip(st.columns(4), _FIELDS, strict=True):
+        column.text_input(
+            _LABELS[name],
+            placeholder="0.15" if name in _FIELDS[:2] else "as input",
+            required=name in _FIELDS[:2],
+            key=key(name),
+        )
+    left, right = st.columns([1, 2])
+    left.date_input("Valid from", value=None, help="UTC; empty: always.", key=key("from"))
+    right.text_input(
+        "Source",
+        placeholder="Contract of 2026-01, or a page and the day it was read",
+        help="Stored with each run that it prices.",
+        key=key("note"),
+    )
+
+
+def _entered(key: Callable[[str], str]) -> EnteredPrice:
+    entered = {name: st.session_state[key(name)] or "" for name in _FIELDS}
     return EnteredPrice(
-        provider=st.session_state[state.settings_price("provider")],
-        model_pattern=st.session_state[state.settings_price("model_pattern")] or "",
-        valid_from=st.session_state[state.settings_price("from")],
-        note=st.session_state[state.settings_price("note")] or "",
+        provider=st.session_state[key("provider")],
+        model_pattern=st.session_state[key("model_pattern")] or "",
+        valid_from=st.session_state[key("from")],
+        note=st.session_state[key("note")] or "",
         **entered,
     )
 

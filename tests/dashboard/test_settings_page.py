@@ -1,6 +1,8 @@
 """The settings page: keys in and never out, defaults, prices, what is in use and whether it is in order."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,36 @@ def test_a_price_is_added_shown_used_and_deleted(open_settings: Open, applicatio
     click(app, "Delete")
     assert application.prices.list_overrides(LOCAL) == []
     assert "No prices of your own" in texts(app)
+
+
+def test_a_price_is_edited_with_the_same_checks(open_settings: Open, application: Application) -> None:
+    made = application.prices.add_override(
+        LOCAL,
+        provider="OPENAI",
+        model_pattern="gpt-4o",
+        input_usd_per_mtok="0.15",
+        output_usd_per_mtok="0.60",
+        valid_from=date(2026, 1, 1),
+        note="Contract of 2026-01",
+    )
+    app = open_settings("Prices")
+    app.button(key=f"settings.price.edit.{made.id}").click().run()
+    field = state.settings_price_edited
+    assert app.selectbox(key=field("provider")).value == "OPENAI"
+    typed = ("model_pattern", "input", "output", "cached_input", "note")
+    shown = ["gpt-4o", "0.15", "0.60", "", "Contract of 2026-01"]
+    assert [app.text_input(key=field(name)).value for name in typed] == shown
+    app.text_input(key=field("input")).input("0,20")
+    click(app, "Save")
+    assert "not a comma" in app.session_state[state.SETTINGS_FAULT]
+    assert application.prices.list_overrides(LOCAL) == [made]
+    app.button(key=f"settings.price.edit.{made.id}").click().run()
+    assert app.text_input(key=field("input")).value == "0.15", "the price, not what was refused"
+    app.text_input(key=field("input")).input("0.20")
+    click(app, "Save")
+    assert not app.exception
+    assert application.prices.list_overrides(LOCAL) == [replace(made, input_usd_per_mtok="0.20")]
+    assert "$0.20 in" in texts(app).replace("\\", "")
 
 
 def test_a_price_that_is_none_is_refused(open_settings: Open, application: Application) -> None:

@@ -1,6 +1,8 @@
 """Agents in immutable versions; credentials, prices and defaults."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -157,6 +159,22 @@ def test_prices_and_defaults_are_kept_by_project(store: Store) -> None:
     )
     assert store.price_overrides.list(PROJECT) == [price]
     assert store.price_overrides.list("another") == []
+    asked: dict[str, Any] = {
+        "provider": "OPENAI",
+        "model_pattern": "gpt-4o",
+        "input_usd_per_mtok": "0.20",
+        "output_usd_per_mtok": "0.60",
+        "cached_input_usd_per_mtok": "0.02",
+        "cache_write_usd_per_mtok": None,
+        "valid_from": None,
+        "note": "Contract",
+    }
+    with pytest.raises(NotFound):
+        store.price_overrides.update("another", price.id, **asked)
+    assert store.price_overrides.list(PROJECT) == [price]
+    edited = store.price_overrides.update(PROJECT, price.id, **asked)
+    assert edited == replace(price, **asked)
+    assert store.price_overrides.list(PROJECT) == [edited]
     with pytest.raises(NotFound):
         store.price_overrides.delete("another", price.id)
     store.price_overrides.delete(PROJECT, price.id)
