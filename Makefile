@@ -24,7 +24,8 @@ setup-dev: ## The same, with what checks and tests need
 run: setup ## Start the dashboard on http://127.0.0.1:8501
 	@$(BIN)/agent-launcher up $(ARGS)
 
-test: setup-dev ## Run every test; browser, Postgres and Node are found or installed
+test: setup-dev ## Run every test; browser, Postgres, Node and Lambda's emulator are found or installed
+	@.ci/setup lambda-tools
 	@$(BIN)/python -m tests.support.provision
 	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 

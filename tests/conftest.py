@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.aimock_server import Aimock
     from tests.support.browser import PageErrors
+    from tests.support.lambda_emulator import LambdaEmulator
     from tests.support.postgres import PostgresServer
 
 pytest_plugins = ["pytester"]  # the suite's own rules are tested by running pytest under them
@@ -141,6 +142,35 @@ def aimock(_aimock_process: "Aimock") -> "Generator[Aimock]":
         pytest.fail(
             f"requests that matched no fixture: {[entry['body'] for entry in unmatched]}", pytrace=False
         )
+
+
+# AWS Lambda.
+
+
+@pytest.fixture
+def make_lambda_emulator(tmp_path: Path) -> "Generator[Callable[..., LambdaEmulator]]":
+    """Makes started Lambda emulators with our handler; they end with the test. Takes what LambdaEmulator takes."""
+    from tests.support.lambda_emulator import LambdaEmulator, find_emulator
+
+    program = require(
+        find_emulator(), what="AWS Lambda's emulator", remedy=".ci/setup lambda-tools installs it"
+    )
+    emulators: list[LambdaEmulator] = []
+
+    def make(**options: object) -> LambdaEmulator:
+        emulator = LambdaEmulator(program, tmp_path / f"lambda-{len(emulators)}", **options)  # type: ignore[arg-type]
+        emulators.append(emulator)
+        return emulator.start()
+
+    yield make
+    for emulator in emulators:
+        emulator.kill()
+
+
+@pytest.fixture
+def lambda_emulator(make_lambda_emulator: "Callable[..., LambdaEmulator]") -> "LambdaEmulator":
+    """A started Lambda emulator with our handler."""
+    return make_lambda_emulator()
 
 
 # Databases.
