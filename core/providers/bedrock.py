@@ -51,6 +51,7 @@ from core.providers.bedrock_wire import EventReader, read_answer, render
 from core.providers.botocore_adapter import Aws, Purpose, Target
 from core.providers.explaining import Head
 from core.providers.features import require_features
+from core.providers.forks import renew_in_children
 from core.providers.http import Reply
 from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.rows_bedrock import BEDROCK
@@ -117,6 +118,10 @@ class _Profiles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, str | None] = {}
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
 
     def known(self, arn: str) -> bool:
         with self._lock:

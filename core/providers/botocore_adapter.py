@@ -25,6 +25,7 @@ from core.interruption import Limits
 from core.providers import http
 from core.providers.clients import ClientCache
 from core.providers.connections import Origin
+from core.providers.forks import renew_in_children
 from core.providers.http import MAX_IDLE_PER_HOST, Reply, Transport
 
 CREDENTIALS_SECONDS: Final = 10.0
@@ -231,6 +232,7 @@ class Aws:
         self._lock = threading.Lock()
         self._transport = Transport(_ssl_context, max_idle=max_idle)
         self._sessions: OrderedDict[tuple[str | None, ...], _Session] = OrderedDict()
+        renew_in_children(self)
 
     def default_region(self) -> str | None:
         """The region of the profile in use. Errors as in `send`."""
@@ -284,6 +286,11 @@ class Aws:
         """Has credentials looked for anew: those that there were are not taken any more."""
         with self._lock:
             self._sessions.clear()
+
+    def after_fork(self) -> None:
+        """See `core.providers.forks`; sessions, and the credentials in them, have locks of their own."""
+        self._lock = threading.Lock()
+        self._sessions = OrderedDict()
 
     def close(self) -> None:
         """Closes the unused connections."""

@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
+from core.providers.forks import renew_in_children
+
 MAX_CLIENTS: Final = 64
 """Clients kept; they share their connections, so another one is cheap."""
 
@@ -21,6 +23,7 @@ class ClientCache(Generic[Key, Client]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clients: OrderedDict[Key, Client] = OrderedDict()
+        renew_in_children(self)
 
     def get(self, key: Key, build: Callable[[], Client]) -> Client:
         """The client for this key, made by `build` if there is none; raises what that raises."""
@@ -33,3 +36,8 @@ class ClientCache(Generic[Key, Client]):
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)
             return client
+
+    def after_fork(self) -> None:
+        """See `core.providers.forks`; the clients may have locks of their own."""
+        self._lock = threading.Lock()
+        self._clients = OrderedDict()

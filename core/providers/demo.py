@@ -19,6 +19,7 @@ from core import errors
 from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
+from core.providers.forks import renew_in_children
 from core.providers.rows_demo import DEMO
 from core.providers.wire import as_list, as_object
 
@@ -75,6 +76,11 @@ class DemoProvider:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: set[str] = set()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """See `core.providers.forks`."""
+        self._lock = threading.Lock()
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:
         """Yields the answer word by word."""

@@ -14,11 +14,9 @@ comes after.
 """
 
 import http.client
-import os
 import ssl
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ from typing import Final
 from core.errors import BadProviderResponse, InvalidRequest, InvocationError, ProviderUnavailable
 from core.interruption import Limits
 from core.providers.connections import READ_BYTES, Channel, Origin, connect, proxy_authorization
+from core.providers.forks import renew_in_children
 
 IDLE_SECONDS: Final = 30.0
 """How long an unused connection is kept; a shorter time than a server's or a load balancer's own."""
@@ -78,8 +77,7 @@ class Transport:
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[Channel, float]]] = {}
         self._sweep_at = 0.0
-        forget = weakref.WeakMethod(self._forget)
-        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
+        renew_in_children(self)
 
     def send(
         self, method: str, origin: Origin, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
@@ -155,8 +153,8 @@ class Transport:
             for channel, _ in stack:
                 channel.disconnect()
 
-    def _forget(self) -> None:
-        # After a fork the connections are the parent's.
+    def after_fork(self) -> None:
+        """See `core.providers.forks`."""
         self._lock = threading.Lock()
         self._idle = {}
 

@@ -5,6 +5,7 @@ A package can add a provider by an entry point in the group `agent_launcher.prov
 with a line in the log: it must not take the other providers with it.
 """
 
+import os
 import threading
 from collections.abc import Mapping
 from importlib import import_module
@@ -37,9 +38,18 @@ BUILT_IN: Final = (
 )
 
 
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _specs: Final[dict[str, ProviderSpec]] = {}
 _providers: Final[dict[str, Provider]] = {}
+
+
+def _after_fork() -> None:
+    # Another thread of the parent may have held it, for as long as it imports an SDK.
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def specs() -> Mapping[str, ProviderSpec]:

@@ -1,0 +1,154 @@
+"""A process that is forked off while other threads of its parent work: it waits for none of them."""
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+from openai import OpenAI
+
+from core.contract import parse_request
+from core.errors import RateLimited
+from core.interruption import Limits
+from core.providers import registry
+from core.providers.base import Connection
+from core.providers.bedrock import BedrockProvider
+from core.providers.botocore_adapter import Aws, Purpose
+from core.providers.clients import ClientCache
+from core.providers.demo import DemoProvider
+from core.providers.openai import OpenAIProvider
+from tests.support.vendor_server import Reply, VendorServer
+
+PATIENCE_S: Final = 10.0
+Held = Callable[[], AbstractContextManager[object]]
+
+
+def in_a_child(work: Callable[[], bool]) -> bool:
+    """Whether `work` comes to an end in a forked process, and says that all is well there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: that there are threads
+        pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = 0 if work() else 2
+        finally:
+            os._exit(code)
+    give_up = datetime.now(UTC) + timedelta(seconds=PATIENCE_S)
+    while datetime.now(UTC) < give_up:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return False
+
+
+@contextmanager
+def held(work: Callable[[Callable[[], None]], object]) -> Generator[None]:
+    """While another thread is in the middle of `work`, where that calls what it is given."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        inside.set()
+        assert go_on.wait(PATIENCE_S * 2)
+
+    thread = threading.Thread(target=work, args=(wait,))
+    thread.start()
+    assert inside.wait(PATIENCE_S)
+    try:
+        yield
+    finally:
+        go_on.set()
+        thread.join()
+
+
+def test_a_client_that_another_thread_of_the_parent_makes_is_not_waited_for():
+    cache: ClientCache[str, object] = ClientCache()
+    parents = cache.get("before", object)
+
+    def build(wait: Callable[[], None]) -> object:
+        wait()
+        return "slow"
+
+    with held(lambda wait: cache.get("slow", lambda: build(wait))):
+        assert in_a_child(lambda: cache.get("slow", lambda: "own") == "own")
+        assert in_a_child(lambda: cache.get("before", object) is not parents)
+    assert cache.get("slow", object) == "slow"
+    assert cache.get("before", object) is parents
+
+
+def test_a_provider_asks_with_a_client_and_a_connection_of_its_own_after_a_fork(vendor: VendorServer):
+    vendor.otherwise(Reply.json({"data": [{"id": "gpt-5"}]}))
+    provider = OpenAIProvider()
+    connection = Connection(api_key="sk-test", base_url=vendor.url)
+
+    def ask() -> bool:
+        return [model.name for model in provider.list_models(connection, Limits())] == ["gpt-5"]
+
+    assert ask()
+    client = provider.client("sk-test", vendor.url)
+
+    def build(wait: Callable[[], None]) -> OpenAI:
+        wait()
+        return client
+
+    with held(lambda wait: provider._clients.get(("sk-other", vendor.url), lambda: build(wait))):
+        assert in_a_child(ask)
+    assert ask()
+    assert vendor.connections == 2  # one for each process
+    assert provider._http is not None
+    provider._http.close()
+
+
+def of_aws() -> tuple[Held, Callable[[], object]]:
+    aws = Aws(Purpose("BEDROCK", "BEDROCK_REGION", ""))
+    return lambda: aws._lock, aws.forget
+
+
+def of_profiles() -> tuple[Held, Callable[[], object]]:
+    profiles = BedrockProvider().profiles
+    return lambda: profiles._lock, lambda: profiles.put("arn", "model")
+
+
+def of_the_demo() -> tuple[Held, Callable[[], object]]:
+    demo = DemoProvider()
+    payload = {"provider": "DEMO", "model_name": "demo-flaky", "prompt": "twice"}
+    request = parse_request(payload, providers=["DEMO"])
+
+    def twice() -> None:
+        with pytest.raises(RateLimited):
+            demo.complete(request, Limits())
+        demo.complete(request, Limits())
+
+    return lambda: demo._lock, twice
+
+
+def of_the_registry() -> tuple[Held, Callable[[], object]]:
+    return lambda: registry._lock, lambda: registry.load("DEMO")
+
+
+@pytest.mark.parametrize("of", [of_aws, of_profiles, of_the_demo, of_the_registry])
+def test_a_lock_that_another_thread_of_the_parent_holds_is_free(
+    of: Callable[[], tuple[Held, Callable[[], object]]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(registry, "_providers", {})
+    lock, use = of()
+
+    def hold(wait: Callable[[], None]) -> None:
+        with lock():
+            wait()
+
+    def work() -> bool:
+        use()
+        return True
+
+    with held(hold):
+        assert in_a_child(work)
+    assert work()
