@@ -10,7 +10,7 @@ execution goes on and is billed.
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
@@ -191,7 +191,7 @@ class LambdaExecutor:
         reply = self._aws.send("lambda", "invoke", {**self._named(), **parameters}, where, limits)
         body, headers = b"".join(reply), _headers(reply.headers)
         if reply.status != 200:
-            raise error_of(Refusal(self.target.function, where.region, reply.status, headers, body))
+            raise self._refused(reply.status, headers, body, where)
         report = read_report(
             headers.get("x-amz-log-result"),
             request_id=headers.get("x-amzn-requestid"),
@@ -214,9 +214,14 @@ class LambdaExecutor:
         reply = self._aws.send("lambda", "get_function_configuration", self._named(), where, limits)
         body = b"".join(reply)
         if reply.status != 200:
-            headers = _headers(reply.headers)
-            raise error_of(Refusal(self.target.function, where.region, reply.status, headers, body))
+            raise self._refused(reply.status, _headers(reply.headers), body, where)
         return read_facts(body, region=where.region)
+
+    def _refused(self, status: int, headers: Mapping[str, str], body: bytes, where: Target) -> ExecutionError:
+        refusal = Refusal(self.target.function, where.region, status, headers, body)
+        if refusal.blames_credentials:
+            self._aws.forget()  # others may have been put in their place
+        return error_of(refusal)
 
     def _where(self) -> Target:
         endpoint = self.target.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_LAMBDA", "").strip() or None

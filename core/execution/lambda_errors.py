@@ -60,6 +60,11 @@ class Refusal:
         return value if isinstance(value, str) else None
 
     @property
+    def blames_credentials(self) -> bool:
+        """Whether other credentials may be taken."""
+        return self.name in _CREDENTIALS or self.name in _EXPIRED
+
+    @property
     def reason(self) -> str:
         """Why it was throttled, in AWS's word; "" if it gave none."""
         word = self._field("Reason") or ""

@@ -228,6 +228,8 @@ class LambdaService:
         self.configuration_reads = 0
         self.executions = 0
         self.connections = 0
+        self.last_path = ""
+        self.last_headers: Mapping[str, str] = {}
         self.on_invocation: Callable[[], None] | None = None
         self._acts: deque[Act] = deque()
         self._lock = threading.Lock()
@@ -377,6 +379,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._service.last_path, self._service.last_headers = self.path, dict(self.headers)
         match urlsplit(self.path).path.split("/"):
             case ["", "2015-03-31", "functions", name, "invocations"]:
                 self._invoke(unquote(name), body)
