@@ -24,6 +24,7 @@ from core.pricing.overrides import NO_OVERRIDES, PriceOverrides, utc_day
 from core.pricing.rates import FREE, Price, Rate
 from core.providers import registry
 from core.providers.addresses import is_own_network
+from core.providers.spec import ProviderSpec
 
 OFFLINE = Price(FREE, "offline demo")
 SELF_HOSTED = Price(FREE, "self-hosted")
@@ -96,7 +97,7 @@ def find_price(
     if spec is not None and spec.offline:
         return OFFLINE
     names = (answered_by_model, model) if answered_by_model and answered_by_model != model else (model,)
-    override = overrides.find(provider, *names, on=utc_day(at))
+    override = overrides.find(provider, *_all_forms(spec, names), on=utc_day(at))
     if override is not None:
         return override.price
     tier = extraordinary(service_tier)
@@ -193,6 +194,11 @@ def warm() -> None:
     listings.load()
 
 
+def _all_forms(spec: ProviderSpec | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names as they are given, and each without what only requests have before it."""
+    return names if spec is None else tuple(dict.fromkeys((*names, *map(spec.bare_name, names))))
+
+
 def _price_provider(provider: str, base_url: str | None) -> str | None:
     spec = registry.specs().get(provider)
     if spec is None or spec.offline:
@@ -201,8 +207,10 @@ def _price_provider(provider: str, base_url: str | None) -> str | None:
 
 
 def _find_listing(provider: str, model: str, base_url: str | None) -> listings.Listing | None:
-    price_provider = _price_provider(provider, base_url)
-    return None if price_provider is None else listings.find_listing(price_provider, model)
+    spec, price_provider = registry.specs().get(provider), _price_provider(provider, base_url)
+    if spec is None or price_provider is None:
+        return None
+    return listings.find_listing(price_provider, spec.bare_name(model))
 
 
 def _model_price(

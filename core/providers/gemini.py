@@ -33,7 +33,15 @@ from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.clients import NO_KEY, ClientCache
 from core.providers.explaining import Head
 from core.providers.gemini_errors import GeminiExplainer, head_of
-from core.providers.gemini_wire import Answer, ChunkReader, Ending, read_answer, render, split_version
+from core.providers.gemini_wire import (
+    Answer,
+    ChunkReader,
+    Ending,
+    read_answer,
+    read_tier,
+    render,
+    split_version,
+)
 from core.providers.keys import resolve_api_key
 from core.providers.rows_gemini import GEMINI
 from core.providers.streaming import stream_of
@@ -242,7 +250,7 @@ class _Call:
             finish_reason=answer.finish_reason,
             model=answer.model or self._model or "",
             provider_request_id=request_id,
-            service_tier=head.headers.get(_TIER_HEADER) or None,
+            service_tier=read_tier(head.headers.get(_TIER_HEADER)),
             error=error,
         )
 
@@ -260,7 +268,7 @@ def _model_info(item: object) -> ModelInfo | None:
         return None
     label = as_text(model.get("displayName"))
     return ModelInfo(
-        name=mend(name).removeprefix("models/"),
+        name=GEMINI.bare_name(mend(name)),
         label=None if label is None else mend(label),
         context_window_tokens=as_count(model.get("inputTokenLimit")),
     )

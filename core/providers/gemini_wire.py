@@ -232,7 +232,17 @@ def _named(value: object) -> str | None:
 
 def _short(value: object) -> str | None:
     name = as_text(value)
-    return None if name is None else mend(name).removeprefix("models/")[:200]
+    return None if name is None else GEMINI.bare_name(mend(name))[:200]
+
+
+def read_tier(header: str | None) -> str | None:
+    """The service tier at which the vendor says that it worked; None if it does not say.
+
+    The API's enumeration has words such as "flex", and for nothing said one of its own: the tier is the standard one
+    then (`ServiceTier` in google-genai 3.4, 2026-11-22).
+    """
+    tier = re.sub(r"(?i)^service_tier_", "", (header or "").strip())
+    return None if tier.lower() in {"", "unspecified"} else tier
 
 
 def read_usage(value: object) -> TokenUsage | None:

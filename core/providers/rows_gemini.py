@@ -17,41 +17,41 @@ _BUDGET: Final = MappingProxyType({Feature.REASONING_EFFORT: "thinkingBudget"})
 # answered as if they had counted.
 _GEMINI_MODELS: Final = (
     ModelRule(
-        pattern=r"(models/)?gemini-2\.5-pro.*",
+        pattern=r"gemini-2\.5-pro.*",
         names=_BUDGET,
         efforts=("minimal", "low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(models/)?gemini-2\.5-.*",
+        pattern=r"gemini-2\.5-.*",
         names=_BUDGET,
         efforts=("none", "minimal", "low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(models/)?(gemini-[12]\.\d+-.*|gemini-pro|gemma-[123]\D.*|learnlm-.*)",
+        pattern=r"(gemini-[12]\.\d+-.*|gemini-pro|gemma-[123]\D.*|learnlm-.*)",
         without=frozenset({Feature.REASONING_EFFORT}),
     ),
-    ModelRule(pattern=r"(models/)?gemini-3-pro.*", efforts=("low", "high")),
+    ModelRule(pattern=r"gemini-3-pro.*", efforts=("low", "high")),
     ModelRule(
-        pattern=r"(models/)?(gemini-3\.1-pro.*|gemini-pro-latest)",
+        pattern=r"(gemini-3\.1-pro.*|gemini-pro-latest)",
         efforts=("low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(models/)?(gemini-3\.[789]-flash(?!-lite).*|gemini-flash-latest|gemini-([4-9]|\d\d)(\.\d+)?-.*)",
+        pattern=r"(gemini-3\.[789]-flash(?!-lite).*|gemini-flash-latest|gemini-([4-9]|\d\d)(\.\d+)?-.*)",
         without=_SAMPLING,
         efforts=("low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(models/)?(gemini-3\.[6-9]-flash.*|gemini-3\.5-flash-lite.*|gemini-flash-lite-latest)",
+        pattern=r"(gemini-3\.[6-9]-flash.*|gemini-3\.5-flash-lite.*|gemini-flash-lite-latest)",
         without=_SAMPLING,
         efforts=("minimal", "low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(models/)?gemini-3(\.\d+)?-flash.*",
+        pattern=r"gemini-3(\.\d+)?-flash.*",
         efforts=("minimal", "low", "medium", "high"),
     ),
     ModelRule(
         # Of a model that is not known here, only that no level of the API is called "none" or "max".
-        pattern=r"(models/)?gemini-.*",
+        pattern=r"gemini-.*",
         efforts=("minimal", "low", "medium", "high", "xhigh"),
     ),
 )
@@ -73,10 +73,11 @@ GEMINI: Final = ProviderSpec(
     key_help="aistudio.google.com > API keys",
     sdk="google.genai",
     model_rules=_GEMINI_MODELS,
+    model_prefix="models/",
     unreadable=frozenset({"image/gif"}),
     # The catalogue's list is also that of Vertex AI, another API of Google's, which serves other makers' models.
     not_for_chat=(
-        r"(models/)?(claude-.*|.*-maas|.*(embedding|computer-use|native-audio|nano-banana).*|.*-(tts|image|live)(-.*)?"
+        r"(claude-.*|.*-maas|.*(embedding|computer-use|native-audio|nano-banana).*|.*-(tts|image|live)(-.*)?"
         # Those of other vendors, and "-maas", are Vertex AI's, which the price list has under the same name.
         r"|(imagen|veo|lyria|aqa|claude).*|.*-maas)"
     ),

@@ -38,7 +38,7 @@ class ModelRule:
     """What some models of a provider take differently from the provider's row.
 
     Attributes:
-        pattern: Matched against the whole model name, without regard to case.
+        pattern: Matched against the whole model name (`ProviderSpec.bare_name`), without regard to case.
         without: What these models cannot take although the provider can.
         without_while_reasoning: What they cannot take while they reason: they need `reasoning_effort` "none".
         reasons_unasked: Whether they reason where the request says nothing of it; if not, an unset
@@ -90,6 +90,8 @@ class ProviderSpec:
         offline: Makes no request at all; labelled so wherever it is shown.
         description: One sentence for a person who chooses.
         model_rules: Where its models differ; the first rule that matches a name holds.
+        model_prefix: What a model's name may begin with in a request and need not, and never does in lists of names
+            and prices.
         not_for_chat: Matches the names in the vendor's and the catalogue's lists that cannot be asked a prompt here;
             `may_answer` says it of a name.
         unreadable: The media types of the contract's attachments that it cannot read although it takes others.
@@ -117,6 +119,7 @@ class ProviderSpec:
     key_help: str = ""
     models: tuple[ModelInfo, ...] = field(default=())
     model_rules: tuple[ModelRule, ...] = ()
+    model_prefix: str | None = None
     not_for_chat: str | None = None
     unreadable: frozenset[str] = frozenset()
     sdk: str | None = None
@@ -207,6 +210,10 @@ class ProviderSpec:
         own = (self.own_base_url or "").rstrip("/")
         return address if address and address.lower() != own.lower() else None
 
+    def bare_name(self, model_name: str) -> str:
+        """The model's name as rules, lists and prices have it: without the `model_prefix`."""
+        return model_name.removeprefix(self.model_prefix) if self.model_prefix else model_name
+
     def rule_for(self, model_name: str, *, base_url: str | None = None) -> ModelRule | None:
         """The rule that holds for this model, if it differs from the provider's row.
 
@@ -215,10 +222,11 @@ class ProviderSpec:
             base_url: As in the request; what the environment says counts without being told.
         """
         elsewhere = self.base_url_in_force(base_url) is not None
+        name = self.bare_name(model_name)
         for rule in self.model_rules:
             if rule.own_endpoint_only and elsewhere:
                 continue
-            if _compiled(rule.pattern).fullmatch(model_name):
+            if _compiled(rule.pattern).fullmatch(name):
                 return rule
         return None
 
@@ -227,7 +235,9 @@ class ProviderSpec:
 
         Another server gives its own models any name.
         """
-        return self.not_for_chat is None or _compiled(self.not_for_chat).fullmatch(model_name) is None
+        if self.not_for_chat is None:
+            return True
+        return _compiled(self.not_for_chat).fullmatch(self.bare_name(model_name)) is None
 
     def features_of(
         self, model_name: str, *, reasoning_effort: ReasoningEffort | None = None, base_url: str | None = None

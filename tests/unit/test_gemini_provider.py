@@ -13,8 +13,10 @@ from core.contract import AgentRequest, AgentResponse, ReasoningEffort, TokenUsa
 from core.errors import InvalidRequest, MissingApiKey
 from core.interruption import Limits
 from core.invocation import invoke
+from core.pricing.catalogue import find_model, find_price
 from core.pricing.cost import price_tokens
-from core.pricing.overrides import NO_OVERRIDES
+from core.pricing.estimate import estimate
+from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides
 from core.providers import registry
 from core.providers.base import Connection
 from core.providers.clients import MAX_CLIENTS
@@ -295,9 +297,20 @@ def test_an_answer_that_could_go_on_is_not_asked_for_again(vendor: VendorServer)
         assert len(vendor.requests) == 1
 
 
-def test_the_service_tier_is_in_a_header(vendor: VendorServer):
-    vendor.will(Reply.json(candidate({"text": "x"}), headers={"x-gemini-service-tier": "priority"}))
-    assert invoke(request(base_url=vendor.url)).service_tier == "priority"
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ("priority", "priority"),
+        ("standard", "standard"),
+        ("SERVICE_TIER_FLEX", "FLEX"),
+        ("unspecified", None),
+        ("SERVICE_TIER_UNSPECIFIED", None),
+        ("", None),
+    ],
+)
+def test_the_service_tier_is_in_a_header(vendor: VendorServer, said: str, tier: str | None):
+    vendor.will(Reply.json(candidate({"text": "x"}), headers={"x-gemini-service-tier": said}))
+    assert invoke(request(base_url=vendor.url)).service_tier == tier
 
 
 def usage(**counts: int) -> TokenUsage | None:
@@ -565,6 +578,47 @@ def test_prices(name: str, month: datetime, expected: tuple[str, str, str]):
     assert usd(cost.input_nanousd) == fresh
     assert usd(cost.cached_input_nanousd) == cached * 2
     assert usd(cost.output_nanousd) == written
+
+
+@pytest.mark.parametrize("base_url", [None, "https://generativelanguage.googleapis.com/v1beta"])
+def test_a_model_costs_the_same_by_its_whole_name(base_url: str | None):
+    """The API takes a model as `gemini-2.5-flash` and as `models/gemini-2.5-flash`."""
+    when = datetime(2026, 11, 22, tzinfo=UTC)
+    known = find_price("GEMINI", "gemini-2.5-flash", at=when, overrides=NO_OVERRIDES, base_url=base_url)
+    assert known is not None
+    by_whole_name = find_price(
+        "GEMINI", "models/gemini-2.5-flash", at=when, overrides=NO_OVERRIDES, base_url=base_url
+    )
+    assert by_whole_name == known
+    listed = find_model("GEMINI", "models/gemini-2.5-flash", at=when, base_url=base_url)
+    assert listed is not None
+    assert listed.context_window_tokens == 1_048_576
+    expected = estimate(
+        "GEMINI",
+        "models/gemini-2.5-flash",
+        texts=["x" * 600],
+        max_tokens=100,
+        overrides=NO_OVERRIDES,
+        at=when,
+        base_url=base_url,
+    )
+    assert expected.cost_high_nanousd == (600 // 2 + 10) * 300 + 100 * 2_500
+
+
+def test_an_override_holds_for_the_whole_name_too():
+    row = {"provider": "GEMINI", "input_usd_per_mtok": "1", "output_usd_per_mtok": "2"}
+    when, one = datetime(2026, 11, 22, tzinfo=UTC), usage(prompt=1_000_000, candidates=0)
+    for pattern in ("gemini-2.5-flash", "gemini-2.5-*", "models/gemini-2.5-flash"):
+        overrides = PriceOverrides([PriceOverride.from_mapping({**row, "model_pattern": pattern})])
+        cost = price_tokens("GEMINI", "models/gemini-2.5-flash", one, at=when, overrides=overrides)
+        assert cost is not None
+        assert usd(cost.total_nanousd) == 1
+
+
+def test_another_providers_model_keeps_what_its_name_begins_with():
+    when = datetime(2026, 11, 22, tzinfo=UTC)
+    assert find_price("OPENAI", "gpt-5", at=when, overrides=NO_OVERRIDES) is not None
+    assert find_price("OPENAI", "models/gpt-5", at=when, overrides=NO_OVERRIDES) is None
 
 
 @pytest.mark.parametrize("tier", ["priority", "flex"])
