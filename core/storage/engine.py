@@ -267,6 +267,10 @@ def _postgres_engine(url: URL) -> Engine:
         # but without asking the server: there is something to read, where an idle connection has nothing.
         if connection.closed or _has_news(connection.fileno()):
             raise InvalidatePoolError
+        if connection.read_only is False:
+            # Left by a reader of a snapshot. It would begin as READ WRITE, which overrules an administrator's
+            # default_transaction_read_only, and which a standby refuses before the first statement.
+            connection.read_only = None
 
     return engine
 

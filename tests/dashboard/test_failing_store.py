@@ -9,12 +9,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.contract import utc_now
 from core.errors import StoreNotWritable
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
+from core.services.health import Verdict
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
@@ -22,7 +24,9 @@ from core.settings import load_settings
 from core.storage.engine import PAGE_SIZE
 from core.storage.records import RunFilter, RunStatus
 from dashboard import backend, routes, state
+from tests.support.failing_postgres import full_disk, make_read_only, refused_connections
 from tests.support.stored_runs import opened_application, store_run
+from tests.support.vendor_server import Reply, VendorServer
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 PAGES = (
@@ -77,7 +81,7 @@ def read_only(readable_dir: Path) -> Generator[Application]:
 def parameters(application: Application, page: str) -> dict[str, str]:
     """What the address of the page must say."""
     if page == routes.RUN_DETAIL:
-        return {state.RUN_ID: str(application.runs.page(LOCAL, RunFilter(providers=("OPENAI",))).runs[0].id)}
+        return {state.RUN_ID: str(application.runs.page(LOCAL, RunFilter(providers=("OPENAI",))).runs[-1].id)}
     return {state.AGENT_PAGE_ID: str(application.agents.list(LOCAL)[0].id)} if page == routes.AGENT else {}
 
 
@@ -142,11 +146,7 @@ def test_on_a_full_disk_every_page_opens_and_the_run_is_stored_once_there_is_roo
     assert (outcome.status, outcome.stored) == (RunStatus.SUCCEEDED, False)
     assert "disk that holds the database is full" in (outcome.store_error or "")
 
-    for page in PAGES:
-        app = opened(page, application)
-        assert not app.exception, page
-        assert not app.error, page
-        assert EARLIER.get(page, "") in shown(app), page
+    assert_every_page_opens(application)
     application.runs.settle()
     app = opened(routes.RUN_DETAIL, application, **{state.RUN_ID: str(live.run_id)})
     assert [warning.proto.title for warning in app.warning] == ["This run is not stored"]
@@ -157,6 +157,108 @@ def test_on_a_full_disk_every_page_opens_and_the_run_is_stored_once_there_is_roo
     detail = application.runs.get(LOCAL, live.run_id)
     assert detail.summary.status is RunStatus.SUCCEEDED
     assert detail.response == outcome.response.response
+
+
+# Postgres
+
+
+@pytest.fixture
+def on_postgres(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Application]:
+    """An installation on Postgres with its demo agents and a run, which the pages show."""
+    monkeypatch.setenv("DATABASE_URL", migrated_postgres_url)
+    with opened_application() as application:
+        seed_demo_agents(application)
+        store_run(application, at=utc_now(), prompt="Stored before")
+        backend.install(application)
+        yield application
+        backend.install(None)
+
+
+def test_on_a_full_disk_of_postgres_every_page_opens_and_the_run_is_stored_once_there_is_room(
+    on_postgres: Application, migrated_postgres_url: str, vendor: VendorServer
+) -> None:
+    long_text = text_of(60_000)
+    vendor.will(
+        Reply.json(
+            {
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "created": 1_700_000_000,
+                "model": "gpt-4o-mini",
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": "stop",
+                        "message": {"role": "assistant", "content": long_text},
+                    }
+                ],
+                "usage": {"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12},
+            }
+        )
+    )
+    config = AgentConfig(provider="OPENAI", model_name="gpt-4o-mini", base_url=f"{vendor.url}/v1")
+    with full_disk(migrated_postgres_url):
+        with pytest.raises(StoreNotWritable, match="disk of the Postgres server is full"):
+            on_postgres.runs.start(LOCAL, RunSpec(config=DEMO, prompt=long_text))
+        # Its question is short, its answer is not.
+        outcome = on_postgres.runs.run(LOCAL, RunSpec(config=config, prompt="Tell me everything"))
+        assert (outcome.status, outcome.stored) == (RunStatus.SUCCEEDED, False)
+        assert "disk of the Postgres server is full" in (outcome.store_error or "")
+        assert_every_page_opens(on_postgres)
+        app = opened(routes.RUN_DETAIL, on_postgres, **{state.RUN_ID: str(outcome.run_id)})
+        assert [warning.proto.title for warning in app.warning] == ["This run is not stored"]
+        assert "disk of the Postgres server is full" in shown(app)
+
+    assert on_postgres.runs.settle() == 0
+    detail = on_postgres.runs.get(LOCAL, outcome.run_id)
+    assert detail.summary.status is RunStatus.SUCCEEDED
+    assert detail.response == long_text
+
+
+def test_on_a_postgres_that_takes_no_writes_every_page_opens_and_a_run_is_refused_with_the_remedy(
+    on_postgres: Application, migrated_postgres_url: str
+) -> None:
+    make_read_only(migrated_postgres_url)
+    application = Application.open(load_settings(), kind="test")  # as the next start of the program
+    try:
+        backend.install(application)
+        assert_every_page_opens(application)
+        with pytest.raises(StoreNotWritable, match="point DATABASE_URL to the primary"):
+            application.runs.start(LOCAL, RunSpec(config=DEMO, prompt="Hello"))
+        (writing,) = [check for check in application.health.checks(LOCAL) if check.name == "Writing"]
+        assert writing.verdict is Verdict.FAILED
+        assert "point DATABASE_URL to the primary" in f"{writing.detail} {writing.remedy}"
+    finally:
+        backend.install(None)
+        application.close()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_while_postgres_refuses_connections_every_page_says_so_and_recovers(
+    on_postgres: Application, migrated_postgres_url: str, page: str
+) -> None:
+    address = parameters(on_postgres, page)
+    with refused_connections(migrated_postgres_url):
+        st.cache_data.clear()
+        app = opened(page, on_postgres, **address)
+        assert not app.exception
+        assert [error.proto.title for error in app.error] == ["The database cannot be used right now"]
+        assert "Postgres cannot be reached" in shown(app)
+        assert "check that it runs, and the host, database, user and password in DATABASE_URL" in shown(app)
+    st.cache_data.clear()
+    app = opened(page, on_postgres, **address)
+    assert not app.exception
+    assert not app.error
+    assert EARLIER.get(page, "") in shown(app)
+
+
+def assert_every_page_opens(application: Application) -> None:
+    """And shows what was stored before."""
+    for page in PAGES:
+        app = opened(page, application)
+        assert not app.exception, page
+        assert not app.error, page
+        assert EARLIER.get(page, "") in shown(app), page
 
 
 def text_of(size: int) -> str:

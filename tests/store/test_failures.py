@@ -212,6 +212,7 @@ def test_a_postgres_that_takes_no_writes(postgres_store: Store, postgres_url: st
     run = stored_run(postgres_store)
     postgres_store.close()
     make_read_only(postgres_url)
+    assert postgres_store.runs.count(PROJECT) == 1  # and what writes then gets the connection that has read
     for write in (
         lambda: postgres_store.runs.start(new_run()),
         postgres_store.check_writable,
