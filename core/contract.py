@@ -252,7 +252,8 @@ class AgentRequest(_Model):
         text = self.prompt
         if not text or not text.strip():
             text = turns.pop().content
-        return [*turns, Message(role="user", content=user_text(text, self.context))]
+        # Not validated again: with the context before it, a prompt of the longest allowed would be too long.
+        return [*turns, Message.model_construct(role="user", content=user_text(text, self.context))]
 
 
 def user_text(prompt: str, context: Mapping[str, JsonValue] | None) -> str:

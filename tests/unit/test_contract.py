@@ -303,6 +303,12 @@ def test_turns_put_the_context_into_the_users_last_turn():
     ]
 
 
+def test_the_longest_prompt_may_have_a_context_before_it():
+    payload = minimal(prompt="x" * contract.MAX_PROMPT_CHARS, context={"a": "b"})
+    (turn,) = parse_request(payload, providers=PROVIDERS).turns()
+    assert len(turn.content) > contract.MAX_PROMPT_CHARS
+
+
 def test_earlier_turns_without_text_are_left_out():
     turns = [("user", "a"), ("assistant", " \n"), ("user", "b"), ("assistant", "")]
     payload = minimal(
