@@ -14,6 +14,6 @@ def clock(connection: Connection) -> datetime:
     return connection.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
 
 
-def insert(connection: Connection, table: Table) -> Any:
+def insert(dialect: str, table: Table) -> Any:
     """An INSERT that can say ON CONFLICT; both dialects' constructs have the same methods for it."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

@@ -26,7 +26,7 @@ def take(connection: Connection, name: str, *, holder: UUID, now: datetime) -> b
     )
     if taken.rowcount == 1:
         return True
-    new = insert(connection, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
+    new = insert(connection.dialect.name, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
     connection.execute(new.on_conflict_do_nothing())
     return connection.execute(select(_lease.c.holder).where(_lease.c.name == name)).scalar_one() == holder
 
@@ -34,7 +34,7 @@ def take(connection: Connection, name: str, *, holder: UUID, now: datetime) -> b
 def keep_out(connection: Connection, name: str) -> None:
     """Keeps all out of the job until the transaction ends, waiting for who is in; the lease stays whose it is."""
     nobody, long_ago = UUID(int=0), datetime.fromtimestamp(0, UTC)
-    new = insert(connection, _lease).values(name=name, holder=nobody, expires_at=long_ago)
+    new = insert(connection.dialect.name, _lease).values(name=name, holder=nobody, expires_at=long_ago)
     connection.execute(
         new.on_conflict_do_update(index_elements=[_lease.c.name], set_={"holder": _lease.c.holder})
     )
@@ -45,7 +45,7 @@ def take_over(connection: Connection, name: str, *, holder: UUID, now: datetime)
 
     Waits until nobody is inside the job, and keeps all out until the transaction ends.
     """
-    new = insert(connection, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
+    new = insert(connection.dialect.name, _lease).values(name=name, holder=holder, expires_at=now + _TERM)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[_lease.c.name],

@@ -14,7 +14,7 @@ from core.errors import InvalidInput
 from core.storage import texts
 from core.storage.engine import Database
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
-from core.storage.rollups import ROLLUPS
+from core.storage.rollup_batch import ROLLUPS
 from core.storage.runs import RunWriter, stored_attempts
 from core.storage.store import Store
 from core.storage.tables import (
