@@ -22,6 +22,7 @@ from core.storage.store import Store
 from tests.store.programs import result_of, start_program
 from tests.store.samples import PROJECT, finish, new_run, now, stored_run
 from tests.support.failing_postgres import database_of, full_disk, make_read_only, refused_connections
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -222,6 +223,29 @@ def test_a_postgres_that_takes_no_writes(postgres_store: Store, postgres_url: st
             write()
     assert postgres_store.runs.get(PROJECT, run.id).response == "Hello."
     assert len(postgres_store.runs.page(PROJECT, RunFilter()).runs) == 1
+
+
+def test_a_standby_of_postgres_can_be_read() -> None:
+    # A short path, for the server's socket; one that another user may read, for as root the server is another user's.
+    folder = Path(tempfile.mkdtemp(prefix="al-"))
+    folder.chmod(0o755)
+    server = PostgresServer.start(folder)
+    try:
+        url = server.create_database()
+        store = Store.open(url, migrate=True)
+        run = stored_run(store)
+        store.close()
+        server.become_standby()
+        store = Store.open(url)
+        assert store.runs.get(PROJECT, run.id).response == "Hello."
+        for write in (lambda: store.runs.start(new_run()), store.check_writable, store.usage.fold):
+            with pytest.raises(StoreNotWritable, match=r"a standby.*point DATABASE_URL to the primary"):
+                write()
+        assert store.usage.totals(PROJECT, now() - timedelta(hours=1), now()).runs == 1
+        store.close()
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_full_disk_of_the_postgres_server_is_said_and_earlier_runs_stay(

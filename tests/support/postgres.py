@@ -1,6 +1,7 @@
 """A real Postgres for the tests, from a wheel: no installation, no port, no state left behind."""
 
 import itertools
+import os
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -70,6 +71,17 @@ class PostgresServer:
         """Removes a database that `create_database` made, also when something is still connected to it."""
         name = url.partition("@/")[2].partition("?")[0]
         self._admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def become_standby(self) -> None:
+        """Starts again as a standby: it serves readers, waits for a primary that never comes, and takes no writes."""
+        self._admin.close()
+        self._server.stop()
+        signal_file = self._server.pgdata / "standby.signal"
+        signal_file.touch()
+        owner = self._server.pgdata.stat()
+        os.chown(signal_file, owner.st_uid, owner.st_gid)
+        self._server.start()
+        self._admin = psycopg.connect(self._server.get_uri("postgres"), autocommit=True)
 
     def stop(self) -> None:
         """Stops the server and removes its files."""
