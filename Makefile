@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test check format lock screenshots bench bench-scale clean
+.PHONY: help setup setup-dev run test check format lock lambda-package screenshots bench bench-scale clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 # Many tests wait for a server, a browser or a deadline, so two processes are worth it even on one core.
@@ -13,7 +13,7 @@ PYTHON ?=
 export PYTHON
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Make .venv with what the program needs (PYTHON=/path/to/python chooses the interpreter)
 	@.ci/setup run
@@ -41,6 +41,9 @@ format: setup-dev ## Format the code and apply the linter's safe fixes
 
 lock: ## Write the lock files again (ARGS=--upgrade for newer versions)
 	.ci/lock $(ARGS)
+
+lambda-package: ## Build what is deployed to AWS Lambda (ARGS="--arch x86_64 --with my-plugin")
+	@.ci/lambda-package $(ARGS)
 
 screenshots: setup-dev ## Take a picture of every page, light and dark
 	@$(BIN)/python -m tests.support.provision
