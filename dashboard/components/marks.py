@@ -17,6 +17,14 @@ STATUS_LABELS: Final = {
     RunStatus.OUTCOME_UNKNOWN: "Outcome unknown",
 }
 
+
+def error_words(code: str | None) -> str:
+    """An error's code in words, where it stands in a line or in a narrow place: it breaks between words only."""
+    if code is None:
+        return "an error"
+    return code.replace("_", " ").lower()
+
+
 TRIGGER_LABELS: Final = {
     Trigger.PLAYGROUND: "Playground",
     Trigger.REPLAY: "Replay",

@@ -14,7 +14,7 @@ from core.storage.records import RunStatus
 from dashboard import formatting, routes
 from dashboard.components.answer_text import answer_text
 from dashboard.components.failure import literal
-from dashboard.components.marks import STATUS_LABELS
+from dashboard.components.marks import STATUS_LABELS, error_words
 
 _OFFLINE: Final = "offline demo"
 _FINISHED: Final = {"length": "cut at max tokens", "content_filter": "cut by the provider"}
@@ -92,7 +92,7 @@ def progress_line(run: RunView) -> str:
     if run.first_token_us is not None:
         parts.append(f"first token after {formatting.duration(run.first_token_us)}")
     if run.attempt > 1:
-        parts.append(f"attempt {run.attempt}, after {run.retry_reason}")
+        parts.append(f"attempt {run.attempt}, after {error_words(run.retry_reason)}")
     return literal(" · ".join(parts)) or "Starting"
 
 
@@ -115,7 +115,7 @@ def facts_line(run: RunView) -> str:
     parts = [
         words.get(label, "{}").format(value) + (f" ({note})" if note and note != _OFFLINE else "")
         for label, value, note in _figures(run)
-        if (label, value) != ("Finish", "stop")
+        if (label, value) != ("Finish", "stop") and value != formatting.NO_VALUE
     ]
     return literal(" · ".join(parts))
 
@@ -143,7 +143,7 @@ def _figures(run: RunView) -> list[tuple[str, str, str]]:
 
 
 def _attempts(run: RunView) -> str:
-    return f"{run.attempt} attempts, {run.retry_reason}" if run.attempt > 1 else ""
+    return f"{run.attempt} attempts: {error_words(run.retry_reason)}" if run.attempt > 1 else ""
 
 
 def _waiting_for(run: RunView) -> str:

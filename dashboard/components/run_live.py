@@ -6,6 +6,7 @@ from core.services.run_view import RunView
 from dashboard import formatting
 from dashboard.components.answer_text import answer_text
 from dashboard.components.failure import literal
+from dashboard.components.marks import error_words
 
 
 def run_live(view: RunView) -> bool:
@@ -32,7 +33,7 @@ def _progress(view: RunView) -> str:
     if view.first_token_us is not None:
         parts.append(f"first token after {formatting.duration(view.first_token_us)}")
     if view.attempt > 1:
-        parts.append(f"attempt {view.attempt}, after {view.retry_reason}")
+        parts.append(f"attempt {view.attempt}, after {error_words(view.retry_reason)}")
     return " · ".join(parts)
 
 

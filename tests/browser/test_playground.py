@@ -211,9 +211,9 @@ def test_a_failure_keeps_what_was_received_and_says_what_to_do(opened: Callable[
     prompt_of(page).fill("[[fail=RATE_LIMITED]] Hello")
     page.keyboard.press("Control+Enter")
     expect(
-        page.get_by_text("attempt 2, after RATE_LIMITED").or_(page.get_by_text("attempt 3"))
+        page.get_by_text("attempt 2, after rate limited").or_(page.get_by_text("attempt 3"))
     ).to_be_visible()
-    expect(page.get_by_text("3 attempts, RATE_LIMITED")).to_be_visible()
+    expect(page.get_by_text("3 attempts: rate limited")).to_be_visible()
     expect(prompt_of(page)).to_have_value("[[fail=RATE_LIMITED]] Hello")
 
 

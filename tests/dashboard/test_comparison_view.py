@@ -1,12 +1,15 @@
 """The cards of columns side by side: one height for all answers, in which nothing is cut."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from core.services.run_view import RunView
 from core.storage.records import RunStatus
+from dashboard import formatting
 from dashboard.components.playground_comparison import answer_height
+from dashboard.components.playground_result import facts_line
 
 
 def run(*, text: str = "", code: str | None = None, status: RunStatus = RunStatus.SUCCEEDED) -> RunView:
@@ -41,3 +44,11 @@ def test_a_failure_has_room_for_its_remedy(code: str) -> None:
 def test_a_stopped_run_needs_no_room_for_a_remedy() -> None:
     stopped = run(text="Half.", status=RunStatus.CANCELLED)
     assert answer_height([stopped], 3) == 96
+
+
+def test_the_facts_break_between_words_and_leave_out_what_is_not() -> None:
+    retried = replace(run(text="Done."), attempt=2, retry_reason="PROVIDER_UNAVAILABLE", elapsed_us=2_000_000)
+    assert facts_line(retried).startswith("2.00 s (2 attempts\\: provider unavailable)")
+    nothing_sent = replace(run(code="RATE_LIMITED"), input_tokens=0, output_tokens=0, elapsed_us=19_000)
+    assert formatting.NO_VALUE not in facts_line(nothing_sent)
+    assert "tokens" not in facts_line(nothing_sent)

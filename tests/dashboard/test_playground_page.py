@@ -488,7 +488,7 @@ def test_columns_run_together_and_each_with_its_own_configuration(
     assert len({detail.request["prompt"] for detail in details}) == 1
     assert "3 of 3 done" in texts(app)
     assert "fastest A" in texts(app)
-    assert "2 attempts, RATE" in texts(app)
+    assert "2 attempts: rate limited" in texts(app)
     assert app.error[0].proto.title == "The provider could not be reached, or is overloaded"
     assert len((query(app, state.PLAYGROUND_RUNS) or "").split(",")) == 3
 
