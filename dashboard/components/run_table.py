@@ -1,6 +1,6 @@
 """A page of runs as a table: what happened, when, to whom, how long it took and what it cost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.storage.records import RunStatus, RunSummary
 from dashboard import formatting, palette
-from dashboard.components.marks import AD_HOC, STATUS_LABELS, provider_color
+from dashboard.components.marks import AD_HOC, STATUS_LABELS, error_words, provider_color
 
 _OPEN_KEY = "runs-open"
 
@@ -42,11 +42,11 @@ def run_table(runs: Sequence[RunSummary], *, zone: ZoneInfo, key: str) -> TableC
         frame.style.apply(_status_styles, statuses=[run.status for run in runs], subset=["status"])
         .apply(_model_styles, providers=[run.provider for run in runs], subset=["model"])
         .map(_cost_style, subset=["cost"])
-        .format(_written(formatting.duration), subset=["latency"])
+        .format(_latency, subset=["latency"])
         .format(_tokens, subset=["tokens"]),
         hide_index=True,
         height="content",
-        placeholder=formatting.NO_VALUE,
+        placeholder=formatting.UNKNOWN,
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
@@ -61,15 +61,13 @@ def run_table(runs: Sequence[RunSummary], *, zone: ZoneInfo, key: str) -> TableC
     )
 
 
-def _written(formatted: Callable[[float], str]) -> Callable[[float], str]:
-    # What is missing is pandas' NaN here; the table puts its placeholder there.
-    return lambda number: "" if pd.isna(number) else formatted(number)
+def _latency(number: float) -> str:
+    return formatting.duration(number or None)
 
 
 def _tokens(number: float) -> str:
-    if pd.isna(number):
-        return formatting.UNKNOWN
-    return formatting.count(number) if number else formatting.NO_VALUE
+    # What nobody said is pandas' NaN here; the table puts its placeholder there.
+    return "" if pd.isna(number) else formatting.count(number) if number else formatting.NO_VALUE
 
 
 def _columns(zone: ZoneInfo) -> dict[str, Any]:
@@ -85,29 +83,29 @@ def _columns(zone: ZoneInfo) -> dict[str, Any]:
         ),
         "latency": config.NumberColumn("Latency", width=66, pinned=True),
         "tokens": config.NumberColumn("Tokens", width=62, help="Input and output together", pinned=True),
-        "status": config.TextColumn("Status", width=150, help="With the error, if it failed"),
+        "cost": config.TextColumn("Cost", width=74, alignment="right", pinned=True),
+        "status": config.TextColumn("Status", width=172, help="With the error, if it failed"),
         "agent": config.TextColumn("Agent", width=116),
         "model": config.TextColumn("Model", width=112, help="In its provider's colour"),
-        "prompt": config.TextColumn("Prompt", width=134, help="The beginning of the last message"),
-        "cost": config.TextColumn("Cost", width=74, alignment="right"),
+        "prompt": config.TextColumn("Prompt", width=112, help="The beginning of the last message"),
     }
 
 
 def _row(run: RunSummary, zone: ZoneInfo) -> dict[str, Any]:
     running = run.status is RunStatus.RUNNING
     failed_with = run.error_code if run.status is RunStatus.FAILED else None
-    error = f": {failed_with.replace('_', ' ').lower()}" if failed_with else ""
+    error = f": {error_words(failed_with)}" if failed_with else ""
     return {
         "open": "Open",
         # Without its zone, which the column's title says: the table would show it in the browser's own.
         "started": run.created_at.astimezone(zone).replace(tzinfo=None),
-        "latency": run.latency_us,
+        "latency": run.latency_us or 0,
         "tokens": 0 if running else _together(run),
+        "cost": formatting.NO_VALUE if running else formatting.money(run.cost_nanousd),
         "status": f"● {STATUS_LABELS[run.status]}{error}",
         "agent": run.agent_name or AD_HOC,
         "model": run.model,
         "prompt": run.prompt_preview,
-        "cost": formatting.NO_VALUE if running else formatting.money(run.cost_nanousd),
     }
 
 

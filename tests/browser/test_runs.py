@@ -29,7 +29,7 @@ from tests.support.stored_runs import opened_application, store_run
 # A picture of one dot.
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ROW_PX = 33
-STATUS, AGENT, MODEL, COST = 5, 6, 7, 9
+COST, STATUS, AGENT, MODEL = 5, 6, 7, 8
 """Columns of the table."""
 
 

@@ -163,6 +163,16 @@ def test_unknown_money_is_said_and_a_run_under_way_has_none_yet(
     assert list(frame["cost"]) == [formatting.NO_VALUE, formatting.UNKNOWN]
 
 
+def test_tokens_that_nobody_told_are_unknown_in_the_list_and_a_latency_to_come_is_none(
+    application: Application, open_app: OpenApp
+) -> None:
+    store_run(application, at=utc_now(), input_tokens=None, output_tokens=None)
+    table = open_app(routes.RUNS).dataframe[0]
+    assert list(table.value["tokens"].isna()) == [True]
+    assert table.proto.placeholder == formatting.UNKNOWN, "which stands where a cell has no value"
+    assert list(table.value["latency"] > 0) == [True]
+
+
 @pytest.mark.parametrize("page", [routes.RUNS, routes.RUN_DETAIL])
 def test_a_store_that_fails_is_said_calmly(
     application: Application, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, page: str

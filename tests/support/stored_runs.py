@@ -36,8 +36,8 @@ def store_run(
     status: RunStatus = RunStatus.SUCCEEDED,
     error: ErrorCode | None = None,
     seconds: float = 1.0,
-    input_tokens: int = 100,
-    output_tokens: int = 50,
+    input_tokens: int | None = 100,
+    output_tokens: int | None = 50,
     cost_nanousd: int | None = 1_000_000,
     prompt: str = "Say hello.",
 ) -> UUID:
