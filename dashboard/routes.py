@@ -1,7 +1,7 @@
 """Where each page is, and links to it: the one place that knows file names and query parameters."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import streamlit as st
@@ -66,6 +66,7 @@ def here_link(
     key: str,
     icon: str | None = None,
     help: str | None = None,
+    type: Literal["secondary", "tertiary"] = "tertiary",
 ) -> None:
     """Draws a way to another view of the page that is open, such as from one agent to the list of all.
 
@@ -77,8 +78,9 @@ def here_link(
         key: Unlike any other on the page.
         icon: A `:material/...:` name.
         help: A text on hover.
+        type: The button's look.
     """
-    st.button(label, key=key, icon=icon, help=help, type="tertiary", on_click=_go, args=(dict(params),))
+    st.button(label, key=key, icon=icon, help=help, type=type, on_click=_go, args=(dict(params),))
 
 
 def _go(params: Mapping[str, str | None]) -> None:

@@ -42,8 +42,9 @@ if detail is None:
 else:
     run = detail.summary
     st.set_page_config(page_title=f"{run.agent_name or 'Ad-hoc run'} {str(run.id)[:8]} · Agent Launcher")
-    act(run_header(run, others=others_of(run), back_to=last_address()), run)
     compare_with = asked_for(state.RUN_COMPARE)
+    action = run_header(run, others=others_of(run), back_to=last_address(), beside=compare_with is not None)
+    act(action, run)
     if compare_with is not None:
         beside(detail, compare_with)
     elif run.status is RunStatus.RUNNING:

@@ -26,7 +26,7 @@ class RunAction:
 
 
 def run_header(
-    run: RunSummary, *, others: Mapping[UUID, str], back_to: Mapping[str, Sequence[str]]
+    run: RunSummary, *, others: Mapping[UUID, str], back_to: Mapping[str, Sequence[str]], beside: bool
 ) -> RunAction:
     """Draws title and buttons.
 
@@ -34,12 +34,22 @@ def run_header(
         run: The run.
         others: Runs that are worth a comparison, with what they are.
         back_to: The parameters of the list that led here.
+        beside: Whether another run is shown beside it.
     """
     title = run.agent_name or "Ad-hoc run"
     caption = f"{status_mark(run.status)} · {provider_mark(run.provider)} · {run.model}"
     under_way = run.status is RunStatus.RUNNING
     routes.page_link(routes.RUNS, "Runs", icon=":material/arrow_back:", params=back_to)
     with page_header(title, caption):
+        if beside:
+            # Here, and not below the way to the list: as a button of its own look it would stand out of line there.
+            routes.here_link(
+                "Back to the run",
+                {state.RUN_COMPARE: None},
+                icon=":material/arrow_back:",
+                key="run-back",
+                type="secondary",
+            )
         compare_with = None if under_way else _compare(others)
         edit = st.button("Edit in the playground", icon=":material/edit:", key="run-edit")
         replay = st.button(

@@ -7,7 +7,7 @@ import streamlit as st
 from core.contract import utc_now
 from core.services.run_diff import diff_runs
 from core.storage.records import RunDetail
-from dashboard import queries, routes, state
+from dashboard import queries
 from dashboard.backend import application, principal
 from dashboard.components.answer_view import answer_view
 from dashboard.components.cards import card
@@ -81,9 +81,6 @@ def whole(detail: RunDetail) -> None:
 def beside(detail: RunDetail, other_id: UUID) -> None:
     """Draws the run beside another one, the older on the left."""
     other = find(other_id)
-    routes.here_link(
-        "Back to the run", {state.RUN_COMPARE: None}, icon=":material/arrow_back:", key="run-back"
-    )
     if other is None:
         st.warning(f"There is no run {other_id} to compare with.", icon=":material/search_off:")
         return

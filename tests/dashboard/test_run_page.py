@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.contract import utc_now
 from core.errors import StoreUnavailable
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
 from core.storage.records import RunStatus
+from tests.support.stored_runs import store_run
 
 PAGE = "app_pages/run_detail.py"
 
@@ -52,3 +54,18 @@ def test_an_end_that_is_not_stored_yet_is_shown_with_its_reason(
     assert not app.exception
     assert not app.warning
     assert "**Answer**" in texts(app)
+
+
+def test_the_way_back_from_a_comparison_stands_with_the_other_buttons(
+    application: Application, open_app: Callable[..., AppTest]
+) -> None:
+    older, newer = (store_run(application, at=utc_now()) for _ in range(2))
+    app = open_app()
+    app.query_params["id"] = str(newer)
+    app.query_params["compare"] = str(older)
+    app.switch_page(PAGE).run()
+    labels = [button.label for button in app.button]
+    assert labels.index("Back to the run") < labels.index("Edit in the playground")
+    next(button for button in app.button if button.label == "Back to the run").click().run()
+    assert "Back to the run" not in [button.label for button in app.button]
+    assert "compare" not in app.query_params
