@@ -69,7 +69,10 @@ def _below(guidance: Guidance) -> None:
             params={state.SETTINGS_SECTION: "Prices"},
         )
         routes.page_link(
-            routes.SETTINGS, "Keys", icon=":material/key:", params={state.SETTINGS_SECTION: "Credentials"}
+            routes.SETTINGS,
+            "Credentials",
+            icon=":material/key:",
+            params={state.SETTINGS_SECTION: "Credentials"},
         )
 
 

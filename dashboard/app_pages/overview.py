@@ -125,7 +125,7 @@ def _quick_links() -> None:
         routes.page_link(routes.PLAYGROUND, "Try a prompt", icon=":material/play_circle:")
         routes.page_link(routes.AGENTS, "Configure agents", icon=":material/smart_toy:")
         routes.page_link(routes.USAGE, "Cost by provider, model or agent", icon=":material/bar_chart:")
-        routes.page_link(routes.SETTINGS, "Keys and prices", icon=":material/key:")
+        routes.page_link(routes.SETTINGS, "Credentials and prices", icon=":material/key:")
 
 
 page()

@@ -23,7 +23,7 @@ from dashboard.components.settings_prices import EnteredPrice, PriceActions, pri
 
 def page() -> None:
     """Draws the page."""
-    with page_header("Settings", "Keys, defaults, prices, and where everything is kept"):
+    with page_header("Settings", "Credentials, defaults, prices, and where everything is kept"):
         pass
     say_done()
     sections = {

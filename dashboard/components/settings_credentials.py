@@ -74,7 +74,7 @@ def credential_section(data: Credentials, actions: CredentialActions) -> None:
     _key_trouble(data)
     if not data.stored:
         with empty_state(
-            "No keys yet",
+            "No credentials yet",
             "The offline demo works without one. To ask a provider's models, store its key here: it is "
             "sealed, and never shown again.",
             icon=":material/key:",

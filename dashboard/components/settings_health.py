@@ -28,7 +28,7 @@ def health_section(checks: Sequence[Check]) -> None:
 
 
 def _row(check: Check) -> None:
-    icon, text = st.columns([2, 9], gap="small")
+    icon, text = st.columns([1, 3.4], gap="small")
     icon.markdown(f"{_ICONS[check.verdict]} **{literal(check.name)}**")
     with text, st.container(gap=None):
         st.markdown(literal(check.detail[:1].upper() + check.detail[1:]))

@@ -62,7 +62,7 @@ def test_a_key_goes_in_and_is_seen_nowhere(server: AppServer, page: Page) -> Non
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: sent.append(str(frame))))
     open_section(page, server, "Credentials")
-    expect(page.get_by_text("No keys yet")).to_be_visible()
+    expect(page.get_by_text("No credentials yet")).to_be_visible()
     page.get_by_role("button", name="Add a credential").click()
     field(page, "Name").fill("Production")
     expect(key_field(page)).to_have_attribute("type", "password")
@@ -144,7 +144,7 @@ def test_a_credential_is_tested_replaced_renamed_and_deleted(
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     change("Delete")
     dialog(page).get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("No keys yet")).to_be_visible()
+    expect(page.get_by_text("No credentials yet")).to_be_visible()
 
 
 def test_the_section_is_in_the_address(server: AppServer, page: Page) -> None:

@@ -80,7 +80,7 @@ def key_of(application: Application) -> str | None:
 
 def test_without_keys_the_page_says_what_to_do(open_settings: Open) -> None:
     app = open_settings()
-    assert "No keys yet" in texts(app)
+    assert "No credentials yet" in texts(app)
     assert "OPENAI_API_KEY" in texts(app)
     assert [button.label for button in app.button] == ["Add a credential"]
 
@@ -152,7 +152,7 @@ def test_a_credential_is_renamed_and_deleted_after_a_confirmation(
     assert "removed for good" in texts(app)
     click(app, "Delete")
     assert application.credentials.list(LOCAL) == []
-    assert "No keys yet" in texts(app)
+    assert "No credentials yet" in texts(app)
 
 
 def test_a_connection_is_tested_with_its_own_key(
@@ -359,4 +359,4 @@ def test_a_database_that_is_away_leaves_the_page_with_a_clear_text(
 def test_an_unknown_section_in_the_address_is_the_first(open_app: OpenApp) -> None:
     app = open_app(routes.SETTINGS, section="Nonsense")
     assert not app.exception
-    assert "No keys yet" in texts(app)
+    assert "No credentials yet" in texts(app)
