@@ -15,13 +15,14 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from core.contract import AgentType, ReasoningEffort, error_response, parse_request
 from core.environment import apply_dotenv
 from core.errors import InvalidInput, InvalidRequest, InvocationError, NotFound
+from core.execution.choice import BackendChoice
 from core.loggers import ROOT
 from core.providers import registry
 from core.services.agent_config import AgentConfig
@@ -79,6 +80,7 @@ class LambdaAgentService:
         timeout_seconds: float | None = None,
         agent: str | None = None,
         variables: Mapping[str, str] | None = None,
+        backend: Literal["AUTO", "LAMBDA", "LOCAL"] | None = None,
         store: bool = True,
     ) -> dict[str, Any]:
         """Runs one request, or a stored agent, and returns the contract's response as a dict.
@@ -97,6 +99,8 @@ class LambdaAgentService:
                 What else is given goes before its own settings; a run with other settings counts for the agent, but
                 for none of its versions.
             variables: Values for an agent's prompts, before those that it has itself.
+            backend: Where it runs, instead of the agent's own choice: "AUTO" is AWS Lambda first where
+                USE_LAMBDA_FOR_AGENT_EXECUTION is on, and here where Lambda completed nothing.
 
         Raises:
             StoreError, SecretUnreadable, SettingsError: This installation needs attention; nothing was sent.
@@ -133,6 +137,8 @@ class LambdaAgentService:
             else:
                 request = parse_request(given, providers=registry.specs())
                 spec = spec_of_request(request, trigger=Trigger.PYTHON)
+            if backend is not None:
+                spec = replace(spec, backend=_choice(backend))
             outcome = application.runs.run(self._principal, spec, store=store)
         except (InvocationError, InvalidInput, NotFound) as exc:
             error = exc if isinstance(exc, InvocationError) else InvalidRequest(str(exc))
@@ -191,6 +197,12 @@ class LambdaAgentService:
             if self._application is None:
                 self._application, self._process_id = _open_here(), os.getpid()
             return self._application
+
+
+def _choice(backend: str) -> BackendChoice:
+    if backend not in BackendChoice.__members__:
+        raise InvalidRequest(f"backend is {backend[:40]!r}; use one of {', '.join(BackendChoice)}.")
+    return BackendChoice(backend)
 
 
 def _open_here() -> Application:

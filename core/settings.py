@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from core import database_url as urls
 from core.contract import MAX_TIMEOUT_SECONDS
@@ -80,6 +81,17 @@ def _secret_key(value: str) -> str:
     return value
 
 
+def _endpoint(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError("must be an address such as http://127.0.0.1:9080")
+    return value.rstrip("/")
+
+
 def _path(value: str) -> Path:
     try:
         return (Path.cwd() / Path(value).expanduser()).resolve()
@@ -104,9 +116,10 @@ class Settings:
         default_max_tokens: Sent where a vendor requires a limit and the request gives none.
         run_timeout_seconds: The deadline of a run that gives none, retries included.
         max_concurrency: How many runs this process works on at once; the others wait.
-        use_lambda_for_agent_execution: Whether runs go to AWS Lambda first.
+        use_lambda_for_agent_execution: Whether runs whose backend is AUTO go to AWS Lambda first.
         aws_lambda_region: None leaves the region to boto3's own chain.
-        lambda_agent_function_name: The deployed function's name or ARN.
+        lambda_agent_function_name: The deployed function's name or ARN; None if there is none.
+        aws_endpoint_url_lambda: Instead of AWS's own, such as the runtime emulator's.
         bedrock_region: None leaves the region to boto3's own chain.
         bedrock_model_id: What a Bedrock request without a model of its own asks for.
     """
@@ -134,6 +147,9 @@ class Settings:
     aws_lambda_region: str | None = field(default=None, metadata=_read_by("AWS_LAMBDA_REGION"))
     lambda_agent_function_name: str | None = field(
         default=None, metadata=_read_by("LAMBDA_AGENT_FUNCTION_NAME")
+    )
+    aws_endpoint_url_lambda: str | None = field(
+        default=None, metadata=_read_by("AWS_ENDPOINT_URL_LAMBDA", _endpoint)
     )
     bedrock_region: str | None = field(default=None, metadata=_read_by("BEDROCK_REGION"))
     bedrock_model_id: str | None = field(default=None, metadata=_read_by("BEDROCK_MODEL_ID"))

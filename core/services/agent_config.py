@@ -1,14 +1,17 @@
 """What a version of an agent holds: everything about how to ask, and nothing of what is asked."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from core.contract import AgentType, Name, ReasoningEffort, Text
 from core.errors import InvalidInput
+from core.execution.choice import BackendChoice
 from core.faults import faults_in
+
+_LEFT_OPEN: Final[Mapping[str, object]] = {"backend": BackendChoice.AUTO.value, "retry_on_unknown": False}
 
 
 class AgentConfig(BaseModel):
@@ -17,6 +20,9 @@ class AgentConfig(BaseModel):
     Prompts may hold `{{variables}}`; `variables` gives those a value that stands where a run gives none. What is None
     is not sent. There is no key here: `credential_id` names a stored one; without it the provider's only stored
     credential serves, and else the vendor SDK's own variable.
+
+    Where it runs (`backend`), and whether it runs again where nobody knows whether AWS Lambda completed it
+    (`retry_on_unknown`: it may be billed twice), are no part of a request.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -38,6 +44,8 @@ class AgentConfig(BaseModel):
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2_000)] | None = None
     credential_id: UUID | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=900)] | None = None
+    backend: BackendChoice = BackendChoice.AUTO
+    retry_on_unknown: bool = False
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
@@ -61,5 +69,6 @@ class AgentConfig(BaseModel):
         return self.model_copy(update=aside) == version.model_copy(update=aside)
 
     def to_json(self) -> dict[str, Any]:
-        """The configuration without unset fields."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The configuration without unset fields; where it runs is among them as long as it is left to the settings."""
+        fields = self.model_dump(mode="json", exclude_none=True)
+        return {name: value for name, value in fields.items() if _LEFT_OPEN.get(name) != value}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from core.contract import parse_request, utc_now
+from core.contract import AgentRequest, parse_request, utc_now
 from core.errors import InvalidInput, InvocationError, NotFound
 from core.providers import registry
 from core.providers.base import ModelInfo
@@ -353,8 +353,11 @@ def checked(config: AgentConfig, *, base_url: str | None = None) -> AgentConfig:
             template with wrong syntax; the text names it.
     """
     spec = registry.get_spec(config.provider)
-    wire = config.model_dump(mode="json", exclude_none=True, exclude={"variables", "credential_id"})
-    wire = {key: value for key, value in wire.items() if value not in ("", [], {})}
+    wire = {
+        name: value
+        for name, value in config.to_json().items()
+        if name in AgentRequest.model_fields and value not in ("", [], {})
+    }
     wire.setdefault("prompt", _ANY_PROMPT)
     if base_url is not None:
         wire.setdefault("base_url", base_url)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from core.execution.breaker import CircuitBreaker
+from core.execution.fallback import LambdaRoute
 from core.execution.local import LocalExecutor
 from core.security.vault import Vault
 from core.services.agents import AgentService
@@ -24,7 +26,11 @@ from core.storage.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """All services of one process, over one store."""
+    """All services of one process, over one store.
+
+    Attributes:
+        lambda_breaker: What keeps this process's runs from AWS Lambda while it is down; None if it is not set up.
+    """
 
     settings: Settings
     store: Store
@@ -41,6 +47,7 @@ class Application:
     health: HealthService
     installation: InstallationService
     housekeeping: Housekeeping
+    lambda_breaker: CircuitBreaker | None = None
 
     @classmethod
     def open(cls, settings: Settings, *, kind: str) -> Self:
@@ -65,9 +72,11 @@ class Application:
         agents = AgentService(store, credentials)
         preferences = PreferenceService(store)
         presence = Presence(store, kind=kind)
+        on_lambda = _lambda_route(settings)
         runs = RunService(
             store=store,
             executor=LocalExecutor(),
+            on_lambda=on_lambda,
             credentials=credentials,
             prices=prices,
             presence=presence,
@@ -92,6 +101,7 @@ class Application:
             health=HealthService(settings, store, vault, credentials, prices),
             installation=InstallationService(settings, store, vault, credentials),
             housekeeping=Housekeeping(store, settle=runs.settle, presence=presence),
+            lambda_breaker=None if on_lambda is None else on_lambda.breaker,
         )
 
     def close(self) -> None:
@@ -104,6 +114,25 @@ class Application:
             self.housekeeping.once()
         self.presence.leave()
         self.store.close()
+
+
+def _lambda_route(settings: Settings) -> LambdaRoute | None:
+    function = settings.lambda_agent_function_name
+    if function is None:
+        return None
+    from core.execution.aws_lambda import LambdaExecutor, LambdaTarget
+
+    target = LambdaTarget(
+        function=function,
+        region=settings.aws_lambda_region,
+        endpoint_url=settings.aws_endpoint_url_lambda,
+        max_concurrency=settings.max_concurrency,
+    )
+    return LambdaRoute(
+        executor=LambdaExecutor(target),
+        breaker=CircuitBreaker(f"the function {function} on AWS Lambda"),
+        preferred=settings.use_lambda_for_agent_execution,
+    )
 
 
 def demo_agents_file() -> Path:

@@ -33,7 +33,10 @@ log = get_logger("agent_launcher.credentials")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialPublic:
-    """A credential as anybody may see it. The secret has no public form at all."""
+    """A credential as anybody may see it. The secret has no public form at all.
+
+    `api_key_ref` is where AWS Lambda finds the same key by itself; None sends the stored one along.
+    """
 
     id: UUID
     name: str
@@ -43,15 +46,20 @@ class CredentialPublic:
     created_at: datetime
     updated_at: datetime
     last_used_at: datetime | None
+    api_key_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedKey:
-    """The key that serves a request; all None when the environment's serves."""
+    """The key that serves a request; all None when the environment's serves.
+
+    `api_key_ref` is what AWS Lambda gets instead of the secret.
+    """
 
     secret: str | None = field(default=None, repr=False)
     base_url: str | None = None
     credential_id: UUID | None = None
+    api_key_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +213,20 @@ class CredentialService:
         name = _clean_name(name)
         return _public(self._store.credentials.rename(principal.project_id, credential_id, name))
 
+    def refer(
+        self, principal: Principal, credential_id: UUID, *, api_key_ref: str | None
+    ) -> CredentialPublic:
+        """Says where AWS Lambda finds this key by itself, so that it need not travel; None sends it along.
+
+        What runs here takes the stored key in either case.
+
+        Raises:
+            InvalidInput: It is no reference.
+            NotFound: As it says.
+        """
+        reference = _clean_reference(api_key_ref)
+        return _public(self._store.credentials.refer(principal.project_id, credential_id, reference))
+
     def delete(self, principal: Principal, credential_id: UUID) -> None:
         """Removes it for good; agents that name it will say so when they run. Raises NotFound."""
         self._store.credentials.delete(principal.project_id, credential_id)
@@ -286,7 +308,12 @@ class CredentialService:
     def _open(self, record: CredentialRecord) -> ResolvedKey:
         secret = self._vault.open(record.sealed)
         redaction.remember(secret)
-        return ResolvedKey(secret=secret, base_url=record.base_url, credential_id=record.id)
+        return ResolvedKey(
+            secret=secret,
+            base_url=record.base_url,
+            credential_id=record.id,
+            api_key_ref=record.api_key_ref,
+        )
 
     def mark_used(self, principal: Principal, credential_id: UUID) -> None:
         """Notes that it served a request just now."""
@@ -407,6 +434,20 @@ def _clean_base_url(provider: str, base_url: str | None) -> str | None:
         ) from None
 
 
+def _clean_reference(api_key_ref: str | None) -> str | None:
+    reference = (api_key_ref or "").strip() or None
+    if reference is None:
+        return None
+    wire = {"provider": "DEMO", "model_name": "-", "prompt": "-", "api_key_ref": reference}
+    try:
+        return parse_request(wire, providers=registry.specs()).api_key_ref
+    except InvalidRequest:
+        raise InvalidInput(
+            "The reference is neither the ARN of a secret in AWS Secrets Manager (arn:aws:secretsmanager:...) nor "
+            "env:NAME, a variable of the function's. Leave it empty to send the stored key along."
+        ) from None
+
+
 def _clean(secret: str) -> str:
     secret = secret.strip()
     if not secret:
@@ -430,4 +471,5 @@ def _public(record: CredentialRecord) -> CredentialPublic:
         created_at=record.created_at,
         updated_at=record.updated_at,
         last_used_at=record.last_used_at,
+        api_key_ref=record.api_key_ref,
     )

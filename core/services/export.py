@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Any, Final, assert_never
 
 from core import redaction
-from core.services.attempt_records import sum_if_known
+from core.services.attempt_records import cost_parts, sum_if_known
 from core.services.money import exact_json, usd
 from core.services.principal import Principal
 from core.services.runs import RunService
-from core.storage.records import AttemptRecord, RunDetail, RunFilter
+from core.storage.records import AttemptRecord, Backend, RunDetail, RunFilter
 
 
 class ExportFormat(StrEnum):
@@ -33,6 +33,7 @@ COLUMNS: Final = (
     "provider",
     "model",
     "backend",
+    "fell_back_from",
     "trigger",
     "attempts",
     "latency_ms",
@@ -43,6 +44,9 @@ COLUMNS: Final = (
     "output_tokens",
     "reasoning_tokens",
     "cost_usd",
+    "tokens_cost_usd",
+    "lambda_compute_cost_usd",
+    "lambda_request_cost_usd",
     "error_code",
     "error_message",
     "group_id",
@@ -115,7 +119,7 @@ def _take(buffer: io.StringIO) -> bytes:
 
 
 def _row(detail: RunDetail) -> dict[str, Any]:
-    run = detail.summary
+    run, parts = detail.summary, cost_parts(detail.attempts)
     return {
         "id": str(run.id),
         "created_at": run.created_at.isoformat(),
@@ -127,6 +131,7 @@ def _row(detail: RunDetail) -> dict[str, Any]:
         "provider": run.provider,
         "model": run.model,
         "backend": run.backend.value,
+        "fell_back_from": run.fell_back_from.value if run.fell_back_from else None,
         "trigger": run.trigger.value,
         "attempts": run.attempts,
         "latency_ms": _milliseconds(run.latency_us),
@@ -137,6 +142,9 @@ def _row(detail: RunDetail) -> dict[str, Any]:
         "output_tokens": run.output_tokens,
         "reasoning_tokens": _sum(a.reasoning_tokens for a in detail.attempts),
         "cost_usd": _usd(run.cost_nanousd),
+        "tokens_cost_usd": _usd(parts.tokens_nanousd),
+        "lambda_compute_cost_usd": _usd(parts.lambda_compute_nanousd),
+        "lambda_request_cost_usd": _usd(parts.lambda_request_nanousd),
         "error_code": run.error_code,
         "error_message": detail.error_message,
         "group_id": _text(run.group_id),
@@ -155,6 +163,7 @@ def document_of(detail: RunDetail) -> dict[str, Any]:
     whole: dict[str, Any] = {
         **row,
         "request": dict(detail.request),
+        "backend_note": detail.backend_note,
         "attempts": [_redacted(_attempt(a)) for a in detail.attempts],
     }
     return _redacted(whole)
@@ -180,12 +189,33 @@ def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
         "lambda_compute_cost_usd": _usd(attempt.lambda_compute_nanousd),
         "lambda_request_cost_usd": _usd(attempt.lambda_request_nanousd),
         "price_source": attempt.price_source,
+        "reason": attempt.reason.value if attempt.reason else None,
+        **_on_lambda(attempt),
         "finish_reason": attempt.finish_reason,
         "answered_by_model": attempt.answered_by_model,
         "provider_request_id": attempt.provider_request_id,
         "provider_status": attempt.provider_status,
         "error_code": attempt.error_code,
         "error_message": attempt.error_message,
+    }
+
+
+def _on_lambda(attempt: AttemptRecord) -> dict[str, Any]:
+    if attempt.backend is Backend.LOCAL:
+        return {}
+    return {
+        "lambda_price_source": attempt.lambda_price_source,
+        "lambda_request_id": attempt.lambda_request_id,
+        "lambda_region": attempt.lambda_region,
+        "lambda_architecture": attempt.lambda_architecture,
+        "lambda_memory_mb": attempt.lambda_memory_mb,
+        "lambda_max_memory_mb": attempt.lambda_max_memory_mb,
+        "lambda_cold_start": attempt.lambda_cold_start,
+        "lambda_duration_ms": _milliseconds(attempt.lambda_duration_us),
+        "lambda_init_ms": _milliseconds(attempt.lambda_init_us),
+        "lambda_restore_ms": _milliseconds(attempt.lambda_restore_us),
+        "lambda_billed_ms": attempt.lambda_billed_ms,
+        "lambda_billed_restore_ms": attempt.lambda_billed_restore_ms,
     }
 
 

@@ -213,8 +213,10 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 def _settings(settings: Settings) -> Check:
     sentences = unknown_variables()
-    if settings.use_lambda_for_agent_execution:
-        sentences.append("USE_LAMBDA_FOR_AGENT_EXECUTION is set, but this version runs everything locally.")
+    if settings.use_lambda_for_agent_execution and settings.lambda_agent_function_name is None:
+        sentences.append(
+            "USE_LAMBDA_FOR_AGENT_EXECUTION is set, but LAMBDA_AGENT_FUNCTION_NAME is not: everything runs locally."
+        )
     if sentences:
         return Check(
             name="Settings",

@@ -10,7 +10,7 @@ from uuid import UUID
 from core.contract import AgentResponse
 from core.interruption import CancelToken
 from core.services.run_spec import RunSpec
-from core.storage.records import AttemptRecord, RunStatus
+from core.storage.records import AttemptRecord, Backend, RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,8 @@ class RunOutcome:
         cost_nanousd: Over all attempts; None if unknown.
         records: The attempts, oldest first.
         stored: Whether the outcome reached the store; if not, `store_error` says why.
+        fell_back_from: The backend that was to run it first, where another one did in the end.
+        backend_note: Why it ran where it did, where its attempts do not tell.
     """
 
     run_id: UUID
@@ -36,6 +38,8 @@ class RunOutcome:
     records: Sequence[AttemptRecord] = ()
     stored: bool = True
     store_error: str | None = None
+    fell_back_from: Backend | None = None
+    backend_note: str | None = None
 
 
 class LiveRun:
@@ -49,6 +53,8 @@ class LiveRun:
         begun: Whether a thread works on it; before that it waits for a free one.
         attempt: From 1.
         retry_reason: The error code of the attempt before this one; None on the first.
+        backend: Where its attempt is made, or the first one will be. What runs on AWS Lambda comes in one piece.
+        fell_back_from, backend_note: As in `RunOutcome`, as soon as it is so.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class LiveRun:
         model: str,
         timeout_seconds: float,
         spec: RunSpec,
+        backend: Backend = Backend.LOCAL,
     ) -> None:
         self.run_id = run_id
         self.project_id = project_id
@@ -74,6 +81,9 @@ class LiveRun:
         self.begun = False
         self.attempt = 1
         self.retry_reason: str | None = None
+        self.backend = backend
+        self.fell_back_from: Backend | None = None
+        self.backend_note: str | None = None
         self.first_token_seconds: float | None = None
         self._started = time.monotonic()
         self._finished: float | None = None
@@ -111,6 +121,12 @@ class LiveRun:
         with self._changed:
             self.attempt += 1
             self.retry_reason = reason
+            self._changed.notify_all()
+
+    def note_fallback(self, from_backend: Backend, note: str | None) -> None:
+        """Says that another backend takes over, and why, where no attempt tells."""
+        with self._changed:
+            self.fell_back_from, self.backend_note = from_backend, note
             self._changed.notify_all()
 
     def finish(self, outcome: RunOutcome) -> None:

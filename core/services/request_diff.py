@@ -31,6 +31,8 @@ FIELD_LABELS: Final = {
     "base_url": "Base URL",
     "api_key_ref": "Key reference",
     "attachments": "Attachments",
+    "backend": "Backend",
+    "retry_on_unknown": "Again if the outcome is unknown",
 }
 KIND_LABELS: Final[Mapping[str, str]] = {"one-shot": "One question", "chat": "Chat"}
 """Each `agent_type` as a person reads it."""

@@ -6,14 +6,19 @@ from typing import Any, Final
 from uuid import UUID
 
 from core.contract import AgentRequest, Attachment, Message, parse_request
+from core.execution.choice import BackendChoice
 from core.providers import registry
 from core.services.agent_config import AgentConfig
 from core.services.credentials import ResolvedKey
 from core.services.templating import render_all
 from core.storage.records import AgentVersionRecord, Trigger
 
+_NOT_SENT: Final = {name: AgentConfig.model_fields[name].default for name in ("backend", "retry_on_unknown")}
+"""What a configuration says beside the request, and what it is where nothing was chosen."""
 _TYPED: Final = tuple(
-    name for name in AgentConfig.model_fields if name not in {"provider", "model_name", "prompt", "context"}
+    name
+    for name in AgentConfig.model_fields
+    if name not in {"provider", "model_name", "prompt", "context", *_NOT_SENT}
 )
 
 
@@ -33,6 +38,7 @@ class RunSpec:
         agent_id, agent_version_id, agent_name: Which stored agent this is, if it is one.
         group_id: The runs that stand side by side.
         asked: What was typed for the run that this one repeats, as `asked_of` says it.
+        backend: Where this run goes, instead of the configuration's choice; it is still a run of the agent's version.
     """
 
     config: AgentConfig
@@ -52,6 +58,12 @@ class RunSpec:
     group_id: UUID | None = None
     replay_of: UUID | None = None
     asked: Mapping[str, Any] | None = None
+    backend: BackendChoice | None = None
+
+    @property
+    def choice(self) -> BackendChoice:
+        """Where it may run."""
+        return self.config.backend if self.backend is None else self.backend
 
     @property
     def template(self) -> str:
@@ -153,10 +165,12 @@ def asked_of(spec: RunSpec, request: AgentRequest) -> Mapping[str, Any]:
         spec: What was asked.
         request: What `request_of` made of it.
     """
+    where = {} if spec.backend is None else {"backend": spec.backend.value}
     if spec.asked is not None:
-        return spec.asked
+        return {**spec.asked, **where}
     config = spec.config
     typed = {name for name in _TYPED if _differs(getattr(config, name), getattr(request, name, None))}
+    typed |= {name for name, unset in _NOT_SENT.items() if getattr(config, name) != unset}
     template = spec.template
     asked: dict[str, Any] = {
         "rendered": spec.rendered,
@@ -166,6 +180,7 @@ def asked_of(spec: RunSpec, request: AgentRequest) -> Mapping[str, Any]:
         # Not what this run asked, but a part of its configuration all the same: in a chat, say.
         "own_prompt": config.prompt if config.prompt != template else "",
         "variables": dict(spec.variables),
+        **where,
     }
     return {name: value for name, value in asked.items() if value}
 
@@ -177,7 +192,8 @@ def as_asked(sent: RunSpec, asked: Mapping[str, Any]) -> RunSpec:
         sent: Its stored request, by `spec_of_request`, with the credential that would serve it.
         asked: What `asked_of` said of it.
     """
-    typed = {name: value for name, value in asked.get("config", {}).items() if name in _TYPED}
+    known = (*_TYPED, *_NOT_SENT)
+    typed = {name: value for name, value in asked.get("config", {}).items() if name in known}
     # One that was not named was found; one that was named may be gone, and `sent` has what stands in for it.
     typed["credential_id"] = sent.config.credential_id if "credential_id" in typed else None
     config = AgentConfig.parse({**sent.config.to_json(), **typed, "prompt": asked.get("own_prompt", "")})
@@ -188,7 +204,21 @@ def as_asked(sent: RunSpec, asked: Mapping[str, Any]) -> RunSpec:
         variables=asked.get("variables", {}),
         rendered=asked.get("rendered", False),
         chat=asked.get("chat", False),
+        backend=backend_asked(asked),
     )
+
+
+def backend_asked(asked: Mapping[str, Any]) -> BackendChoice | None:
+    """What `asked_of` kept of a run's own choice of where to run."""
+    name = asked.get("backend")
+    return BackendChoice(name) if name in BackendChoice.__members__ else None
+
+
+def as_chosen(spec: RunSpec, asked: Mapping[str, Any]) -> RunSpec:
+    """The same request, to run where a run was asked to run, of which `asked_of` kept this."""
+    own = {name: value for name, value in asked.get("config", {}).items() if name in _NOT_SENT}
+    config = AgentConfig.parse({**spec.config.to_json(), **own}) if own else spec.config
+    return replace(spec, config=config, backend=backend_asked(asked))
 
 
 def _differs(typed: object, sent: object) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from core.services.attempt_records import sum_if_known
 from core.services.live_runs import LiveRun
-from core.storage.records import RunDetail, RunStatus
+from core.storage.records import Backend, RunDetail, RunStatus
 
 _MEASURABLE_US = 50_000
 """Below this a rate of tokens says more about the clock than about the model."""
@@ -27,6 +27,8 @@ class RunView:
         cost_nanousd: Over all attempts; None while it is under way.
         store_error: Why the finished run is not in the store.
         elsewhere: Another process works on it, so that its text cannot be seen until its end.
+        backend: Where it is under way, or where the deciding attempt was.
+        fell_back_from: The backend that was to run it first; `backend_note` says why, where its attempts do not.
     """
 
     run_id: UUID
@@ -51,6 +53,14 @@ class RunView:
     error_message: str | None = None
     store_error: str | None = None
     elsewhere: bool = False
+    backend: Backend = Backend.LOCAL
+    fell_back_from: Backend | None = None
+    backend_note: str | None = None
+
+    @property
+    def in_one_piece(self) -> bool:
+        """Whether nothing of the answer can be seen before all of it is there: AWS Lambda does not stream."""
+        return self.under_way and self.backend is Backend.LAMBDA
 
     @property
     def under_way(self) -> bool:
@@ -87,6 +97,9 @@ def view_of_live(live: LiveRun) -> RunView:
             attempt=live.attempt,
             retry_reason=live.retry_reason,
             first_token_us=_microseconds(live.first_token_seconds),
+            backend=live.backend,
+            fell_back_from=live.fell_back_from,
+            backend_note=live.backend_note,
         )
     response = outcome.response
     return RunView(
@@ -109,6 +122,9 @@ def view_of_live(live: LiveRun) -> RunView:
         error_code=response.error.code.value if response.error else None,
         error_message=response.error.message if response.error else None,
         store_error=outcome.store_error,
+        backend=outcome.records[-1].backend if outcome.records else live.backend,
+        fell_back_from=outcome.fell_back_from,
+        backend_note=outcome.backend_note,
     )
 
 
@@ -137,6 +153,9 @@ def view_of_detail(detail: RunDetail) -> RunView:
         error_code=summary.error_code,
         error_message=detail.error_message,
         elsewhere=summary.status is RunStatus.RUNNING,
+        backend=summary.backend,
+        fell_back_from=summary.fell_back_from,
+        backend_note=detail.backend_note,
     )
 
 

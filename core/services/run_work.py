@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from core.contract import AgentRequest, AgentResponse, ErrorBody, error_response, utc_now
@@ -21,8 +21,10 @@ from core.errors import (
     NotFound,
     StoreError,
 )
-from core.execution.base import Attempt, Executor
-from core.execution.retrying import RetryPolicy, attempt_until_final
+from core.execution.base import Attempt, Completed
+from core.execution.choice import BackendChoice
+from core.execution.fallback import Asked, FallbackExecutor, Listener, Reason
+from core.execution.retrying import RetryPolicy
 from core.interruption import Limits
 from core.loggers import get_logger
 from core.logs import log_run
@@ -32,7 +34,7 @@ from core.services.live_runs import LiveRun, RunOutcome
 from core.services.money import usd
 from core.services.prices import PriceService
 from core.services.principal import Principal
-from core.storage.records import AttemptRecord, NewRun
+from core.storage.records import AttemptReason, AttemptRecord, Backend, NewRun
 from core.storage.store import Store
 
 log = get_logger("agent_launcher.runs")
@@ -44,6 +46,14 @@ _CREDENTIAL_USE_GRAIN_SECONDS = 60.0
 """How exact a credential's "last used" is: finer would be one more write for each run."""
 
 
+class Begun(NamedTuple):
+    """An attempt that began: when, where, and why if it is not the first."""
+
+    at: datetime
+    backend: Backend
+    reason: AttemptReason | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A run on its way through a thread.
@@ -53,12 +63,14 @@ class Job:
     nobody ends it twice. So none of them may ever be replaced in a copy.
 
     Attributes:
-        request: With its key.
+        request: With its key. `lambda_request` is what AWS Lambda gets; None for the same.
         new_run: None for a run that is not recorded.
         limits: Its deadline, counted from when it was asked for, and its stop button.
         on_delta: Called with each piece of text; asks for a stream.
         credential_id: Whose key it is, if a stored one's.
-        begun_at: When each of its attempts began, the one under way included.
+        choice: Where it may run.
+        retry_on_unknown: As in `AgentConfig`.
+        begun: Its attempts, the one under way included.
         records: Those of its attempts that another one follows, or would have followed.
         end: Its outcome, once that is stored and announced.
         ending: Held by whoever ends it; nobody ends it twice.
@@ -72,7 +84,10 @@ class Job:
     credential_id: UUID | None
     created_at: datetime
     on_delta: Callable[[str], None] | None = None
-    begun_at: list[datetime] = field(default_factory=list[datetime])
+    lambda_request: AgentRequest | None = None
+    choice: BackendChoice = BackendChoice.LOCAL
+    retry_on_unknown: bool = False
+    begun: list[Begun] = field(default_factory=list[Begun])
     records: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     end: Future[RunOutcome] = field(default_factory=Future[RunOutcome])
     ending: threading.Lock = field(default_factory=threading.Lock)
@@ -80,7 +95,7 @@ class Job:
     @property
     def waits(self) -> bool:
         """Whether it waits between two attempts, so that there is nothing under way."""
-        return bool(self.records) and len(self.records) == len(self.begun_at)
+        return bool(self.records) and len(self.records) == len(self.begun)
 
 
 @dataclass(slots=True)
@@ -104,7 +119,7 @@ class RunWorker:
         self,
         *,
         store: Store,
-        executor: Executor,
+        executor: FallbackExecutor,
         credentials: CredentialService,
         prices: PriceService,
         retry_policy: RetryPolicy | None,
@@ -134,7 +149,7 @@ class RunWorker:
         It ends as CANCELLED, with what was received until then, unless its own end was on its way already.
         """
         job.live.cancel.cancel()
-        self._break_off(job, Cancelled("The run was stopped (Ctrl+C).", sent=bool(job.begun_at)))
+        self._break_off(job, Cancelled("The run was stopped (Ctrl+C).", sent=bool(job.begun)))
         job.end.exception()  # waits for it
 
     def give_up(self, job: Job, *, places: int) -> None:
@@ -158,15 +173,19 @@ class RunWorker:
     def _attempt(self, job: Job) -> None:
         live, limits = job.live, job.limits
         try:
-            attempts = attempt_until_final(
-                self._executor,
-                job.request,
-                limits,
-                on_delta=job.on_delta,
-                on_attempt=lambda: job.begun_at.append(utc_now()),
-                on_retry=lambda attempt: self._keep_retried(job, attempt),
-                policy=self._retry_policy,
+            asked = Asked(
+                local=job.request,
+                on_lambda=job.lambda_request,
+                choice=job.choice,
+                retry_on_unknown=job.retry_on_unknown,
             )
+            listener = Listener(
+                on_delta=job.on_delta,
+                on_attempt=lambda backend, reason: _note_begun(job, backend, reason),
+                on_retry=lambda attempt: self._keep_retried(job, attempt),
+                on_fallback=lambda backend, note: live.note_fallback(Backend(backend), note),
+            )
+            attempts = self._executor.attempt(asked, limits, listener, policy=self._retry_policy)
         except Exception:
             log.exception("run %s broke off", live.run_id)
             self._break_off(job, _internal_error(job))
@@ -281,6 +300,7 @@ class RunWorker:
             final=final,
             cost=cost,
             base_url=job.request.base_url,
+            reason=job.begun[ordinal - 1].reason if ordinal <= len(job.begun) else None,
         )
 
     def _conclude(self, job: Job, response: AgentResponse, last: Attempt | None) -> RunOutcome:
@@ -323,6 +343,9 @@ class RunWorker:
                 "time_to_first_token_seconds": None if first_token_us is None else first_token_us / 1_000_000,
             }
             response = response.model_copy(update=whole)
+        if live.fell_back_from is not None:
+            metadata = response.metadata.model_copy(update={"fell_back_from": live.fell_back_from.value})
+            response = response.model_copy(update={"metadata": metadata})
         store_error = None
         if job.new_run is not None:
             store_error = self._store_outcome(job, records, response, finished_at)
@@ -333,10 +356,12 @@ class RunWorker:
             attempts=len(records),
             latency_us=_microseconds(latency),
             first_token_us=first_token_us,
-            cost_nanousd=sum_if_known(r.tokens_cost_nanousd for r in records),
+            cost_nanousd=sum_if_known(r.cost_nanousd for r in records),
             records=tuple(records),
             stored=job.new_run is not None and store_error is None,
             store_error=store_error,
+            fell_back_from=live.fell_back_from,
+            backend_note=live.backend_note,
         )
         try:
             _log_end(job, outcome)
@@ -357,6 +382,8 @@ class RunWorker:
             "response": response.response,
             "error_code": error.code.value if error else None,
             "error_message": error.message if error else None,
+            "fell_back_from": job.live.fell_back_from,
+            "backend_note": job.live.backend_note,
         }
         try:
             if self._store.runs.finish(run_id, **outcome):
@@ -411,7 +438,7 @@ def _log_end(job: Job, outcome: RunOutcome) -> None:
         run_id=outcome.run_id,
         provider=job.request.provider,
         model=job.request.model_name,
-        backend=outcome.response.metadata.execution_backend or "LOCAL",
+        backend=outcome.records[-1].backend.value,
         status=outcome.status.value,
         duration_seconds=outcome.latency_us / 1_000_000,
         input_tokens=usage.input_tokens if usage else None,
@@ -431,16 +458,24 @@ def _internal_error(job: Job) -> InternalError:
 
 def _broken_off(job: Job, error: InvocationError) -> Attempt:
     """An attempt that ended without a response of its own, with the text that came before."""
-    started_at = job.begun_at[-1] if job.begun_at else job.created_at
+    begun = job.begun[-1] if job.begun else None
+    started_at = job.created_at if begun is None else begun.at
     finished_at = utc_now()
     response = error_response(error, provider=job.request.provider, model=job.request.model_name)
     return Attempt(
-        backend="LOCAL" if job.new_run is None else job.new_run.backend.value,
+        backend=(job.live.backend if begun is None else begun.backend).value,
         response=response.model_copy(update={"response": job.live.text or None}),
         started_at=started_at,
         finished_at=finished_at,
         latency_us=_microseconds(finished_at - started_at),
+        completed=Completed.UNKNOWN if error.sent else Completed.NOTHING,
     )
+
+
+def _note_begun(job: Job, backend: str, reason: Reason | None) -> None:
+    where = Backend(backend)
+    job.live.backend = where
+    job.begun.append(Begun(utc_now(), where, None if reason is None else AttemptReason(reason)))
 
 
 def _first_token_us(final: AttemptRecord, *, since: datetime) -> int | None:

@@ -10,6 +10,8 @@ from core import ids
 from core.contract import AgentRequest, parse_request, utc_now
 from core.errors import Conflict, InvalidInput, NotFound
 from core.execution.base import Executor
+from core.execution.choice import BackendChoice
+from core.execution.fallback import FallbackExecutor, LambdaRoute
 from core.execution.retrying import RetryPolicy
 from core.interruption import Limits
 from core.providers import registry
@@ -17,12 +19,13 @@ from core.providers.base import Connection
 from core.providers.features import require_features
 from core.providers.keys import resolve_api_key
 from core.services.credentials import CredentialService, ResolvedKey
+from core.services.key_travel import KeyJourney, KeyTravel, for_lambda
 from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.presence import Presence
 from core.services.prices import PriceService
 from core.services.principal import Principal
 from core.services.run_queue import RunQueue
-from core.services.run_spec import RunSpec, as_asked, asked_of, request_of, spec_of_request
+from core.services.run_spec import RunSpec, as_asked, as_chosen, asked_of, request_of, spec_of_request
 from core.services.run_view import RunView, view_of_detail, view_of_live
 from core.services.run_work import Job, RunWorker
 from core.storage.records import (
@@ -64,6 +67,7 @@ class RunService:
         *,
         store: Store,
         executor: Executor,
+        on_lambda: LambdaRoute | None = None,
         credentials: CredentialService,
         prices: PriceService,
         presence: Presence,
@@ -72,13 +76,13 @@ class RunService:
         retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._store = store
-        self._executor = executor
+        self._executor = FallbackExecutor(executor, on_lambda)
         self._credentials = credentials
         self._presence = presence
         self._default_timeout_seconds = default_timeout_seconds
         self._worker = RunWorker(
             store=store,
-            executor=executor,
+            executor=self._executor,
             credentials=credentials,
             prices=prices,
             retry_policy=retry_policy,
@@ -99,7 +103,10 @@ class RunService:
             InvalidRequest, UnknownProvider, MissingApiKey: Why it cannot be sent.
             SecretUnreadable, StoreError: Likewise.
         """
-        request = self._prepare(principal, spec, store=False).request
+        job = self._prepare(principal, spec, store=False)
+        if job.lambda_request is not None:
+            return job.lambda_request  # what the function lacks, the function says
+        request = job.request
         provider = registry.get_spec(request.provider)
         require_features(provider, request)
         resolve_api_key(provider, Connection.of(request))
@@ -109,6 +116,20 @@ class RunService:
         """The request without anybody's key: what an estimate or a form needs. Errors as in `request_of`."""
         del principal  # nothing of a project is read: the spec says it all
         return request_of(spec, key=ResolvedKey(), default_timeout_seconds=self._default_timeout_seconds)
+
+    def key_travel(self, principal: Principal, spec: RunSpec) -> KeyJourney:
+        """How the run's key would get to where it begins. Errors as in `start`; nothing is stored or sent."""
+        begins_there = self._executor.begins_on(spec.choice) == Backend.LAMBDA
+        if spec.api_key_ref is not None and not spec.api_key:
+            travel = KeyTravel.REFERENCE if begins_there else KeyTravel.STAYS
+            return KeyJourney(travel=travel, reference=spec.api_key_ref)
+        key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
+        named = next((c.name for c in self._credentials.list(principal) if c.id == key.credential_id), None)
+        if not begins_there:
+            return KeyJourney(travel=KeyTravel.STAYS, credential=named)
+        if key.api_key_ref is not None:
+            return KeyJourney(travel=KeyTravel.REFERENCE, credential=named, reference=key.api_key_ref)
+        return KeyJourney(travel=KeyTravel.PAYLOAD if key.secret else KeyTravel.OWN, credential=named)
 
     def start(self, principal: Principal, spec: RunSpec) -> LiveRun:
         """Stores the run and begins it in a thread; returns at once.
@@ -173,13 +194,27 @@ class RunService:
             self._worker.interrupt(job)
             raise
 
-    def replay(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> LiveRun:
+    def replay(
+        self,
+        principal: Principal,
+        run_id: UUID,
+        *,
+        trigger: Trigger = Trigger.REPLAY,
+        backend: BackendChoice | None = None,
+    ) -> LiveRun:
         """Runs a stored request again, exactly, with the stored key of that run, else with the key that serves now.
+
+        Args:
+            principal: Who asks.
+            run_id: Which run.
+            trigger: As what.
+            backend: Where, instead of where that one might run: here, say, what Lambda was lost with.
 
         Raises:
             NotFound: No such run here; otherwise as `start`.
         """
-        return self.start(principal, self.spec_of(principal, run_id, trigger=trigger))
+        spec = self.spec_of(principal, run_id, trigger=trigger)
+        return self.start(principal, spec if backend is None else replace(spec, backend=backend))
 
     def spec_of(self, principal: Principal, run_id: UUID, *, trigger: Trigger = Trigger.REPLAY) -> RunSpec:
         """What would repeat a stored run, with its own credential, or its agent's if that is gone. Raises NotFound."""
@@ -188,7 +223,7 @@ class RunService:
     def _spec_of(self, principal: Principal, detail: RunDetail, *, trigger: Trigger) -> RunSpec:
         request = parse_request(dict(detail.request), providers=registry.specs())
         summary = detail.summary
-        spec = spec_of_request(request, trigger=trigger)
+        spec = as_chosen(spec_of_request(request, trigger=trigger), detail.asked or {})
         credential_id = detail.credential_id
         if credential_id not in {credential.id for credential in self._credentials.list(principal)}:
             credential_id = self._credential_of(principal, summary.agent_version_id)
@@ -326,6 +361,7 @@ class RunService:
     # The work
 
     def _prepare(self, principal: Principal, spec: RunSpec, *, store: bool) -> Job:
+        begins_on = Backend(self._executor.begins_on(spec.choice))
         if spec.api_key_ref is not None and not spec.api_key:
             key = ResolvedKey()
         else:
@@ -343,7 +379,7 @@ class RunService:
             trigger=spec.trigger,
             provider=request.provider,
             model=request.model_name,
-            backend=Backend(self._executor.backend),
+            backend=begins_on,
             request=request.to_public(),
             agent_id=spec.agent_id,
             agent_version_id=spec.agent_version_id,
@@ -361,6 +397,7 @@ class RunService:
             model=request.model_name,
             timeout_seconds=timeout_seconds,
             spec=replace(spec, api_key=None),
+            backend=begins_on,
         )
         return Job(
             principal=principal,
@@ -370,4 +407,7 @@ class RunService:
             limits=Limits(timeout_seconds=timeout_seconds, cancel=live.cancel),
             credential_id=key.credential_id,
             created_at=now,
+            lambda_request=for_lambda(request, key) if begins_on is Backend.LAMBDA else None,
+            choice=spec.choice,
+            retry_on_unknown=spec.config.retry_on_unknown,
         )

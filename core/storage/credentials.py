@@ -114,6 +114,14 @@ class CredentialRepository:
             raise _name_taken(name) from exc
         return _record(row)
 
+    def refer(self, project_id: str, credential_id: UUID, api_key_ref: str | None) -> CredentialRecord:
+        """Says where AWS Lambda finds the same key; None takes that back."""
+        with self._database.writing() as session:
+            row = _find(session, project_id, credential_id)
+            row.api_key_ref, row.updated_at = api_key_ref, datetime.now(UTC)
+            session.add(row)
+        return _record(row)
+
     def delete(self, project_id: str, credential_id: UUID) -> None:
         """Removes it for good."""
         with self._database.writing() as session:

@@ -103,7 +103,7 @@ class AttemptRecord:
         reason: None of the run's first.
         lambda_*: As AWS reported the execution; None if it did not say, and elsewhere.
         lambda_cold_start: Whether the execution began with a new environment.
-        lambda_billed_ms: All that is billed of it but a restored snapshot, which is `lambda_billed_restore_ms`.
+        lambda_billed_ms: All that is billed, `lambda_billed_restore_ms` of it for restoring a snapshot.
     """
 
     id: UUID
@@ -274,8 +274,7 @@ class UsageFigures:
     Runs are counted once, by their final attempt; money and tokens over all attempts.
 
     Attributes:
-        unpriced_runs: Runs of which some attempt's cost is unknown, be it of its tokens or Lambda's; the unknown part is
-            in no sum.
+        unpriced_runs: Runs of which some attempt's cost is unknown, of its tokens or of Lambda; that is in no sum.
     """
 
     runs: int = 0

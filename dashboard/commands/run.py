@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -84,6 +84,10 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(min=0.001, max=900, help="Seconds for the whole run.")
     ] = None,
+    backend: Annotated[
+        Literal["auto", "lambda", "local"] | None,
+        typer.Option(help="Where it runs, instead of the agent's choice: auto is Lambda first if it is on."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the contract's response, with run_id and cost_usd.")
     ] = False,
@@ -99,6 +103,7 @@ def run(
         )
     if agent and (model or base_url):
         raise typer.BadParameter("--model and --base-url go with --provider: the agent has its own")
+    from core.execution.choice import BackendChoice
     from core.services.principal import LOCAL
 
     variables = dict(_pair(text) for text in var or ())
@@ -116,6 +121,8 @@ def run(
             if credential is not None:
                 overrides["credential_id"] = application.credentials.find(LOCAL, credential).id
             spec = _spec(application, agent, provider, model, overrides, text, variables)
+            if backend is not None:
+                spec = replace(spec, backend=BackendChoice(backend.upper()))
             outcome = _run(application, spec, quiet=as_json)
     except AgentLauncherError as exc:
         _refuse(exc, provider=provider, model=model, as_json=as_json)
@@ -253,6 +260,8 @@ def _print_outcome(outcome: "RunOutcome") -> None:
 
 
 def _say(outcome: "RunOutcome") -> None:
+    from core.storage.records import Backend
+
     response, usage = outcome.response, outcome.response.token_usage
     facts = [
         f"{provider_name(response.provider)} {response.model}",
@@ -264,10 +273,20 @@ def _say(outcome: "RunOutcome") -> None:
         f"cost {formatting.money(outcome.cost_nanousd)}",
         f"run {outcome.run_id}",
     ]
+    if outcome.records[-1].backend is Backend.LAMBDA:
+        facts.insert(1, "on AWS Lambda")
     remark(" · ".join(facts), dim=True)
+    if outcome.fell_back_from is not None:
+        remark(_why_it_fell_back(outcome), dim=True)
     if response.error is not None:
         complain(f"{response.error.code.value}: {response.error.message}")
     _say_if_not_stored(outcome)
+
+
+def _why_it_fell_back(outcome: "RunOutcome") -> str:
+    failed = outcome.records[0]
+    because = outcome.backend_note or f"{failed.error_code}: {failed.error_message}"
+    return f"Ran here instead of on AWS Lambda. {because}"
 
 
 def _without_usage(error: "ErrorBody | None") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 import typer
 
 from core.errors import InvalidInput
-from core.storage.records import RunFilter, RunStatus, RunSummary
+from core.storage.records import AttemptRecord, Backend, RunFilter, RunStatus, RunSummary
 from dashboard import formatting
 from dashboard.commands.session import (
     on_screen,
@@ -113,17 +113,29 @@ def show_run(
         "latency": formatting.duration(run.latency_us),
         "tokens": f"{formatting.count(run.input_tokens)} in, {formatting.count(run.output_tokens)} out",
         "cost": formatting.money(run.cost_nanousd),
+        "backend": run.backend.value
+        + (f", instead of {run.fell_back_from.value}" if run.fell_back_from else ""),
     }
     for name, value in facts.items():
         typer.echo(f"{name:>8}  {on_screen(value)}")
     for attempt in detail.attempts:
         outcome = attempt.error_code or attempt.status.value
-        spent = f"{formatting.duration(attempt.latency_us)}, {formatting.money(attempt.tokens_cost_nanousd)}"
+        spent = f"{formatting.duration(attempt.latency_us)}, {_cost_by_part(attempt)}"
         typer.echo(f"{'attempt':>8}  {attempt.ordinal} on {attempt.backend.value}: {outcome}, {spent}")
+    if detail.backend_note:
+        typer.echo(f"{'note':>8}  {on_screen(detail.backend_note)}")
     if detail.error_message:
         typer.echo(f"{'error':>8}  {on_screen(detail.error_message)}")
     for title, text in _texts(detail.request, detail.response):
         typer.echo(f"\n{title}\n{on_screen(text)}")
+
+
+def _cost_by_part(attempt: AttemptRecord) -> str:
+    tokens = formatting.money(attempt.tokens_cost_nanousd)
+    if attempt.backend is Backend.LOCAL:
+        return tokens
+    compute, request = attempt.lambda_compute_nanousd, attempt.lambda_request_nanousd
+    return f"tokens {tokens}, compute {formatting.money(compute)}, request {formatting.money(request)}"
 
 
 @app.command("export")

@@ -259,7 +259,9 @@ def test_every_field_of_the_contract_that_a_caller_sets_arrives(
 
 def test_the_call_takes_every_field_of_the_contract() -> None:
     left_out = {"contract_version"}
-    taken = set(LambdaAgentService.invoke_agent.__annotations__) - {"return", "store", "agent", "variables"}
+    taken = set(LambdaAgentService.invoke_agent.__annotations__) - {
+        *("return", "store", "agent", "variables", "backend")
+    }
     assert taken == set(AgentRequest.model_fields) - left_out
 
 

@@ -26,6 +26,7 @@ from core.errors import (
     StoreUnavailable,
     UnknownProvider,
 )
+from core.execution import fallback
 from core.execution.base import Attempt
 from core.execution.local import LocalExecutor
 from core.interruption import Limits
@@ -566,8 +567,8 @@ def test_ctrl_c_at_any_moment_leaves_no_run_under_way(
         case "begun":
             monkeypatch.setattr(LiveRun, "begin", interrupted(LiveRun.begin, before=True))
         case "attempts_over":
-            function = interrupted(run_work.attempt_until_final, before=False)
-            monkeypatch.setattr(run_work, "attempt_until_final", function)
+            function = interrupted(fallback.attempt_until_final, before=False)
+            monkeypatch.setattr(fallback, "attempt_until_final", function)
         case "finish":
             function = interrupted(application.store.runs.finish, before=True)
             monkeypatch.setattr(application.store.runs, "finish", function)

@@ -33,6 +33,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
         use_lambda_for_agent_execution=False,
         aws_lambda_region=None,
         lambda_agent_function_name=None,
+        aws_endpoint_url_lambda=None,
         bedrock_region=None,
         bedrock_model_id=None,
     )
@@ -57,6 +58,7 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         "USE_LAMBDA_FOR_AGENT_EXECUTION": ("True", True),
         "AWS_LAMBDA_REGION": ("eu-west-1", "eu-west-1"),
         "LAMBDA_AGENT_FUNCTION_NAME": ("bedrock-agent-staging", "bedrock-agent-staging"),
+        "AWS_ENDPOINT_URL_LAMBDA": ("http://127.0.0.1:9080/", "http://127.0.0.1:9080"),
         "BEDROCK_REGION": ("us-east-1", "us-east-1"),
         "BEDROCK_MODEL_ID": ("us.anthropic.claude", "us.anthropic.claude"),
     }
