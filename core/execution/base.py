@@ -1,14 +1,18 @@
 """Where an invocation runs: one verb, `Executor.invoke`."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.contract import AgentRequest, AgentResponse
 from core.execution.report_line import LambdaReport
 from core.interruption import CancelToken
 from core.invocation import OnDelta
+
+run_in_hand: Final[ContextVar[str | None]] = ContextVar("agent_launcher_run_in_hand", default=None)
+"""The id of the run that this thread works on, for a backend that writes a log of its own."""
 
 
 class Completed(StrEnum):

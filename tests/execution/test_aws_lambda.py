@@ -1,5 +1,6 @@
 """The executor on the stand-in for AWS Lambda: what it sends, how it waits, what it makes of each answer."""
 
+import base64
 import json
 import logging
 import threading
@@ -16,7 +17,7 @@ from core.contract import CONTRACT_VERSION, AgentRequest
 from core.errors import ErrorCode, LambdaUnreachable
 from core.execution import aws_lambda
 from core.execution.aws_lambda import LambdaExecutor, LambdaTarget
-from core.execution.base import Attempt, Completed
+from core.execution.base import Attempt, Completed, run_in_hand
 from core.execution.lambda_answer import MAX_RESPONSE_BYTES
 from core.execution.retrying import attempt_until_final
 from core.interruption import CancelToken, Limits
@@ -140,6 +141,23 @@ def test_the_facts_of_a_function(service: LambdaService, make_executor: Make) ->
     )
     assert facts.variables == {"AGENT_LAUNCHER_CODE_VERSION", "OTHER"}
     assert "secret" not in repr(facts)
+
+
+def test_the_runs_id_goes_beside_the_contract(
+    service: LambdaService,
+    executor: LambdaExecutor,
+    request_of: RequestOf,
+) -> None:
+    given = run_in_hand.set("run-42")
+    try:
+        executor.invoke(request_of())
+    finally:
+        run_in_hand.reset(given)
+    sent = json.loads(base64.b64decode(service.last_headers["X-Amz-Client-Context"]))
+    assert sent == {"custom": {"run_id": "run-42"}}
+    assert "run" not in "".join(service.invocations[0])
+    executor.invoke(request_of())
+    assert "X-Amz-Client-Context" not in service.last_headers
 
 
 # Waiting.

@@ -4,9 +4,10 @@
         executor = LambdaExecutor(LambdaTarget(function="agent", endpoint_url=service.url))
         service.will(Act.refuse(429, "TooManyRequestsException", Reason="CallerRateLimitExceeded"), Act.answer())
 
-Acts are used once each, in the order in which invocations arrive; then every invocation is answered. The function is
-any `function(event, context)`; `Emulators` gives one that real runtime emulators execute, one call at a time each.
-`invocations` counts requests, `executions` how often the function ran to its end.
+Acts are used once each, in the order in which invocations arrive; `otherwise` follows when they are used up.
+The function is any `function(event, context)`; `Emulators` gives one that real runtime emulators execute, one call at a
+time each. `invocations` counts requests, `started` how often AWS would start the function, `executions` how often it
+ran to its end.
 
 Run as a program, it serves until it is killed, for measurements in which it must not share the caller's interpreter:
 `python -m tests.support.lambda_service`, which prints its address.
@@ -28,7 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
@@ -44,10 +45,11 @@ class Context:
     function_name: str
     memory_limit_in_mb: str
     deadline: float
+    client_context: Any = None
 
     def get_remaining_time_in_millis(self) -> int:
         """Until the function's time-out."""
-        return max(0, int((self.deadline - time.monotonic()) * 1_000))
+        return max(0, int(min(self.deadline - time.monotonic(), 900) * 1_000))
 
 
 class Ending(StrEnum):
@@ -167,17 +169,9 @@ class Act:
 
 def run_in_process(event: Any, context: Context) -> dict[str, Any]:
     """The function: the very handler that is deployed."""
-    from core.contract import error_response, parse_request
-    from core.errors import InvocationError
-    from core.invocation import invoke
-    from core.providers import registry
+    from lambda_handler.handler import handle
 
-    del context
-    try:
-        request = parse_request(event, providers=registry.specs())
-    except InvocationError as exc:
-        return error_response(exc, provider=event.get("provider"), model=event.get("model_name")).to_wire()
-    return invoke(request, backend="LAMBDA").to_wire()
+    return handle(event, context)
 
 
 class Emulators:
@@ -226,10 +220,13 @@ class LambdaService:
         """What the function's log has besides AWS's own lines."""
         self.invocations: list[dict[str, Any]] = []
         self.configuration_reads = 0
+        self.started = 0
         self.executions = 0
         self.connections = 0
         self.last_path = ""
         self.last_headers: Mapping[str, str] = {}
+        self.otherwise = Act.answer()
+        """What becomes of an invocation for which `will` left nothing."""
         self.on_invocation: Callable[[], None] | None = None
         self._acts: deque[Act] = deque()
         self._lock = threading.Lock()
@@ -265,7 +262,8 @@ class LambdaService:
         """An invocation has come; what becomes of it."""
         with self._lock:
             self.invocations.append(event)
-            act = self._acts.popleft() if self._acts else Act.answer()
+            act = self._acts.popleft() if self._acts else self.otherwise
+            self.started += act.starts
         if self.on_invocation is not None:
             self.on_invocation()
         return act
@@ -288,10 +286,17 @@ class LambdaService:
             **(self.configuration or {}),
         }
 
-    def execute(self, name: str, event: Any, request_id: str) -> bytes:
+    def execute(self, name: str, event: Any, request_id: str, client_context: str | None) -> bytes:
         """Runs the function."""
         facts = self.facts(name)
-        context = Context(request_id, name, str(facts["MemorySize"]), time.monotonic() + facts["Timeout"])
+        given = json.loads(base64.b64decode(client_context)) if client_context else {}
+        context = Context(
+            request_id,
+            name,
+            str(facts["MemorySize"]),
+            time.monotonic() + facts["Timeout"],
+            SimpleNamespace(custom=given.get("custom")),
+        )
         answer = json.dumps(self.function(event, context)).encode()
         with self._lock:
             self.executions += 1
@@ -390,7 +395,8 @@ class _Handler(BaseHTTPRequestHandler):
         event = json.loads(body)
         request_id, act = str(uuid.uuid4()), self._service.take(event)
         started = time.perf_counter()
-        answer = self._service.execute(name, event, request_id) if act.runs else b""
+        client_context = self.headers.get("X-Amz-Client-Context")
+        answer = self._service.execute(name, event, request_id, client_context) if act.runs else b""
         headers = {"X-Amzn-RequestId": request_id, **act.headers}
         if act.starts and act.report and self.headers.get("X-Amz-Log-Type") == "Tail":
             seconds = time.perf_counter() - started
@@ -431,7 +437,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _main() -> None:
     answer = run_in_process(
-        {"provider": "DEMO", "model_name": "demo-echo", "prompt": "warm"}, Context("", "", "", 0)
+        {"provider": "DEMO", "model_name": "demo-echo", "prompt": "warm"}, Context("", "", "", math.inf)
     )
     quick = "--quick" in sys.argv
     with LambdaService((lambda event, context: answer) if quick else run_in_process) as service:
