@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from sqlalchemy import create_engine, make_url, text
 
-from benchmarks import scale_pairs, scale_peers
+from benchmarks import scale_pages, scale_pairs, scale_peers
 from benchmarks.generate import MODELS, PROJECT, Generator, load
 from core import database_url, ids
 from core.storage.engine import Database
@@ -297,6 +297,7 @@ def measure(name: str, url: str, options: argparse.Namespace, folder: Path, line
         "size": scale.size,
         "pairs": lambda: _pairs(scale, folder, options.rounds),
         "rebuild": scale.rebuilding,
+        "page": lambda: _usage_page(scale, options.rounds),
     }
     try:
         for part, figures in parts.items():
@@ -317,6 +318,13 @@ def _pairs(scale: Scale, folder: Path, rounds: int) -> Iterator[Figure]:
         yield Figure(f"processor time at {scale.runs:,} over empty, {label}", found.grown, 1.2, unit="x")
 
 
+def _usage_page(scale: Scale, rounds: int) -> Iterator[Figure]:
+    found = scale_pages.measure_usage_page(scale.url, rounds=rounds)
+    yield Figure("usage page, run again on the server", found.rerun_ms, 150)
+    yield Figure("the same with nothing cached", found.fresh_ms)
+    yield Figure("usage page in a new browser, to its last chart", found.cold_s, 2, unit="s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the store with many runs.")
     parser.add_argument("--runs", type=int, default=1_000_000)
@@ -326,7 +334,9 @@ def main() -> None:
     )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), help="one of the two")
     parser.add_argument(
-        "--only", action="append", help="usage, pages, percentiles, size, pairs, rebuild; again for more"
+        "--only",
+        action="append",
+        help="usage, pages, percentiles, size, pairs, rebuild, page; again for more",
     )
     options = parser.parse_args()
     folder: Path = options.folder

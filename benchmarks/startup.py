@@ -5,11 +5,13 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -155,6 +157,18 @@ def _start_streamlit(ours: Path, script: Path) -> _Server:
     port = _free_port()
     options = ["--server.port", str(port), "--server.headless", "true"]
     return _start([str(ours), "-m", "streamlit", "run", str(script), *options], port, {})
+
+
+@contextmanager
+def running_server(variables: Mapping[str, str]) -> Generator[str]:
+    """The address of a dashboard with these environment variables, as long as the block."""
+    port = _free_port()
+    command = [str(Path(sys.executable).parent / "agent-launcher"), "up", "--port", str(port)]
+    server = _start(command, port, dict(variables))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        _kill(server.process)
 
 
 def _start(command: list[str], port: int, variables: dict[str, str]) -> _Server:
