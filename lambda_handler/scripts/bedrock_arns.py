@@ -1,0 +1,29 @@
+"""What the function's role must be allowed to invoke for a model's name, as BedrockModelArns takes it.
+
+python -m lambda_handler.scripts.bedrock_arns us.anthropic.claude-sonnet-4-6
+"""
+
+import re
+import sys
+
+_PROFILE = re.compile(r"(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(.+)")
+
+
+def arns_for(model: str) -> list[str]:
+    """The ARNs for a model's id or an inference profile's, of which the models behind it must be allowed, too.
+
+    An ARN is returned as it is: what is behind an application inference profile, its name does not say.
+    """
+    if model.startswith("arn:"):
+        return [model]
+    if behind := _PROFILE.fullmatch(model):
+        return [
+            f"arn:aws:bedrock:*:*:inference-profile/{model}",
+            # In whatever region the profile sends a request to; of a global one the ARN has no region.
+            f"arn:aws:bedrock:*::foundation-model/{behind[1]}",
+        ]
+    return [f"arn:aws:bedrock:*::foundation-model/{model}"]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(",".join(arn for model in sys.argv[1:] for arn in arns_for(model)) + "\n")
