@@ -14,6 +14,10 @@ RANGE: Final = "range"
 PAGE: Final = "page-shown"
 """Which page was drawn last: to see that another one is arrived at."""
 
+FRAME_PAGE: Final = "frame.page"
+ARRIVED: Final = "frame.arrived"
+"""Which page the frame drew last, and whether it draws another one now: not so after a step back within a page."""
+
 # Addresses of single things
 
 RUN_ID: Final = "id"

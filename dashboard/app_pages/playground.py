@@ -9,17 +9,17 @@ from dashboard import state
 from dashboard.components import playground_draft as draft
 from dashboard.components.failure import literal
 from dashboard.components.header import page_header
-from dashboard.playground import actions, link
+from dashboard.playground import actions, link, opening
 from dashboard.playground.chat_mode import chat_mode
 from dashboard.playground.prompt_mode import prompt_mode
 
-_MODES = {link.PROMPT: "Prompt", link.CHAT: "Chat"}
+_MODES = {opening.PROMPT: "Prompt", opening.CHAT: "Chat"}
 
 
 def page() -> None:
     """Draws the page."""
     problem = link.adopt()
-    chat = link.is_chat()
+    chat = opening.is_chat()
     under_way = [] if chat else [run for run in actions.views().values() if run.under_way]
     with (
         page_header("Playground", "Try an agent or a configuration; every run is stored with its cost"),

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from core.errors import AgentLauncherError
+from dashboard import state
 from dashboard.components.failure import show_failure
 
 _MARK: Final = str(Path(__file__).parents[1] / "assets" / "mark.svg")
@@ -30,6 +31,8 @@ def page_frame(page: StreamlitPage, *, notice: Callable[[], str]) -> None:
     A fault of the program goes on to the server's `on_script_error`, as do errors of callbacks and fragments.
     """
     st.set_page_config(page_title=f"{page.title} · Agent Launcher")
+    st.session_state[state.ARRIVED] = st.session_state.get(state.FRAME_PAGE) != page.url_path
+    st.session_state[state.FRAME_PAGE] = page.url_path
     try:
         if said := notice():
             st.warning(said, icon=":material/lock:")

@@ -14,11 +14,11 @@ from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
 from dashboard.components import playground_prompt as prompt_view
 from dashboard.components.failure import literal
-from dashboard.playground import dialogs, link
+from dashboard.playground import dialogs, opening
 from dashboard.playground.actions import Column
 
 _CHANGED = configuration.Changed(
-    agent=link.choose_agent, version=link.choose_version, provider=link.choose_provider
+    agent=opening.choose_agent, version=opening.choose_version, provider=opening.choose_provider
 )
 
 
@@ -75,7 +75,7 @@ def _model(column: Column, choices: configuration.Choices) -> None:
                 "Undo",
                 key=state.playground_field(column.slot, "undo"),
                 type="tertiary",
-                on_click=link.reload_version,
+                on_click=opening.reload_version,
                 args=(column.slot,),
             )
 

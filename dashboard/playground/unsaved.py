@@ -132,8 +132,11 @@ def composed(link: tuple[str | None, ...]) -> Composed:
 
 
 def restore(kept: Composed) -> None:
-    """Fills a new session with it; before anything is drawn."""
+    """Fills the session with it, in the place of what is there; before anything is drawn."""
     session = st.session_state
+    draft.reset_slots(0)
+    for name in draft.typed_variables():
+        del session[state.playground_variable(name)]
     session[state.PLAYGROUND_SLOTS] = list(kept.slots)
     for slot, fields in kept.fields.items():
         for name, value in fields.items():
@@ -148,6 +151,8 @@ def restore(kept: Composed) -> None:
     session[state.PLAYGROUND_SHOWN] = dict(kept.shown)
     session[state.PLAYGROUND_TURNS] = list(kept.turns)
     session[state.PLAYGROUND_PRELUDE] = list(kept.prelude)
+    for key in (state.PLAYGROUND_FAULTS, state.PLAYGROUND_UNSENT, state.PLAYGROUND_KEPT_FILES):
+        session.pop(key, None)
     if kept.unsent is not None:
         session[state.PLAYGROUND_UNSENT] = (kept.unsent[0], [], kept.unsent[1])
 

@@ -17,7 +17,7 @@ from core.services.live_runs import LiveRun, LiveRuns
 from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
 from core.storage.records import AgentRecord, RunDetail, RunFilter, RunStatus, Trigger
-from dashboard import state
+from dashboard import routes, state
 from dashboard.playground.dialogs import MenuItem
 from dashboard.playground.unsaved import Composed, Drafts
 from tests.support.places import place_of
@@ -957,6 +957,43 @@ def test_typing_after_a_run_comes_back_with_the_run(application: Application, op
     (detail,) = stored(application)
     assert query(again, state.PLAYGROUND_RUNS) == str(detail.summary.id)
     assert (detail.response or "").split('"')[0] in texts(again)
+
+
+def test_a_step_back_leaves_the_run_and_the_menu_comes_back_to_it(
+    application: Application, open_app: OpenApp
+) -> None:
+    app = run(open_app(PAGE), application)
+    assert query(app, state.PLAYGROUND_RUNS) is not None
+    app.switch_page(routes.SETTINGS).run()
+    app.switch_page(PAGE)
+    app.query_params.clear()
+    app.run()
+    assert query(app, state.PLAYGROUND_RUNS) is not None, "by the menu: as it was left"
+    app.query_params.clear()
+    app.run()
+    assert "Press **Run**" in texts(app)
+    assert dict(app.query_params) == {}
+
+
+def test_a_step_back_to_another_agent_brings_back_what_was_typed_there(
+    application: Application, open_app: OpenApp
+) -> None:
+    app = open_app(PAGE)
+    text_area(app, "Prompt").set_value("Typed {{here}}").run()
+    text_area(app, "here").set_value("value").run()
+    before = {name: app.query_params[name] for name in app.query_params}
+    other = application.agents.find(LOCAL, "Release notes (demo)")
+    app.query_params.clear()
+    app.query_params[state.AGENT_ID] = str(other.id)
+    app.run()
+    assert text_area(app, "Prompt").value != "Typed {{here}}"
+    app.query_params.clear()
+    for name, value in before.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert text_area(app, "Prompt").value == "Typed {{here}}"
+    assert text_area(app, "here").value == "value"
 
 
 def test_a_draft_that_is_gone_is_said(open_app: OpenApp) -> None:
