@@ -41,7 +41,6 @@ def run_table(runs: Sequence[RunSummary], *, zone: ZoneInfo, key: str) -> TableC
     shown = st.dataframe(
         frame.style.apply(_status_styles, statuses=[run.status for run in runs], subset=["status"])
         .apply(_model_styles, providers=[run.provider for run in runs], subset=["model"])
-        .map(_cost_style, subset=["cost"])
         .format(_latency, subset=["latency"])
         .format(_tokens, subset=["tokens"]),
         hide_index=True,
@@ -82,12 +81,12 @@ def _columns(zone: ZoneInfo) -> dict[str, Any]:
             f"Started ({zone.key})", width=110, format="MMM D, HH:mm:ss", pinned=True
         ),
         "latency": config.NumberColumn("Latency", width=66, pinned=True),
-        "tokens": config.NumberColumn("Tokens", width=62, help="Input and output together", pinned=True),
+        "tokens": config.NumberColumn("Tokens", width=68, help="Input and output together", pinned=True),
         "cost": config.TextColumn("Cost", width=74, alignment="right", pinned=True),
-        "status": config.TextColumn("Status", width=172, help="With the error, if it failed"),
-        "agent": config.TextColumn("Agent", width=116),
-        "model": config.TextColumn("Model", width=112, help="In its provider's colour"),
-        "prompt": config.TextColumn("Prompt", width=112, help="The beginning of the last message"),
+        "status": config.TextColumn("Status", width=184, help="With the error, if it failed"),
+        "agent": config.TextColumn("Agent", width=112),
+        "model": config.TextColumn("Model", width=108, help="In its provider's colour"),
+        "prompt": config.TextColumn("Prompt", width=102, help="The beginning of the last message"),
     }
 
 
@@ -123,7 +122,3 @@ def _status_styles(texts: pd.Series, *, statuses: Sequence[RunStatus]) -> list[s
 def _model_styles(models: pd.Series, *, providers: Sequence[str]) -> list[str]:
     del models
     return [f"color: {provider_color(provider)}" for provider in providers]
-
-
-def _cost_style(text: str) -> str:
-    return f"color: {palette.OTHER}" if text in (formatting.UNKNOWN, formatting.NO_VALUE) else ""
