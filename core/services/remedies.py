@@ -194,10 +194,14 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
         ErrorCode.LAMBDA_UNREACHABLE: Remedy(
             title="AWS Lambda could not be reached",
             cause=(
-                "No connection to AWS could be made, or there are no AWS credentials, so nothing was "
-                "executed there."
+                "No connection to AWS could be made, there are no AWS credentials or they may not invoke the "
+                "function, or there is no such function in this region. Nothing was executed there."
             ),
-            remedy="Check the machine's network, AWS_LAMBDA_REGION and the AWS credentials of this process.",
+            remedy=(
+                "Do what the message names: the network, the credentials (`aws sso login`), the permission "
+                "lambda:InvokeFunction, AWS_LAMBDA_REGION, LAMBDA_AGENT_FUNCTION_NAME. `agent-launcher doctor` "
+                "looks at each."
+            ),
             action=RemedyAction.CHECK_HEALTH,
         ),
         ErrorCode.LAMBDA_THROTTLED: Remedy(
@@ -224,10 +228,10 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
         ErrorCode.LAMBDA_FUNCTION_ERROR: Remedy(
             title="The function on AWS Lambda failed",
             cause=(
-                "The function ended without an answer: it ran out of memory, or its code could not be "
-                "started."
+                "The function ended without an answer (it ran out of memory, or its code failed), or AWS could "
+                "not start it: its code cannot be imported, or its network, key or runtime is not as it should be."
             ),
-            remedy="Read the function's log in CloudWatch; then give it more memory, or deploy it again.",
+            remedy="Do what the message names. `agent-launcher logs --since 10m` shows the function's log.",
         ),
         ErrorCode.LAMBDA_PAYLOAD_TOO_LARGE: Remedy(
             title="The request or the answer is too large for AWS Lambda",
