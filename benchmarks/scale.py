@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from sqlalchemy import create_engine, make_url, text
 
-from benchmarks import scale_pages, scale_pairs, scale_peers
+from benchmarks import scale_pairs, scale_peers
 from benchmarks.generate import MODELS, PROJECT, Generator, load
 from core import database_url, ids
 from core.storage.engine import Database
@@ -319,6 +319,8 @@ def _pairs(scale: Scale, folder: Path, rounds: int) -> Iterator[Figure]:
 
 
 def _usage_page(scale: Scale, rounds: int) -> Iterator[Figure]:
+    from benchmarks import scale_pages  # Streamlit, which the other parts need not wait for
+
     found = scale_pages.measure_usage_page(scale.url, rounds=rounds)
     yield Figure("usage page, run again on the server", found.rerun_ms, 150)
     yield Figure("the same with nothing cached", found.fresh_ms)
