@@ -41,11 +41,13 @@ class LambdaRoute:
         executor: The function.
         breaker: What keeps runs from it while it is down.
         preferred: Whether AUTO takes it (USE_LAMBDA_FOR_AGENT_EXECUTION).
+        near: Whether it runs on this machine, as in the emulator, and reaches what is on it.
     """
 
     executor: Executor
     breaker: CircuitBreaker
     preferred: bool
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,11 @@ class FallbackExecutor:
             InvalidRequest: It may run on Lambda only, which is not set up.
         """
         return self._local.backend if self._route(choice) is None else LAMBDA
+
+    @property
+    def lambda_is_near(self) -> bool:
+        """Whether what stands for AWS Lambda reaches the servers on this machine."""
+        return self._lambda is not None and self._lambda.near
 
     def attempt(
         self, asked: Asked, limits: Limits, listener: Listener, *, policy: RetryPolicy | None = None

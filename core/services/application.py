@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from core.execution.breaker import CircuitBreaker
 from core.execution.fallback import LambdaRoute
 from core.execution.local import LocalExecutor
+from core.providers.addresses import is_this_machine
 from core.security.vault import Vault
 from core.services.agents import AgentService
 from core.services.cost_guidance import CostGuidanceService
@@ -23,13 +24,17 @@ from core.services.usage import UsageService
 from core.settings import Settings, ensure_data_dir
 from core.storage.store import Store
 
+if TYPE_CHECKING:
+    from core.execution.aws_lambda import LambdaExecutor
+
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
     """All services of one process, over one store.
 
     Attributes:
-        lambda_breaker: What keeps this process's runs from AWS Lambda while it is down; None if it is not set up.
+        lambda_executor: The function on AWS Lambda; None if it is not set up.
+        lambda_breaker: What keeps this process's runs from it while it is down; likewise.
     """
 
     settings: Settings
@@ -47,6 +52,7 @@ class Application:
     health: HealthService
     installation: InstallationService
     housekeeping: Housekeeping
+    lambda_executor: "LambdaExecutor | None" = None
     lambda_breaker: CircuitBreaker | None = None
 
     @classmethod
@@ -72,7 +78,13 @@ class Application:
         agents = AgentService(store, credentials)
         preferences = PreferenceService(store)
         presence = Presence(store, kind=kind)
-        on_lambda = _lambda_route(settings)
+        function = _function(settings)
+        breaker = None if function is None else CircuitBreaker(f"{function.target.function} on AWS Lambda")
+        on_lambda = None
+        if function is not None and breaker is not None:
+            preferred = settings.use_lambda_for_agent_execution
+            near = is_this_machine(settings.aws_endpoint_url_lambda or "")
+            on_lambda = LambdaRoute(executor=function, breaker=breaker, preferred=preferred, near=near)
         runs = RunService(
             store=store,
             executor=LocalExecutor(),
@@ -101,7 +113,8 @@ class Application:
             health=HealthService(settings, store, vault, credentials, prices),
             installation=InstallationService(settings, store, vault, credentials),
             housekeeping=Housekeeping(store, settle=runs.settle, presence=presence),
-            lambda_breaker=None if on_lambda is None else on_lambda.breaker,
+            lambda_executor=function,
+            lambda_breaker=breaker,
         )
 
     def close(self) -> None:
@@ -109,6 +122,8 @@ class Application:
         kept_house = self.housekeeping.stop()
         self.exports.close()
         self.runs.close()
+        if self.lambda_executor is not None:
+            self.lambda_executor.close()
         if not kept_house:
             # A user of commands alone has no process that stays: each does a little for those before it.
             self.housekeeping.once()
@@ -116,23 +131,18 @@ class Application:
         self.store.close()
 
 
-def _lambda_route(settings: Settings) -> LambdaRoute | None:
-    function = settings.lambda_agent_function_name
-    if function is None:
+def _function(settings: Settings) -> "LambdaExecutor | None":
+    if settings.lambda_agent_function_name is None:
         return None
     from core.execution.aws_lambda import LambdaExecutor, LambdaTarget
 
     target = LambdaTarget(
-        function=function,
+        function=settings.lambda_agent_function_name,
         region=settings.aws_lambda_region,
         endpoint_url=settings.aws_endpoint_url_lambda,
         max_concurrency=settings.max_concurrency,
     )
-    return LambdaRoute(
-        executor=LambdaExecutor(target),
-        breaker=CircuitBreaker(f"the function {function} on AWS Lambda"),
-        preferred=settings.use_lambda_for_agent_execution,
-    )
+    return LambdaExecutor(target)
 
 
 def demo_agents_file() -> Path:

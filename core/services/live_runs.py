@@ -67,6 +67,7 @@ class LiveRun:
         timeout_seconds: float,
         spec: RunSpec,
         backend: Backend = Backend.LOCAL,
+        backend_note: str | None = None,
     ) -> None:
         self.run_id = run_id
         self.project_id = project_id
@@ -83,7 +84,7 @@ class LiveRun:
         self.retry_reason: str | None = None
         self.backend = backend
         self.fell_back_from: Backend | None = None
-        self.backend_note: str | None = None
+        self.backend_note = backend_note
         self.first_token_seconds: float | None = None
         self._started = time.monotonic()
         self._finished: float | None = None

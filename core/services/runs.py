@@ -24,6 +24,7 @@ from core.services.live_runs import LiveRun, LiveRuns, RunOutcome
 from core.services.presence import Presence
 from core.services.prices import PriceService
 from core.services.principal import Principal
+from core.services.reach import only_from_here
 from core.services.run_queue import RunQueue
 from core.services.run_spec import RunSpec, as_asked, as_chosen, asked_of, request_of, spec_of_request
 from core.services.run_view import RunView, view_of_detail, view_of_live
@@ -119,13 +120,15 @@ class RunService:
 
     def key_travel(self, principal: Principal, spec: RunSpec) -> KeyJourney:
         """How the run's key would get to where it begins. Errors as in `start`; nothing is stored or sent."""
-        begins_there = self._executor.begins_on(spec.choice) == Backend.LAMBDA
         if spec.api_key_ref is not None and not spec.api_key:
+            choice, _ = self._choice(spec, spec.config.base_url)
+            begins_there = self._executor.begins_on(choice) == Backend.LAMBDA
             travel = KeyTravel.REFERENCE if begins_there else KeyTravel.STAYS
             return KeyJourney(travel=travel, reference=spec.api_key_ref)
         key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
         named = next((c.name for c in self._credentials.list(principal) if c.id == key.credential_id), None)
-        if not begins_there:
+        choice, _ = self._choice(spec, spec.config.base_url or key.base_url)
+        if self._executor.begins_on(choice) != Backend.LAMBDA:
             return KeyJourney(travel=KeyTravel.STAYS, credential=named)
         if key.api_key_ref is not None:
             return KeyJourney(travel=KeyTravel.REFERENCE, credential=named, reference=key.api_key_ref)
@@ -360,13 +363,22 @@ class RunService:
 
     # The work
 
+    def _choice(self, spec: RunSpec, base_url: str | None) -> tuple[BackendChoice, str | None]:
+        """Where the run may run; and why here, where it was left open and Lambda cannot reach the server."""
+        choice = spec.choice
+        if choice is not BackendChoice.AUTO or self._executor.begins_on(choice) != Backend.LAMBDA:
+            return choice, None
+        why = None if self._executor.lambda_is_near else only_from_here(spec.config.provider, base_url)
+        return (choice, None) if why is None else (BackendChoice.LOCAL, why)
+
     def _prepare(self, principal: Principal, spec: RunSpec, *, store: bool) -> Job:
-        begins_on = Backend(self._executor.begins_on(spec.choice))
         if spec.api_key_ref is not None and not spec.api_key:
             key = ResolvedKey()
         else:
             key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
         request = request_of(spec, key=key, default_timeout_seconds=self._default_timeout_seconds)
+        choice, note = self._choice(spec, request.base_url)
+        begins_on = Backend(self._executor.begins_on(choice))
         timeout_seconds = request.timeout_seconds or self._default_timeout_seconds
         run_id = ids.uuid7()
         now = utc_now()
@@ -398,6 +410,7 @@ class RunService:
             timeout_seconds=timeout_seconds,
             spec=replace(spec, api_key=None),
             backend=begins_on,
+            backend_note=note,
         )
         return Job(
             principal=principal,
@@ -408,6 +421,6 @@ class RunService:
             credential_id=key.credential_id,
             created_at=now,
             lambda_request=for_lambda(request, key) if begins_on is Backend.LAMBDA else None,
-            choice=spec.choice,
+            choice=choice,
             retry_on_unknown=spec.config.retry_on_unknown,
         )
