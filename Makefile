@@ -26,6 +26,7 @@ run: setup ## Start the dashboard on http://127.0.0.1:8501
 
 test: setup-dev ## Run every test; browser, Postgres, Node and Lambda's emulator are found or installed
 	@.ci/setup lambda-tools
+	@.ci/lambda-package --wheels-only
 	@$(BIN)/python -m tests.support.provision
 	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 

@@ -35,6 +35,8 @@ def prepare(secrets: AwsSecrets) -> None:
     for name in _preloaded():
         try:
             registry.load(name)
+            if sdk := registry.get_spec(name).sdk:
+                import_module(sdk)
         except (InvocationError, ImportError) as exc:
             _log.warning("%s: %s cannot be loaded: %s", PRELOAD, name, exc)
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":

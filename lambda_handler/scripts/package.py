@@ -16,7 +16,7 @@ from core.code_version import code_version
 from lambda_handler.scripts.archive import files_in, write_zip
 from lambda_handler.scripts.bytecode import VARIABLE, compile_folder, find_interpreter
 from lambda_handler.scripts.problems import ScriptError
-from lambda_handler.scripts.staging import ROOT, Architecture, Target, stage
+from lambda_handler.scripts.staging import ROOT, Architecture, Target, installed_wheels, stage
 
 BUILD: Final = ROOT / "build" / "lambda"
 MAX_UNZIPPED_BYTES: Final = 95 * 1024 * 1024
@@ -107,12 +107,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a package with providers to pack in: its name, its wheel or its folder; can be given again",
     )
     parser.add_argument("--output", type=Path, default=BUILD, help="a folder; default: build/lambda")
+    parser.add_argument(
+        "--wheels-only",
+        action="store_true",
+        help="only fetch what building and its tests need, for later without a network",
+    )
     parser.add_argument("--uv", default="uv", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     output: Path = options.output
     target = Target(architecture=options.arch, python=options.python, plugins=tuple(options.plugins))
     archive = output / "function.zip"
     try:
+        if options.wheels_only:
+            for each in _of_the_tests(target):
+                installed_wheels(each, uv=options.uv)
+            return 0
         package = build(target, uv=options.uv, folder=output / target.architecture, archive=archive)
     except ScriptError as error:
         say(f"error: {error}")
@@ -124,6 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     sys.stdout.write(f"{package.sha256}  {archive.name}\n")
     return 0
+
+
+def _of_the_tests(target: Target) -> list[Target]:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    pythons = dict.fromkeys((target.python, here))
+    return [Target(architecture=name, python=python) for name in get_args(Architecture) for python in pythons]
 
 
 if __name__ == "__main__":
