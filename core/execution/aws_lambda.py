@@ -141,6 +141,24 @@ class LambdaExecutor:
         except InvocationError as exc:
             raise _as_ours(exc) from exc
 
+    def dry_run(self, limits: Limits) -> None:
+        """Returns if the function can be reached and may be invoked; AWS does not execute it.
+
+        The runtime emulator knows no dry run and would: do not ask it.
+
+        Raises:
+            ExecutionError: It cannot.
+        """
+        try:
+            where = self._where()
+            parameters = {**self._named(), "InvocationType": "DryRun", "Payload": b"{}"}
+            reply = self._aws.send("lambda", "invoke", parameters, where, limits)
+            body = b"".join(reply)
+        except InvocationError as exc:
+            raise _as_ours(exc) from exc
+        if reply.status != 204:
+            raise self._refused(reply.status, _headers(reply.headers), body, where)
+
     @property
     def region(self) -> str:
         """Where the function is asked for.

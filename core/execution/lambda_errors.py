@@ -80,6 +80,10 @@ class Refusal:
         return min(seconds, MAX_RETRY_AFTER_SECONDS) if math.isfinite(seconds) and seconds >= 0 else None
 
 
+class NotLambda(LambdaUnreachable):
+    """Something answers there that is not AWS: the runtime emulator, which only invokes, or another server."""
+
+
 _CREDENTIALS: Final = frozenset(
     {
         *("UnrecognizedClientException", "InvalidSignatureException", "SignatureDoesNotMatch"),
@@ -265,10 +269,11 @@ def _by_status(refusal: Refusal) -> ExecutionError:
                 "the AWS credentials and their permission lambda:InvokeFunction, and any proxy on the way.",
             )
         case 404:
-            return _unreachable(
-                refusal,
+            return NotLambda(
                 f"Nothing answers for {refusal.function} in {refusal.region} (HTTP 404). Check "
                 "LAMBDA_AGENT_FUNCTION_NAME, AWS_LAMBDA_REGION and AWS_ENDPOINT_URL_LAMBDA.",
+                detail=refusal.detail,
+                sent=False,
             )
         case status if 300 <= status < 500 and status != 408:
             return LambdaFunctionError(

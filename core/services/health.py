@@ -3,17 +3,16 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from core.errors import AgentLauncherError, SettingsError, StoreError
+from core.errors import SettingsError, StoreError
 from core.providers import registry
 from core.providers.spec import ProviderSpec
 from core.redaction import redact
 from core.security.vault import Vault
+from core.services.checks import Check, Verdict, guarded
 from core.services.credentials import CredentialService, Unnamed
 from core.services.prices import PriceService
 from core.services.principal import Principal
@@ -24,29 +23,6 @@ from core.storage.store import Store
 LOW_DISK_BYTES: Final = 500 * 1024 * 1024
 MANY_UNFOLDED: Final = 20_000
 """Finished attempts without their place in the roll-ups; charts stay exact, but read each of them."""
-
-
-class Verdict(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        detail: What was found; safe to show.
-        remedy: What to do; "" when all is well, or when the detail says it.
-    """
-
-    name: str
-    verdict: Verdict
-    detail: str
-    remedy: str = ""
 
 
 class HealthService:
@@ -67,15 +43,16 @@ class HealthService:
         self._prices = prices
 
     def checks(self, principal: Principal) -> Sequence[Check]:
-        """All checks; none of them sends a request to a provider or changes anything."""
+        """All checks; none of them asks a model, executes a function or changes anything."""
         return [
             *_around_the_store(self._settings),
-            _guarded("Database", self._database),
-            _guarded("Writing", self._writing),
-            _guarded("Roll-ups", self._roll_ups),
-            _guarded("Master key", lambda: self._master_key(principal)),
-            _guarded("Prices", lambda: self._price_overrides(principal)),
+            guarded("Database", self._database),
+            guarded("Writing", self._writing),
+            guarded("Roll-ups", self._roll_ups),
+            guarded("Master key", lambda: self._master_key(principal)),
+            guarded("Prices", lambda: self._price_overrides(principal)),
             *self._providers(principal),
+            *self._lambda(principal),
         ]
 
     def _database(self) -> Check:
@@ -149,6 +126,14 @@ class HealthService:
         any_key = any(spec.needs_api_key for spec in specs if spec not in unused)
         return [*found, _unused(unused, verdict=Verdict.OK if any_key else Verdict.WARNING)]
 
+    def _lambda(self, principal: Principal) -> Sequence[Check]:
+        if self._settings.lambda_agent_function_name is None:
+            return []
+        from core.services.lambda_checks import lambda_checks
+
+        stored = [credential.provider for credential in self._credentials.list(principal)]
+        return lambda_checks(self._settings, local_keys=stored)
+
 
 def look(principal: Principal, settings: Settings) -> Sequence[Check]:
     """As `HealthService.checks`, of an installation that nobody has opened: nothing is made, migrated or written."""
@@ -196,19 +181,10 @@ def _unopened(settings: Settings, problem: StoreError) -> Check:
 
 def _around_the_store(settings: Settings) -> list[Check]:
     return [
-        _guarded("Settings", lambda: _settings(settings)),
-        _guarded("Data directory", lambda: _data_dir(settings)),
-        _guarded("Logs", lambda: _logs(settings)),
+        guarded("Settings", lambda: _settings(settings)),
+        guarded("Data directory", lambda: _data_dir(settings)),
+        guarded("Logs", lambda: _logs(settings)),
     ]
-
-
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except AgentLauncherError as exc:
-        return Check(name=name, verdict=Verdict.FAILED, detail=str(exc))
-    except OSError as exc:
-        return Check(name=name, verdict=Verdict.FAILED, detail=f"{exc.filename or name}: {exc.strerror}")
 
 
 def _settings(settings: Settings) -> Check:

@@ -15,7 +15,7 @@ from core.errors import (
     LambdaUnreachable,
     OutcomeUnknown,
 )
-from core.execution.lambda_errors import Refusal, error_of
+from core.execution.lambda_errors import NotLambda, Refusal, error_of
 
 SHAPES = json.loads(
     gzip.decompress(
@@ -66,7 +66,7 @@ def test_everything_that_invoke_can_raise_proves_that_nothing_ran_but_one(name: 
         (403, "AccessDeniedException", LambdaUnreachable, False, "lambda:InvokeFunction"),
         (403, "", LambdaUnreachable, False, "proxy"),
         (404, "ResourceNotFoundException", LambdaUnreachable, False, "AWS_LAMBDA_REGION"),
-        (404, "", LambdaUnreachable, False, "AWS_ENDPOINT_URL_LAMBDA"),
+        (404, "", NotLambda, False, "AWS_ENDPOINT_URL_LAMBDA"),
         (502, "KMSAccessDeniedException", LambdaFunctionError, False, "kms:Decrypt"),
         (502, "KMSDisabledException", LambdaFunctionError, False, "Enable the key"),
         (502, "ENILimitReachedException", LambdaFunctionError, False, "network interfaces"),

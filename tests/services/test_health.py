@@ -126,7 +126,7 @@ def test_a_misspelt_setting_is_told(application: Application, monkeypatch: pytes
 def test_a_setting_that_this_version_does_not_serve_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USE_LAMBDA_FOR_AGENT_EXECUTION", "true")
     with opened_application() as application:
-        assert "everything locally" in check(application, "Settings").detail
+        assert "everything runs locally" in check(application, "Settings").detail
 
 
 def test_a_data_directory_that_others_may_write_to_is_told(application: Application) -> None:

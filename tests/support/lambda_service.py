@@ -225,6 +225,7 @@ class LambdaService:
         self.connections = 0
         self.last_path = ""
         self.last_headers: Mapping[str, str] = {}
+        self.dry_run = Act(runs=False, starts=False, status=204)
         self.otherwise = Act.answer()
         """What becomes of an invocation for which `will` left nothing."""
         self.on_invocation: Callable[[], None] | None = None
@@ -393,6 +394,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _invoke(self, name: str, body: bytes) -> None:
         event = json.loads(body)
+        if self.headers.get("X-Amz-Invocation-Type") == "DryRun":
+            act = self._service.dry_run
+            self._send(act.status, act.body or b"", act.headers)
+            return
         request_id, act = str(uuid.uuid4()), self._service.take(event)
         started = time.perf_counter()
         client_context = self.headers.get("X-Amz-Client-Context")
