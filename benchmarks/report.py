@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.cold_start import ColdStarts
 from benchmarks.plan import GROUPS, TABLES, THIRTY_TWO, UNITS, Contender, Group, Kind, Mode, Table
 from benchmarks.startup import Startup
 
@@ -100,9 +101,12 @@ def _label(contender: Contender, group: Group, mode: Mode, named: bool) -> str:
     return f"{group.label}: {label}" if named else label
 
 
-def goals(results: Results, startup: Startup) -> list[str]:
+def goals(results: Results, startup: Startup, cold: Mapping[str, ColdStarts]) -> list[str]:
     """The goals of the product beside what was measured, worst news included."""
-    rows = [goal.row for goal in (*_goals_of_calls(results), *_goals_of_startup(startup))]
+    rows = [
+        goal.row
+        for goal in (*_goals_of_calls(results), *_goals_of_startup(startup), *_goals_of_cold_starts(cold))
+    ]
     return [
         "### Goals",
         "",
@@ -146,3 +150,12 @@ def _goals_of_startup(startup: Startup) -> Iterator[Goal]:
     yield Goal("vendors' SDKs loaded by it", "", startup.sdks_loaded, 0, "SDKs")
     yield Goal("start to first page", "", startup.first_page_s, 4, "s")
     yield Goal("idle memory", "", startup.idle_mib, 300, "MiB")
+
+
+def _goals_of_cold_starts(cold: Mapping[str, ColdStarts]) -> Iterator[Goal]:
+    for provider, measured in cold.items():
+        text = "cold start of the function, of a bare handler's with that one SDK"
+        yield Goal(text, provider, measured.ratio("bare"), 1.15)
+    for provider, measured in cold.items():
+        if (value := measured.ratio("everything")) is not None:
+            yield Goal("the same, of one that imports all five and pydantic-ai", provider, value, 1.0)

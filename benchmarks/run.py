@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+from benchmarks.cold_start import ColdStarts, cold_start_tables, measure_cold_starts
 from benchmarks.contest import compete
 from benchmarks.plan import GROUPS, LITELLM, OURS, PEERS, ROOT, Kind
 from benchmarks.report import Figures, goals, tables
@@ -60,7 +61,7 @@ def main() -> int:
         default=10,
         help="how often each contender is asked in each mode; at least 5 for figures that count",
     )
-    choices = [group.provider.lower() for group in GROUPS] + ["imports", "startup"]
+    choices = [group.provider.lower() for group in GROUPS] + ["imports", "startup", "cold"]
     parser.add_argument(
         "--only",
         nargs="+",
@@ -87,13 +88,18 @@ def main() -> int:
     if "startup" in options.only:
         say("start and memory")
         startup_tables += measure_startup(startup, min(options.rounds, START_ROUNDS), ours=OURS)
+    cold: dict[str, ColdStarts] = {}
+    if "cold" in options.only:
+        with loopback_server() as server:
+            cold = measure_cold_starts(server, options.rounds, say=say)
+        startup_tables += cold_start_tables(cold)
     minutes = (time.monotonic() - STARTED) / 60
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores, loopback, "
         f"medians of {options.rounds} interleaved round{'s' if options.rounds > 1 else ''}, "
         f"{minutes:.0f} minutes.",
         "",
-        *goals(results, startup),
+        *goals(results, startup, cold),
         *tables(results),
         *startup_tables,
     ]

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from benchmarks.bodies import ANSWER, CACHED_TOKENS, CHUNKS, INPUT_TOKENS, OUTPUT_TOKENS, TEXTS
+from benchmarks.cold_start import ColdStarts, cold_start_tables
 from benchmarks.contest import compete
 from benchmarks.plan import GROUPS, Contender, Group, Kind, Mode
 from benchmarks.report import Goal, goals, ratio, tables
@@ -78,7 +79,7 @@ def test_goals_and_tables_are_ratios_to_the_raw_sdk_in_its_best_mode() -> None:
         Mode.STREAM: measured(13.0, 77.0),
     }
     results = {"OLLAMA": {Kind.RAW: [raw], Kind.OURS: [ours], Kind.LITELLM: []}}
-    rows = [line.split(" | ") for line in goals(results, Startup(import_ms=20.0)) if "Ollama" in line]
+    rows = [line.split(" | ") for line in goals(results, Startup(import_ms=20.0), {}) if "Ollama" in line]
     assert [(row[3], row[4]) for row in rows] == [
         ("1.40 times", "holds |"),
         ("", "not measured |"),
@@ -97,6 +98,19 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     ours = [{"complete": {"ms": 1.2}}, {"complete": {"ms": 3.6}}, {}]
     assert ratio(ours, Mode.COMPLETE, raw, Mode.COMPLETE, "ms") == pytest.approx(1.2)
     assert ratio([], Mode.COMPLETE, raw, Mode.COMPLETE, "ms") is None
+
+
+def test_cold_starts_are_compared_within_each_round() -> None:
+    measured = ColdStarts()
+    for ours, bare in ((1.1, 1.0), (3.3, 3.0), (1.2, 1.0)):
+        measured.add("ours", ours, 50.0)
+        measured.add("bare", bare, 40.0)
+    assert measured.ratio("bare") == pytest.approx(1.1)
+    assert measured.ratio("everything") is None
+    rows = [line for line in goals({}, Startup(), {"OLLAMA": measured}) if "cold start" in line]
+    assert len(rows) == 1
+    assert "1.10 times | holds" in rows[0]
+    assert "| OLLAMA: ours | 1,200 | 50 |" in cold_start_tables({"OLLAMA": measured})
 
 
 def test_a_contender_that_fails_leaves_the_others_their_figures(server: str, tmp_path: Path) -> None:
