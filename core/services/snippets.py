@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 from core.contract import AgentRequest, Attachment
+from core.execution.choice import BackendChoice
 from core.providers import registry
 from core.providers.addresses import is_this_machine
 from core.providers.keys import may_have_own_key
@@ -211,6 +212,8 @@ def command_line(spec: RunSpec, *, by_agent: bool) -> Snippet:
             if (value := getattr(config, name)) is not None
         ]
         missing += [name for name in _NOT_ON_THE_COMMAND_LINE if getattr(config, name) is not None]
+    if (choice := spec.backend or (None if by_agent else config.backend)) not in (None, BackendChoice.AUTO):
+        arguments.append(("--backend", choice.value.lower()))
     missing += [
         name for name, value in (("messages", spec.messages), ("attachments", spec.attachments)) if value
     ]

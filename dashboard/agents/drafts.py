@@ -14,6 +14,7 @@ import streamlit as st
 
 from core.contract import ReasoningEffort
 from core.errors import InvalidInput
+from core.execution.choice import BackendChoice
 from core.providers import registry
 from core.providers.spec import Feature
 from core.services.agent_config import AgentConfig
@@ -36,13 +37,18 @@ _PLAIN: Final = (
     "reasoning_effort",
     "base_url",
     "timeout_seconds",
+    "backend",
+    "retry_on_unknown",
 )
 _JSON: Final = {"context": "The context", "response_schema": "The JSON schema"}
 _PARAMETERS: Final = frozenset(
     {"temperature", "top_p", "max_tokens", "stop", "seed", "reasoning_effort", "response_schema", "base_url"}
 )
 _NOTHING: Final[tuple[object, ...]] = (None, "", [], {}, ())
-_EMPTY: Final[Mapping[str, object]] = {"system_prompt": "", "prompt": "", "base_url": "", "stop": ()}
+_EMPTY: Final[Mapping[str, object]] = {"system_prompt": "", "prompt": "", "base_url": "", "stop": ()} | {
+    "backend": BackendChoice.AUTO.value,
+    "retry_on_unknown": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

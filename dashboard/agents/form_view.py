@@ -14,6 +14,7 @@ from dashboard.agents import drafts
 from dashboard.agents.drafts import Draft
 from dashboard.components.agent_form import (
     ModelChoices,
+    backend_section,
     model_fields,
     name_fields,
     parameter_section,
@@ -49,6 +50,7 @@ def form_view(draft: Draft) -> None:
             stops=draft.value("stop") or (),
             left_out=drafts.left_out(draft),
         )
+        backend_section(draft.key)
     with left:
         name_fields(draft.key)
         names, fault = prompt_variables(draft)

@@ -278,6 +278,8 @@ def _say(outcome: "RunOutcome") -> None:
     remark(" · ".join(facts), dim=True)
     if outcome.fell_back_from is not None:
         remark(_why_it_fell_back(outcome), dim=True)
+    elif outcome.backend_note is not None:
+        remark(outcome.backend_note, dim=True)
     if response.error is not None:
         complain(f"{response.error.code.value}: {response.error.message}")
     _say_if_not_stored(outcome)

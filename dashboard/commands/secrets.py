@@ -1,4 +1,4 @@
-"""`secrets list | add | replace | rename | remove | rotate`. No command takes or prints a stored key."""
+"""`secrets list | add | replace | rename | refer | remove | rotate`. No command takes or prints a stored key."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +34,7 @@ def list_secrets(
                     "provider": c.provider,
                     "last4": c.last4,
                     "base_url": c.base_url,
+                    "api_key_ref": c.api_key_ref,
                     "changed_at": c.updated_at.isoformat(),
                     "last_used_at": c.last_used_at.isoformat() if c.last_used_at else None,
                 }
@@ -111,6 +112,29 @@ def remove(
             typer.confirm(what, abort=True, err=True)
         application.credentials.delete(LOCAL, found.id)
     remark(f"Removed {found.name!r}.")
+
+
+@app.command("refer")
+def refer(
+    name: Name,
+    reference: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="REFERENCE",
+            help="The ARN of a secret in AWS Secrets Manager, or env:NAME; without it the key is sent along.",
+        ),
+    ] = None,
+) -> None:
+    """Say where AWS Lambda finds this key by itself, so that it is not sent. What runs here takes the stored one."""
+    from core.services.principal import LOCAL
+
+    with open_application() as application:
+        found = _find(application, name)
+        stored = application.credentials.refer(LOCAL, found.id, api_key_ref=reference)
+    if stored.api_key_ref is None:
+        remark(f"The key of {stored.name!r} is sent along with runs on AWS Lambda.")
+    else:
+        remark(f"AWS Lambda takes the key of {stored.name!r} from {stored.api_key_ref}.")
 
 
 @app.command("rotate")

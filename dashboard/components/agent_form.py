@@ -1,6 +1,6 @@
 """The form of an agent: what it is called, which model it asks, with which prompts and parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.contract import AgentType, ReasoningEffort
 from core.errors import AgentLauncherError, InvalidInput
+from core.execution.choice import BackendChoice
 from core.pricing.catalogue import ModelPrice
 from core.providers import registry
 from core.providers.spec import Feature
@@ -26,6 +27,15 @@ from dashboard.components.parameter_fields import parameter_fields
 Key = Callable[[str], str]
 """The key of a field's widget, by the field's name."""
 
+_BACKEND_LABELS: Final[Mapping[str, str]] = {
+    BackendChoice.AUTO.value: "Automatic",
+    BackendChoice.LAMBDA.value: "AWS Lambda only",
+    BackendChoice.LOCAL.value: "Local",
+}
+_BACKEND_HELP: Final = (
+    "Automatic: AWS Lambda where USE_LAMBDA_FOR_AGENT_EXECUTION is on, and this machine where Lambda is known to have "
+    "completed nothing."
+)
 _KIND_HELP: Final = "A chat keeps the earlier turns; each of them is sent, and billed, again with the next."
 
 
@@ -215,6 +225,27 @@ def parameter_section(
                     placeholder='{"type": "object", "properties": {"answer": {"type": "string"}}}',
                     help="The model's answer is then JSON that follows it.",
                 )
+
+
+def backend_section(key: Key) -> None:
+    """Draws where it runs."""
+    with st.container(border=True):
+        st.segmented_control(
+            "Backend",
+            [choice.value for choice in BackendChoice],
+            format_func=_BACKEND_LABELS.__getitem__,
+            required=True,
+            key=key("backend"),
+            persist_state="session",
+            help=_BACKEND_HELP,
+        )
+        st.toggle(
+            "Run again where the outcome is unknown",
+            key=key("retry_on_unknown"),
+            persist_state="session",
+            help="When a connection to AWS Lambda is lost after the request was sent, nobody knows whether it was "
+            "completed. Run again, it may be billed twice.",
+        )
 
 
 def _json_field(label: str, key: str, *, what: str, placeholder: str, help: str) -> None:

@@ -44,6 +44,8 @@ _FIELDS: Final = (
         "prompt",
         "credential",
         "timeout",
+        "backend",
+        "retry_on_unknown",
     ),
     *_PARAMETERS,
 )
@@ -218,6 +220,8 @@ def _fill(slot: int, config: AgentConfig) -> None:
     put(slot, "system", config.system_prompt)
     put(slot, "credential", str(config.credential_id) if config.credential_id else "")
     put(slot, "timeout", config.timeout_seconds)
+    put(slot, "backend", config.backend.value)
+    put(slot, "retry_on_unknown", config.retry_on_unknown)
     put(slot, "stop", list(config.stop or ()))
     put(slot, "base_url", config.base_url or "")
     put(slot, "response_schema", _as_json(config.response_schema))
@@ -262,6 +266,8 @@ def config_of_slot(slot: int, takes: frozenset[Feature]) -> AgentConfig:
         "context": context(),
         "credential_id": field(slot, "credential") or None,
         "timeout_seconds": field(slot, "timeout"),
+        "backend": field(slot, "backend"),
+        "retry_on_unknown": field(slot, "retry_on_unknown"),
     }
     if not data["model_name"]:
         raise InvalidInput("Choose a model, or type its name.")

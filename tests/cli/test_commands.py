@@ -486,8 +486,8 @@ def test_migrate_brings_postgres_up_to_date(
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     assert "Run `agent-launcher migrate`" in cli("runs", "list", code=1).stderr
     done = cli("migrate")
-    assert done.stdout.split() == ["0001"]
-    assert "1 migration(s) applied" in done.stderr
+    assert done.stdout.split() == ["0001", "0002"]
+    assert "2 migration(s) applied" in done.stderr
     done = cli("migrate")
     assert (done.stdout, done.stderr) == ("", "The schema is up to date.\n")
     cli("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Hello")

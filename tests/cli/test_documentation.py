@@ -61,7 +61,7 @@ def test_the_examples_are_understood(cli: Cli) -> None:
         line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
     ]
     calls = [shlex.split(line[line.index("agent-launcher") :].partition(" < ")[0]) for line in lines]
-    assert len(calls) == 5
+    assert len(calls) == 6
     for _, *arguments in calls:
         # Whatever they find on this empty installation, they are no wrong usage.
         assert cli(*arguments, input="text", code=None).exit_code in {0, 1}

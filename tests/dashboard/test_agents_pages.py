@@ -217,3 +217,24 @@ def test_the_form_stays_in_its_place_when_somebody_else_was_faster(
     assert place_of(app, system_prompt_of(app)) == usual
     next(button for button in app.button if button.label == "Take theirs and drop mine").click().run()
     assert (field(app, "System prompt"), place_of(app, system_prompt_of(app))) == ("Theirs", usual)
+
+
+def test_where_an_agent_runs_is_chosen_in_its_form_and_kept_by_any_other_change(
+    application: Application, open_app: OpenApp
+) -> None:
+    agent = made(application)
+    app = open_agent(open_app, agent.id)
+    backend = next(group for group in app.segmented_control if group.label == "Backend")
+    assert backend.value == "AUTO"
+    backend.set_value("LOCAL").run()
+    next(toggle for toggle in app.toggle if toggle.label.startswith("Run again where")).set_value(True).run()
+    next(button for button in app.button if button.label == "Save version 2").click().run()
+    assert not app.exception
+    saved = application.agents.get(LOCAL, agent.id).version.config
+    assert (saved["backend"], saved["retry_on_unknown"]) == ("LOCAL", True)
+
+    again = open_agent(open_app, agent.id)
+    system_prompt_of(again).set_value("Be brief.").run()
+    next(button for button in again.button if button.label == "Save version 3").click().run()
+    kept = application.agents.get(LOCAL, agent.id).version.config
+    assert (kept["system_prompt"], kept["backend"], kept["retry_on_unknown"]) == ("Be brief.", "LOCAL", True)
