@@ -32,6 +32,7 @@ AgentLauncherError
     ├── Conflict                     the name is taken, or the thing changed meanwhile
     ├── InvalidInput                 a form, a file or a command-line value is wrong
     ├── SecretUnreadable             the master key is missing or is not the one that sealed the secret
+    ├── LogsUnavailable              a log cannot be read
     └── StoreError                   the database
         ├── SchemaMismatch           it is older or newer than this version of the program
         ├── StoreUnavailable         it cannot be reached or opened
@@ -275,6 +276,18 @@ class InvalidInput(OperatorError):
 
 class SecretUnreadable(OperatorError):
     """The master key is missing or is not the one that sealed the secret; the secret is untouched."""
+
+
+class LogsUnavailable(OperatorError):
+    """A log cannot be read.
+
+    Attributes:
+        statement: The IAM statement that is missing, as JSON; None if it is not that.
+    """
+
+    def __init__(self, message: str, *, statement: str | None = None) -> None:
+        super().__init__(message)
+        self.statement = statement
 
 
 class StoreError(OperatorError):

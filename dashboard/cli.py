@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from core.errors import AgentLauncherError
-from dashboard.commands import admin, agents, catalogue, run, runs, secrets, serve
+from dashboard.commands import admin, agents, catalogue, logs, run, runs, secrets, serve
 from dashboard.commands.session import complain, discard_stdout
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -78,6 +78,7 @@ app.add_typer(agents.app, name="agents", help="List, show, import and export age
 app.command("models")(catalogue.models)
 app.command("usage")(catalogue.usage)
 app.add_typer(secrets.app, name="secrets", help="Stored keys: write-only, sealed with the master key.")
+app.command("logs")(logs.logs)
 app.command("backup")(admin.backup)
 app.command("restore")(admin.restore)
 app.command("migrate")(admin.migrate)

@@ -35,6 +35,7 @@ class FunctionFacts:
         snap_start: Whether it is started from a snapshot.
         log_group: Where its log goes.
         log_format: "Text" or "JSON".
+        account: The account's id.
         variables: The names of its environment variables, without their values.
     """
 
@@ -53,6 +54,7 @@ class FunctionFacts:
     in_vpc: bool = False
     log_group: str | None = None
     log_format: str | None = None
+    account: str | None = None
     variables: frozenset[str] = frozenset()
 
 
@@ -89,6 +91,7 @@ def read_facts(body: bytes, *, region: str) -> FunctionFacts:
         in_vpc=bool(_object(found.get("VpcConfig")).get("VpcId")),
         log_group=_text(logging.get("LogGroup")) or f"/aws/lambda/{name}",
         log_format=_text(logging.get("LogFormat")),
+        account=_account(_text(found.get("FunctionArn"))),
         variables=frozenset(variables),
     )
 
@@ -152,6 +155,11 @@ def _read(body: bytes) -> Mapping[str, object]:
         return _object(json.loads(body))
     except (ValueError, RecursionError):
         return {}
+
+
+def _account(arn: str | None) -> str | None:
+    parts = (arn or "").split(":")
+    return parts[4] if len(parts) > 6 and parts[4].isdigit() else None
 
 
 def _architecture(value: object) -> str | None:
