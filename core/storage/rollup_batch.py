@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, FromClause, Select, Table, func, select
+from sqlalchemy import Connection, Executable, FromClause, Select, Table, case, func, select
 
 from core.storage.dialects import insert
+from core.storage.executions import EXECUTION_SUMS, EXECUTIONS, add_up_executions, executions
 from core.storage.records import Dimension
 from core.storage.tables import (
     FIGURES,
@@ -61,12 +62,14 @@ class Batch:
         errors: Runs by project, quarter and `_ERROR_KEYS`.
         latencies: Histogram buckets, one for each run, by project, quarter, dimension and key.
         slices: The same buckets by `_SLICE`.
+        executions: As `executions.executions`.
     """
 
     figures: Mapping[tuple[Any, ...], Sequence[int]]
     errors: Mapping[tuple[Any, ...], int]
     latencies: Mapping[tuple[str, int, str, str], Sequence[int]]
     slices: Mapping[tuple[Any, ...], Sequence[int]]
+    executions: Mapping[tuple[Any, ...], Sequence[int]]
 
 
 def collect(connection: Connection, attempts: Select[Any]) -> Batch:
@@ -86,6 +89,7 @@ def collect(connection: Connection, attempts: Select[Any]) -> Batch:
         errors={tuple(row[:-1]): int(row[-1]) for row in connection.execute(errors)},
         latencies=latencies,
         slices=slices,
+        executions=executions(connection, source),
     )
 
 
@@ -143,6 +147,7 @@ def add(connection: Connection, generation: int, batch: Batch) -> None:
     ]
     _add_up(connection, ERRORS, rows, ("runs",))
     _add_latencies(connection, generation, batch)
+    _add_up(connection, EXECUTIONS, add_up_executions(generation, batch.executions), EXECUTION_SUMS)
 
 
 def _latencies_of_slices(
@@ -207,6 +212,9 @@ def _adding(dialect: str, table: Table, names: Sequence[str]) -> Executable:
         sums["latencies"] = new.excluded.latencies
     elif table is HISTOGRAMS:
         sums["counts"] = new.excluded.counts
+    elif table is EXECUTIONS:
+        stored, added = table.c.max_memory_mb, new.excluded.max_memory_mb
+        sums["max_memory_mb"] = case((stored < added, added), else_=stored)
     return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
 
 

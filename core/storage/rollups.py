@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import UUID as POSTGRES_UUID
 from core import ids
 from core.storage import leases
 from core.storage.engine import Database
+from core.storage.executions import EXECUTIONS
 from core.storage.facts import facts
 from core.storage.rollup_batch import ERRORS, HISTOGRAMS, ROLLUPS, Batch, add, collect, levels
 from core.storage.tables import AttemptRow, RollupStateRow, UsageTailRow, table_of
@@ -149,6 +150,7 @@ def forget(connection: Connection, attempt_id: UUID) -> None:
         errors={key: -runs for key, runs in added.errors.items()},
         latencies={},
         slices={},
+        executions={key: [-value for value in values] for key, values in added.executions.items()},
     )
     state = connection.execute(select(_state)).one()
     generations = [state.generation]
@@ -163,7 +165,7 @@ def forget(connection: Connection, attempt_id: UUID) -> None:
 
 def _remove_empty(connection: Connection, generation: int, project_id: str, quarter: int) -> None:
     for level, start in levels(quarter):
-        for table in (*ROLLUPS, ERRORS):
+        for table in (*ROLLUPS, ERRORS, EXECUTIONS):
             counted = table.c.runs if table is ERRORS else table.c.attempts
             connection.execute(
                 delete(table).where(
@@ -177,7 +179,7 @@ def _remove_empty(connection: Connection, generation: int, project_id: str, quar
 
 
 def _forget_all_but(connection: Connection, generation: int) -> None:
-    for table in (*ROLLUPS, ERRORS, HISTOGRAMS):
+    for table in (*ROLLUPS, ERRORS, HISTOGRAMS, EXECUTIONS):
         connection.execute(delete(table).where(table.c.generation != generation))
 
 

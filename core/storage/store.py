@@ -13,6 +13,7 @@ from core.storage.backup import BackupReport, back_up
 from core.storage.credentials import CredentialRepository
 from core.storage.engine import Database, Dialect
 from core.storage.failures import NoDatabaseYet
+from core.storage.lambda_queries import LambdaUsageRepository
 from core.storage.preferences import PreferenceRepository
 from core.storage.prices import PriceOverrideRepository
 from core.storage.restore import RestoreReport, restore
@@ -43,6 +44,7 @@ class Store:
         self.price_overrides = PriceOverrideRepository(database)
         self.preferences = PreferenceRepository(database)
         self.usage = UsageRepository(database)
+        self.lambda_usage = LambdaUsageRepository(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool | None = None) -> Self:

@@ -419,6 +419,48 @@ class UsageBySliceRow(_Rollup, table=True):
     latencies: bytes = Field(sa_type=LargeBinary)
 
 
+class UsageByFunctionRow(_Row, table=True):
+    """Attempts by agent and backend and, on AWS Lambda, by how its function was configured: for right-sizing.
+
+    Attributes:
+        region, architecture, memory_mb: "" and 0 elsewhere, and where AWS did not say.
+        fell_back: Runs that were to begin on another backend and ended on this one.
+        timed: Successful attempts whose model time is known, of `client_us` on the caller's clock and `model_us`.
+        reported: Attempts of which AWS told whether they were a cold start; `cold_starts` of them were.
+        init_us: Of cold starts without a snapshot; `restored` with one, of `restore_us`.
+        billed: Attempts of which AWS told what is billed: `billed_ms` in all, `billed_restore_ms` of it for restoring.
+        measured: Attempts of which AWS told how much memory they used, at most `max_memory_mb`.
+    """
+
+    __tablename__ = "usage_by_function"
+    __table_args__ = (_CLUSTERED,)
+
+    generation: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    project_id: str = Field(primary_key=True)
+    level: int = Field(sa_type=SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    start: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    agent_id: UUID = Field(sa_type=Id, primary_key=True)
+    backend: str = Field(primary_key=True)
+    region: str = Field(primary_key=True)
+    architecture: str = Field(primary_key=True)
+    memory_mb: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    attempts: int = Field(sa_type=BigInteger)
+    fell_back: int = Field(sa_type=BigInteger)
+    timed: int = Field(sa_type=BigInteger)
+    client_us: int = Field(sa_type=BigInteger)
+    model_us: int = Field(sa_type=BigInteger)
+    reported: int = Field(sa_type=BigInteger)
+    cold_starts: int = Field(sa_type=BigInteger)
+    init_us: int = Field(sa_type=BigInteger)
+    restored: int = Field(sa_type=BigInteger)
+    restore_us: int = Field(sa_type=BigInteger)
+    billed: int = Field(sa_type=BigInteger)
+    billed_ms: int = Field(sa_type=BigInteger)
+    billed_restore_ms: int = Field(sa_type=BigInteger)
+    measured: int = Field(sa_type=BigInteger)
+    max_memory_mb: int
+
+
 class UsageByErrorRow(_Row, table=True):
     """How many runs ended with an error code, by what one filters by."""
 

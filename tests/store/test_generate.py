@@ -28,7 +28,10 @@ from core.storage.tables import (
 from tests.store.samples import stored_run
 
 UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
-_COMPARED = ("run", "attempt", "run_content", "usage_by_error", *(table.name for table in ROLLUPS))
+_COMPARED = (
+    *("run", "attempt", "run_content", "usage_by_error", "usage_by_function"),
+    *(table.name for table in ROLLUPS),
+)
 
 
 def _rows(database: Database, name: str) -> Sequence[tuple[Any, ...]]:
@@ -58,6 +61,7 @@ def _write_one_by_one(source: Database, target: Database) -> None:
             response=bodies.get(row.response_content),
             error_code=row.error_code,
             error_message=row.error_message,
+            fell_back_from=None if row.fell_back_from is None else Backend(row.fell_back_from),
         )
 
 

@@ -135,7 +135,8 @@ def test_no_row_is_written_again_however_many_there_are(database_url: str, befor
     altered = [s for s in writes if s.startswith("ALTER TABLE")]
     assert len(altered) == 16
     assert all(" ADD COLUMN " in s and "NOT NULL" not in s and "DEFAULT" not in s for s in altered)
-    assert [s for s in writes if s not in altered and "alembic_version" not in s] == []
+    others = [s for s in writes if s not in altered and "alembic_version" not in s]
+    assert [s.split("(")[0].split() for s in others] == [["CREATE", "TABLE", "usage_by_function"]]
 
 
 @pytest.mark.parametrize("into", ["sqlite", "postgresql"])

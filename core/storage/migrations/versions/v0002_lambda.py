@@ -1,6 +1,7 @@
 """What AWS Lambda says of an attempt, why an attempt was made, and where Lambda finds a stored key's secret.
 
-Columns are only added, each without a value: no row is written again, however many there are.
+Columns are only added, each without a value, and an empty roll-up: no row is written again, however many there are.
+What ran before has no part in that roll-up until the roll-ups are rebuilt; nothing of it ran on AWS Lambda.
 """
 
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision: str = "0002"
 down_revision: str | None = "0001"
@@ -33,14 +35,39 @@ _ADDED: Final[tuple[tuple[str, str, Any], ...]] = (
     ("attempt", "lambda_price_source", sa.String()),
 )
 
+_KEY: Final[tuple[tuple[str, Any], ...]] = (
+    ("generation", sa.Integer()),
+    ("project_id", sa.String()),
+    ("level", sa.SmallInteger()),
+    ("start", sa.Integer()),
+    ("agent_id", sa.LargeBinary(16).with_variant(postgresql.UUID(), "postgresql")),
+    ("backend", sa.String()),
+    ("region", sa.String()),
+    ("architecture", sa.String()),
+    ("memory_mb", sa.Integer()),
+)
+_SUMS: Final = (
+    *("attempts", "fell_back", "timed", "client_us", "model_us", "reported", "cold_starts", "init_us"),
+    *("restored", "restore_us", "billed", "billed_ms", "billed_restore_ms", "measured"),
+)
+
 
 def upgrade() -> None:
-    """Add the columns."""
+    """Add the columns and the roll-up."""
     for table, name, type_ in _ADDED:
         op.add_column(table, sa.Column(name, type_, nullable=True))
+    op.create_table(
+        "usage_by_function",
+        *(sa.Column(name, type_, nullable=False, autoincrement=False) for name, type_ in _KEY),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _SUMS),
+        sa.Column("max_memory_mb", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint(*(name for name, _ in _KEY), name="pk_usage_by_function"),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
     """Take them out again, with what is in them."""
+    op.drop_table("usage_by_function")
     for table, name, _ in reversed(_ADDED):
         op.drop_column(table, name)
