@@ -17,14 +17,21 @@ INPUT_TOKENS: Final = 120
 CACHED_TOKENS: Final = 64
 OUTPUT_TOKENS: Final = 40
 
+_END: Final = b"0\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class Wire:
-    """A vendor's answers as bytes, heads included; a stream in two parts, the second after the first is sent."""
+    """A vendor's answers as bytes, heads included; a stream in two parts, the second after the first is sent.
+
+    Attributes:
+        brief: The second part of a stream that has two chunks with text.
+    """
 
     whole: bytes
     first: bytes
     rest: bytes
+    brief: bytes
 
 
 def _wire(whole: object, events: list[bytes], *, content_type: str, before_text: int) -> Wire:
@@ -37,7 +44,8 @@ def _wire(whole: object, events: list[bytes], *, content_type: str, before_text:
         + content_type.encode()
         + b"\r\ntransfer-encoding: chunked\r\n\r\n"
         + _chunked(b"".join(events[: before_text + 1])),
-        rest=b"".join(map(_chunked, events[before_text + 1 :])) + b"0\r\n\r\n",
+        rest=b"".join(map(_chunked, events[before_text + 1 :])) + _END,
+        brief=b"".join(map(_chunked, events[before_text + CHUNKS - 1 :])) + _END,
     )
 
 

@@ -100,7 +100,7 @@ def _event(provider: str, server: str) -> str:
         "provider": provider,
         "model_name": MODELS[provider],
         "system_prompt": "You are brief.",
-        "prompt": "Tell me about foxes.",
+        "prompt": "Tell me about foxes, in two words.",  # ours asks for a stream, a bare handler does not
         "base_url": f"{server}/v1" if provider == "OPENAI" else server,
     }
     if provider in ("OPENAI", "ANTHROPIC", "GEMINI"):

@@ -1,7 +1,8 @@
 """A server that answers as all five vendors do, as cheaply as Python can, in a process of its own.
 
 What is asked for is told by the path, and a stream by the path or by `"stream": true`. A prompt that says "after N ms"
-waits that long before the first byte, as a model does. Stops when its standard input closes.
+waits that long before the first byte, as a model does; one that says "in two words" gets a stream of two. Stops when
+its standard input closes.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from benchmarks.bodies import ANTHROPIC, BEDROCK, GEMINI, OLLAMA, OPENAI, Wire
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _STREAM: Final = re.compile(rb'"stream": ?true')
 _DELAY: Final = re.compile(rb"after (\d+) ms")
+_BRIEFLY: Final = b"in two words"
 _WIRES: Final = (
     ("/chat/completions", OPENAI, None),
     ("/messages", ANTHROPIC, None),
@@ -49,7 +51,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 case wire, True:
                     writer.write(wire.first)
                     await writer.drain()
-                    writer.write(wire.rest)
+                    writer.write(wire.brief if _BRIEFLY in body else wire.rest)
                 case wire, False:
                     writer.write(wire.whole)
             await writer.drain()

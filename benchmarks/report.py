@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cold_start import ColdStarts
+from benchmarks.lambda_invoke import GOAL as INVOKE
+from benchmarks.lambda_invoke import Invokes
 from benchmarks.plan import GROUPS, TABLES, THIRTY_TWO, UNITS, Contender, Group, Kind, Mode, Table
 from benchmarks.startup import Startup
 
@@ -101,11 +103,21 @@ def _label(contender: Contender, group: Group, mode: Mode, named: bool) -> str:
     return f"{group.label}: {label}" if named else label
 
 
-def goals(results: Results, startup: Startup, cold: Mapping[str, ColdStarts]) -> list[str]:
+def goals(
+    results: Results,
+    startup: Startup,
+    cold: Mapping[str, ColdStarts],
+    invokes: Mapping[str, Invokes] | None = None,
+) -> list[str]:
     """The goals of the product beside what was measured, worst news included."""
     rows = [
         goal.row
-        for goal in (*_goals_of_calls(results), *_goals_of_startup(startup), *_goals_of_cold_starts(cold))
+        for goal in (
+            *_goals_of_calls(results),
+            *_goals_of_startup(startup),
+            *_goals_of_cold_starts(cold),
+            *_goals_of_invokes(invokes or {}),
+        )
     ]
     return [
         "### Goals",
@@ -159,3 +171,8 @@ def _goals_of_cold_starts(cold: Mapping[str, ColdStarts]) -> Iterator[Goal]:
     for provider, measured in cold.items():
         if (value := measured.ratio("everything")) is not None:
             yield Goal("the same, of one that imports all five and pydantic-ai", provider, value, 1.0)
+
+
+def _goals_of_invokes(invokes: Mapping[str, Invokes]) -> Iterator[Goal]:
+    for title, measured in invokes.items():
+        yield Goal("an invocation of the function, of a bare boto3 `invoke`", title, measured.ratio(), INVOKE)

@@ -17,6 +17,7 @@ from typing import Final
 
 from benchmarks.cold_start import ColdStarts, cold_start_tables, measure_cold_starts
 from benchmarks.contest import compete
+from benchmarks.lambda_invoke import Invokes, invoke_tables, measure_invokes
 from benchmarks.plan import GROUPS, LITELLM, OURS, PEERS, ROOT, Kind
 from benchmarks.report import Figures, goals, tables
 from benchmarks.startup import Startup, measure_imports, measure_startup
@@ -61,7 +62,7 @@ def main() -> int:
         default=10,
         help="how often each contender is asked in each mode; at least 5 for figures that count",
     )
-    choices = [group.provider.lower() for group in GROUPS] + ["imports", "startup", "cold"]
+    choices = [group.provider.lower() for group in GROUPS] + ["imports", "startup", "cold", "lambda"]
     parser.add_argument(
         "--only",
         nargs="+",
@@ -93,13 +94,17 @@ def main() -> int:
         with loopback_server() as server:
             cold = measure_cold_starts(server, options.rounds, say=say)
         startup_tables += cold_start_tables(cold)
+    invokes: dict[str, Invokes] = {}
+    if "lambda" in options.only:
+        invokes = measure_invokes(options.rounds, say=say)
+        startup_tables += invoke_tables(invokes)
     minutes = (time.monotonic() - STARTED) / 60
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores, loopback, "
         f"medians of {options.rounds} interleaved round{'s' if options.rounds > 1 else ''}, "
         f"{minutes:.0f} minutes.",
         "",
-        *goals(results, startup, cold),
+        *goals(results, startup, cold, invokes),
         *tables(results),
         *startup_tables,
     ]

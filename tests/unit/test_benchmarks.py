@@ -1,7 +1,7 @@
 """What `make bench` relies on: a server that speaks all five wires, and goals that say when they are missed."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from pydantic import SecretStr
 from benchmarks.bodies import ANSWER, CACHED_TOKENS, CHUNKS, INPUT_TOKENS, OUTPUT_TOKENS, TEXTS
 from benchmarks.cold_start import ColdStarts, cold_start_tables
 from benchmarks.contest import compete
+from benchmarks.lambda_invoke import MODES, Invokes, invoke_tables, measure_invokes
 from benchmarks.plan import GROUPS, Contender, Group, Kind, Mode
 from benchmarks.report import Goal, goals, ratio, tables
 from benchmarks.run import loopback_server, with_figures
 from benchmarks.startup import Startup
-from core.contract import AgentRequest
+from core.contract import AgentRequest, AgentResponse
 from core.invocation import invoke
 
 MODELS = {
@@ -34,18 +35,32 @@ def server() -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("provider", MODELS)
-def test_the_server_speaks_the_wire(server: str, provider: str, streamed: bool) -> None:
+def test_a_stream_can_be_of_two_words(server: str, provider: str) -> None:
+    pieces: list[str] = []
+    response = ask(server, provider, "Tell me about foxes, in two words.", on_delta=pieces.append)
+    assert response.error is None
+    assert pieces == [TEXTS[0], TEXTS[-1]]
+
+
+def ask(
+    server: str, provider: str, prompt: str, on_delta: Callable[[str], None] | None = None
+) -> AgentResponse:
     request = AgentRequest(
         provider=provider,
         model_name=MODELS[provider],
-        prompt="Tell me about foxes.",
+        prompt=prompt,
         api_key=SecretStr("sk-bench"),
         base_url=f"{server}/v1" if provider == "OPENAI" else server,
     )
+    return invoke(request, on_delta=on_delta)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("provider", MODELS)
+def test_the_server_speaks_the_wire(server: str, provider: str, streamed: bool) -> None:
     pieces: list[str] = []
-    response = invoke(request, on_delta=pieces.append if streamed else None)
+    response = ask(server, provider, "Tell me about foxes.", pieces.append if streamed else None)
     assert response.error is None
     assert response.response == ("".join(TEXTS) if streamed else ANSWER)
     assert len(pieces) == (CHUNKS if streamed else 0)
@@ -141,3 +156,19 @@ def test_publishing_replaces_the_figures_alone() -> None:
     page = "# Page\n\nText.\n\n## Figures\n\nold\n\n## After\n\nMore.\n"
     assert with_figures(page, "new\n") == "# Page\n\nText.\n\n## Figures\n\nnew\n\n## After\n\nMore.\n"
     assert with_figures("# Page\n\n## Figures\n\nold\n", "new\n") == "# Page\n\n## Figures\n\nnew\n"
+
+
+def test_an_invocation_is_compared_round_by_round() -> None:
+    slow = Invokes({"ours": [0.002, 0.004, 0.006], "bare": [0.001, 0.004, 0.005]})
+    assert slow.ratio() == pytest.approx(1.2)
+    (row,) = [line for line in goals({}, Startup(), {}, {"sequential": slow}) if "boto3" in line]
+    assert "1.20" in row
+    assert "| sequential | 4.00 | 4.00 | 1.20 |" in invoke_tables({"sequential": slow})
+
+
+def test_both_contenders_call_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = [replace(mode, calls=2) for mode in MODES if mode.place == "stand-in"]
+    monkeypatch.setattr("benchmarks.lambda_invoke.MODES", modes)
+    found = measure_invokes(1, say=lambda _: None)
+    assert set(found) == {mode.title for mode in modes}
+    assert all(set(measured.seconds) == {"ours", "bare"} for measured in found.values())
