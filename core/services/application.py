@@ -1,6 +1,7 @@
 """The core, wired: what the dashboard, the command line, the API and `lambda_service` all hold one of."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +17,7 @@ from core.services.export_jobs import ExportService
 from core.services.health import HealthService
 from core.services.housekeeping import Housekeeping
 from core.services.installation import InstallationService
+from core.services.lambda_usage import LambdaUsageService
 from core.services.preferences import PreferenceService
 from core.services.presence import Presence
 from core.services.prices import PriceService
@@ -26,6 +28,7 @@ from core.storage.store import Store
 
 if TYPE_CHECKING:
     from core.execution.aws_lambda import LambdaExecutor
+    from core.services.logs import LogService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class Application:
     prices: PriceService
     costs: CostGuidanceService
     usage: UsageService
+    lambda_usage: LambdaUsageService
     preferences: PreferenceService
     health: HealthService
     installation: InstallationService
@@ -109,6 +113,7 @@ class Application:
                 store, agents=agents, credentials=credentials, prices=prices, preferences=preferences
             ),
             usage=UsageService(store),
+            lambda_usage=LambdaUsageService(store),
             preferences=preferences,
             health=HealthService(settings, store, vault, credentials, prices),
             installation=InstallationService(settings, store, vault, credentials),
@@ -117,6 +122,13 @@ class Application:
             lambda_breaker=breaker,
         )
 
+    @cached_property
+    def logs(self) -> "LogService":
+        """The logs; made when they are first asked for, as most commands never do."""
+        from core.services.logs import LogService
+
+        return LogService(self.settings)
+
     def close(self) -> None:
         """Stops what is under way, signs off and closes the store."""
         kept_house = self.housekeeping.stop()
@@ -124,6 +136,8 @@ class Application:
         self.runs.close()
         if self.lambda_executor is not None:
             self.lambda_executor.close()
+        if "logs" in self.__dict__:
+            self.logs.close()
         if not kept_house:
             # A user of commands alone has no process that stays: each does a little for those before it.
             self.housekeeping.once()
