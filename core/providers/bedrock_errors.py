@@ -120,7 +120,7 @@ class BedrockExplainer(Explainer):
                 return ModelNotFound(
                     f"Bedrock in {self.region} does not know {self.model or 'this'}, or no longer. Check the model's "
                     "name and the region (BEDROCK_REGION); newer models are asked by an inference profile, such as "
-                    f"us.anthropic.... {said}".strip()
+                    f"us.anthropic....{said}"
                 )
             case "servicequotaexceededexception":
                 return RateLimited(

@@ -77,6 +77,8 @@ class Explainer:
 
     def cut(self, head: Head) -> BadProviderResponse:
         """The error for a stream that stopped before its end mark."""
+        if head.headers.get("content-type", "").lower().startswith("text/html"):
+            return self.nonsense(head, "came as a web page (text/html), not as a stream")
         return BadProviderResponse(
             f"The stream of {self.provider} ended before the answer did: what was received is incomplete. "
             "Try again.",

@@ -49,6 +49,7 @@ def assert_failed(response: AgentResponse, code: str) -> None:
     assert response.error is not None, response
     assert response.error.code == code, response.error
     assert response.error.message
+    assert "  " not in response.error.message
     assert len(response.error.message) < 700
     wire = response.to_wire()
     assert wire["error"]["code"] == code
@@ -238,6 +239,15 @@ def test_success_status_with_nonsense(
     assert response.error is not None
     assert response.error.may_be_billed
     assert len(vendor.requests) == 1
+
+
+def test_a_web_page_in_place_of_an_answer_leads_to_the_base_url(
+    vendor: VendorServer, request_to: MakeRequest, call: Caller, stream: bool
+):
+    vendor.will(NONSENSE["HTML"])
+    response = call(request_to(), stream=stream)
+    assert response.error is not None
+    assert "Check that the base URL leads to" in response.error.message
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 0.5, -1])
