@@ -2,17 +2,27 @@
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
 
 from tests.support.lambda_emulator import LambdaEmulator
 from tests.support.vendor_server import Reply, VendorServer
+
+if TYPE_CHECKING:
+    from tests.support.aimock_server import Aimock
 
 
 def client_of(emulator: LambdaEmulator) -> Any:
@@ -103,3 +113,64 @@ def test_it_can_be_killed_and_started_again_at_the_same_address(lambda_emulator:
         invoke(lambda_emulator, demo("Hi"))
     lambda_emulator.start()
     assert invoke(lambda_emulator, demo("Back?"))["response"].startswith('You asked: "Back?"')
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "path"),
+    [
+        ("BEDROCK", "us.anthropic.claude-sonnet-4-6", ""),
+        ("ANTHROPIC", "claude-sonnet-4-6", ""),
+        ("OPENAI", "gpt-4o", "/v1"),
+        ("GEMINI", "gemini-3.8-flash", "/v1beta"),
+        ("OLLAMA", "gemma4", ""),
+    ],
+)
+def test_every_provider(
+    lambda_emulator: LambdaEmulator, aimock: "Aimock", provider: str, model: str, path: str
+) -> None:
+    aimock.on(
+        "capital of France", "Paris.", usage={"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14}
+    )
+    answer = invoke(
+        lambda_emulator,
+        {
+            "provider": provider,
+            "model_name": model,
+            "api_key": "sk-canary-0123456789abcdef",
+            "base_url": aimock.url + path,
+            "prompt": "What is the capital of France?",
+            "system_prompt": "Be brief.",
+        },
+    )
+    assert answer.get("error") is None
+    assert answer["response"] == "Paris."
+    assert answer["metadata"]["execution_backend"] == "LAMBDA"
+    assert answer["token_usage"]["output_tokens"] == (0 if provider == "OLLAMA" else 2)
+    assert len(aimock.requests()) == 1
+    assert "canary" not in lambda_emulator.log
+
+
+def test_a_function_whose_caller_is_gone_works_to_its_end_and_ends(
+    lambda_emulator: LambdaEmulator, vendor: VendorServer
+) -> None:
+    vendor.will(Reply.json({"error": {"message": "late"}}, status=500).delayed(0.8))
+    event = {"provider": "OPENAI", "model_name": "gpt-x", "prompt": "Hi", "api_key": "sk-0123456789abcdef"}
+    caller = threading.Thread(
+        target=_give_up, args=(lambda_emulator, {**event, "base_url": f"{vendor.url}/v1"})
+    )
+    caller.start()
+    vendor.wait_for_requests(1, timeout_s=20)
+    pids = lambda_emulator.runtime_pids
+    assert pids
+    lambda_emulator.kill(function_too=False)
+    caller.join(20)
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.05)
+    assert "invocation finished" in lambda_emulator.log
+
+
+def _give_up(emulator: LambdaEmulator, event: object) -> None:
+    with pytest.raises((ConnectionClosedError, EndpointConnectionError, ReadTimeoutError, HTTPClientError)):
+        invoke(emulator, event)
