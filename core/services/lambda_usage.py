@@ -8,8 +8,8 @@ from uuid import UUID
 from core.services.principal import Principal
 from core.services.right_sizing import RightSizing, executions_cost, right_sizings
 from core.services.usage import Span
-from core.storage.lambda_queries import ExecutionFigures
-from core.storage.records import Backend, Dimension, LatencyPoint, RunFilter, UsageFigures
+from core.storage.lambda_queries import ExecutionFigures, SideFigures
+from core.storage.records import Backend, LatencyPoint, RunFilter, UsageFigures
 from core.storage.store import Store
 
 _LEAST_DAYS: Final = 1 / 24
@@ -115,15 +115,20 @@ class LambdaUsageService:
         there = {one.agent_id for one in executions if one.backend is Backend.LAMBDA}
         if not there:
             return LambdaUsage(span=span, agents=(), sizes=())
-        sides = {backend: self._side(principal, span, backend, agent_ids) for backend in Backend}
-        names = {key: point for side in sides.values() for key, point in side.names.items()}
+        found = self._store.lambda_usage.sides(principal.project_id, span.since, span.until, agent_ids)
+        sides = {(side.agent_id, side.backend): side for side in found}
+        agents, project = self._store.agents, principal.project_id
+        known = [*agents.list(project), *agents.list(project, archived=True)]
+        names = {agent.id: agent.name for agent in known}
         compared = [
             AgentComparison(
                 agent_id=agent_id,
-                name=names.get(agent_id, str(agent_id)) if agent_id is not None else "",
-                on_lambda=_figures(Backend.LAMBDA, sides[Backend.LAMBDA], executions, agent_id),
-                local=_figures(Backend.LOCAL, sides[Backend.LOCAL], executions, agent_id)
-                if agent_id in sides[Backend.LOCAL].figures
+                name="" if agent_id is None else names.get(agent_id, str(agent_id)),
+                on_lambda=_figures(
+                    Backend.LAMBDA, sides.get((agent_id, Backend.LAMBDA)), executions, agent_id
+                ),
+                local=_figures(Backend.LOCAL, sides[agent_id, Backend.LOCAL], executions, agent_id)
+                if (agent_id, Backend.LOCAL) in sides
                 else None,
             )
             for agent_id in there
@@ -135,42 +140,17 @@ class LambdaUsageService:
             sizes=right_sizings(executions, days=days),
         )
 
-    def _side(
-        self, principal: Principal, span: Span, backend: Backend, agent_ids: tuple[UUID, ...]
-    ) -> "_Side":
-        wanted, project = RunFilter(backends=(backend,), agent_ids=agent_ids), principal.project_id
-        points = self._store.usage.breakdown(project, span.since, span.until, Dimension.AGENT, wanted)
-        latency = self._store.usage.latency(
-            project, span.since, span.until, grain=None, zone=span.zone, by=Dimension.AGENT, filter=wanted
-        )
-        return _Side(
-            figures={_id(point.key): point.figures for point in points},
-            names={_id(point.key): point.label for point in points},
-            latency={_id(point.key): point for point in latency},
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    figures: dict[UUID | None, UsageFigures]
-    names: dict[UUID | None, str]
-    latency: dict[UUID | None, LatencyPoint]
-
-
-def _id(key: str) -> UUID | None:
-    return UUID(key) if key else None
-
 
 def _figures(
-    backend: Backend, side: _Side, executions: Sequence[ExecutionFigures], agent_id: UUID | None
+    backend: Backend, side: SideFigures | None, executions: Sequence[ExecutionFigures], agent_id: UUID | None
 ) -> BackendFigures:
     own = [one for one in executions if one.backend is backend and one.agent_id == agent_id]
     timed = sum(one.timed for one in own)
     model_us, client_us = (sum(getattr(one, name) for one in own) for name in ("model_us", "client_us"))
     return BackendFigures(
         backend=backend,
-        figures=side.figures.get(agent_id, UsageFigures()),
-        latency=side.latency.get(agent_id),
+        figures=UsageFigures() if side is None else side.figures,
+        latency=None if side is None else side.latency,
         timed=timed,
         model_us=model_us / timed if timed else None,
         # Two clocks: on this machine they are one, and an answer in no time may come out just below 0.

@@ -20,9 +20,10 @@ from core.storage.executions import (
     EXECUTIONS,
     facts_of_executions,
 )
-from core.storage.records import Backend, Dimension, RunFilter
+from core.storage.records import Backend, Dimension, LatencyPoint, RunFilter, UsageFigures
 from core.storage.tables import UsageTailRow, table_of
 from core.storage.timeline import whole
+from core.storage.usage import UsageRepository
 from core.storage.usage_question import Question, folded, segments_table, unfolded
 
 _tail = table_of(UsageTailRow)
@@ -66,11 +67,51 @@ class ExecutionFigures:
     max_memory_mb: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _EachSide(Question):
+    """Of each agent on each backend."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See `Question`."""
+        return ("agent_id", "backend")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideFigures:
+    """An agent's runs that ended on one backend, and what was spent there; `latency` is None if none finished."""
+
+    agent_id: UUID | None
+    backend: Backend
+    figures: UsageFigures
+    latency: LatencyPoint | None
+
+
 class LambdaUsageRepository:
     """See the module."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, usage: UsageRepository) -> None:
         self._database = database
+        self._usage = usage
+
+    def sides(
+        self, project_id: str, since: datetime, until: datetime, agent_ids: tuple[UUID, ...] = ()
+    ) -> list[SideFigures]:
+        """Each agent on each backend, over the range as in `UsageRepository`; of all agents, if none is named."""
+        question, timeline = (
+            _EachSide(project_id, Dimension.AGENT, RunFilter(agent_ids=agent_ids)),
+            whole(since, until),
+        )
+        latency = {point.key: point for point in self._usage.percentiles(question, timeline)}
+        return [
+            SideFigures(
+                agent_id=None if (agent_id := UUID(point.key.partition("/")[0])) == NO_ID else agent_id,
+                backend=Backend(point.key.partition("/")[2]),
+                figures=point.figures,
+                latency=latency.get(point.key),
+            )
+            for point in self._usage.sums(question, timeline)
+        ]
 
     def executions(
         self, project_id: str, since: datetime, until: datetime, agent_ids: tuple[UUID, ...] = ()

@@ -44,7 +44,7 @@ class Store:
         self.price_overrides = PriceOverrideRepository(database)
         self.preferences = PreferenceRepository(database)
         self.usage = UsageRepository(database)
-        self.lambda_usage = LambdaUsageRepository(database)
+        self.lambda_usage = LambdaUsageRepository(database, self.usage)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool | None = None) -> Self:

@@ -48,7 +48,7 @@ class UsageRepository(Folder):
         self, project_id: str, since: datetime, until: datetime, filter: RunFilter | None = None
     ) -> UsageFigures:
         """Sums over all that the filter finds."""
-        points = self._sums(Question(project_id, None, filter or RunFilter()), whole(since, until))
+        points = self.sums(Question(project_id, None, filter or RunFilter()), whole(since, until))
         return points[0].figures if points else UsageFigures()
 
     def series(
@@ -68,7 +68,7 @@ class UsageRepository(Folder):
             InvalidInput: The grain is not a multiple of 15 minutes, or gives too many buckets.
         """
         timeline = buckets(since, until, grain=grain, zone=zone)
-        return self._sums(Question(project_id, by, filter or RunFilter()), timeline)
+        return self.sums(Question(project_id, by, filter or RunFilter()), timeline)
 
     def breakdown(
         self,
@@ -79,7 +79,7 @@ class UsageRepository(Folder):
         filter: RunFilter | None = None,
     ) -> list[UsagePoint]:
         """Sums by dimension over the whole range; `start` is `since`."""
-        return self._sums(Question(project_id, by, filter or RunFilter()), whole(since, until))
+        return self.sums(Question(project_id, by, filter or RunFilter()), whole(since, until))
 
     def latency(
         self,
@@ -96,10 +96,13 @@ class UsageRepository(Folder):
 
         Within 1 % of the exact nearest-rank percentile.
         """
+        timeline = whole(since, until) if grain is None else buckets(since, until, grain=grain, zone=zone)
+        return self.percentiles(Question(project_id, by, filter or RunFilter()), timeline)
+
+    def percentiles(self, question: Question, timeline: Timeline) -> list[LatencyPoint]:
+        """As `latency`, of a question, by bucket and by the question's own columns."""
         from core.storage import histogram  # numpy: a tenth of a second that most commands do not need
 
-        timeline = whole(since, until) if grain is None else buckets(since, until, grain=grain, zone=zone)
-        question = Question(project_id, by, filter or RunFilter())
         with self._database.read() as connection:
             stored = _stored_counts(connection, question, timeline)
             labels = _labels(connection, question.by, [key for _, key in stored])
@@ -153,7 +156,8 @@ class UsageRepository(Folder):
         ]
         return sorted(points)
 
-    def _sums(self, question: Question, timeline: Timeline) -> list[UsagePoint]:
+    def sums(self, question: Question, timeline: Timeline) -> list[UsagePoint]:
+        """The sums that a question asks for, by bucket and by the question's own columns."""
         segments = segments_table(timeline.segments)
         if segments is None:
             return []

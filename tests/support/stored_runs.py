@@ -3,11 +3,13 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from core import ids
 from core.contract import utc_now
 from core.errors import ErrorCode
+from core.pricing.lambda_rates import compute_nanousd
 from core.services.application import Application
 from core.services.principal import LOCAL
 from core.settings import ensure_data_dir, load_settings
@@ -40,8 +42,13 @@ def store_run(
     output_tokens: int | None = 50,
     cost_nanousd: int | None = 1_000_000,
     prompt: str = "Say hello.",
+    **on_lambda: Any,
 ) -> UUID:
-    """Stores a run that ended at `at`; its cost is a quarter input, three quarters output, or unknown."""
+    """Stores a run that ended at `at`; its cost is a quarter input, three quarters output, or unknown.
+
+    `on_lambda` are more fields of its attempt, such as those of `executed_on_lambda`.
+    """
+    backend = on_lambda.get("backend", Backend.LOCAL)
     began = at - timedelta(seconds=seconds)
     run_id = ids.uuid7(at=began)
     application.store.runs.start(
@@ -54,7 +61,7 @@ def store_run(
             trigger=Trigger.PLAYGROUND,
             provider=provider,
             model=model,
-            backend=Backend.LOCAL,
+            backend=backend,
             request={"provider": provider, "model_name": model, "prompt": prompt},
             agent_id=agent.id if agent else None,
             agent_version_id=agent.version.id if agent else None,
@@ -65,7 +72,6 @@ def store_run(
         id=ids.uuid7(at=began),
         run_id=run_id,
         ordinal=1,
-        backend=Backend.LOCAL,
         status=status,
         started_at=began,
         finished_at=at,
@@ -78,6 +84,7 @@ def store_run(
         output_cost_nanousd=None if cost_nanousd is None else cost_nanousd - cost_nanousd // 4,
         error_code=error.value if error else None,
         error_message=f"It ended with {error.value}." if error else None,
+        **{"backend": backend, **on_lambda},
     )
     application.store.runs.finish(
         run_id,
@@ -89,6 +96,38 @@ def store_run(
         error_message=attempt.error_message,
     )
     return run_id
+
+
+def executed_on_lambda(
+    *,
+    billed_ms: int = 1_040,
+    memory_mb: int = 1024,
+    max_memory_mb: int = 142,
+    cold: bool = False,
+    architecture: str = "x86_64",
+    region: str = "eu-central-1",
+) -> dict[str, Any]:
+    """The fields of an attempt of a second or so that ran on AWS Lambda, with its cost, for `store_run`."""
+    init_us = 640_000 if cold else None
+    whole_ms = billed_ms + (640 if cold else 0)
+    return {
+        "backend": Backend.LAMBDA,
+        "model_time_us": 960_000,
+        "lambda_request_id": str(uuid4()),
+        "lambda_region": region,
+        "lambda_architecture": architecture,
+        "lambda_memory_mb": memory_mb,
+        "lambda_max_memory_mb": max_memory_mb,
+        "lambda_cold_start": cold,
+        "lambda_duration_us": billed_ms * 1_000 - 400,
+        "lambda_init_us": init_us,
+        "lambda_billed_ms": whole_ms,
+        "lambda_compute_nanousd": compute_nanousd(
+            billed_ms=whole_ms, memory_mb=memory_mb, region=region, architecture=architecture
+        ),
+        "lambda_request_nanousd": 200,
+        "lambda_price_source": "aws.amazon.com/lambda/pricing, 2026-11-22",
+    }
 
 
 def start_lost_run(application: Application) -> UUID:
