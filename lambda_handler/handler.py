@@ -15,6 +15,7 @@ from core.errors import DeadlineExceeded, ErrorCode, InternalError, InvocationEr
 from core.interruption import Limits
 from core.invocation import invoke
 from core.providers import registry
+from core.providers.wire import mend
 from lambda_handler import function_logs, refusals, runtime
 from lambda_handler.call import Call
 
@@ -102,7 +103,8 @@ def _least(*seconds: float | None) -> float | None:
 def _refused(event: object, error: InvocationError) -> AgentResponse:
     fields = cast("dict[str, object]", event) if isinstance(event, dict) else {}
     provider, model = (
-        value if isinstance(value := fields.get(name), str) else "" for name in ("provider", "model_name")
+        mend(value) if isinstance(value := fields.get(name), str) else ""
+        for name in ("provider", "model_name")
     )
     response = error_response(error, provider=provider, model=model)
     return response.model_copy(
@@ -118,6 +120,9 @@ def _with_our_request_id(response: AgentResponse, call: Call) -> AgentResponse:
 
 
 def _within_the_payload(response: AgentResponse) -> AgentResponse:
+    if response.response is not None:
+        # The runtime writes UTF-8, and raises at a lone surrogate, which a provider of another's may let pass.
+        response = response.model_copy(update={"response": mend(response.response)})
     # A character is at most six bytes of JSON, and the rest of an answer a few kilobytes.
     if len(response.response or "") < MAX_RESPONSE_BYTES // 8:
         return response

@@ -23,7 +23,7 @@ WHEELS: Final = ROOT / ".tools" / "lambda-wheels"
 """Installed wheels by what they are for; unpruned, made once for each lock."""
 
 FORBIDDEN: Final = (
-    *("streamlit", "pandas", "plotly", "numpy", "sqlmodel", "sqlalchemy", "alembic", "psycopg", "dbos"),
+    *("streamlit", "pandas", "plotly", "sqlmodel", "sqlalchemy", "alembic", "psycopg", "dbos"),
     *("boto3", "botocore", "genai_prices", "pydantic_ai", "dashboard"),
 )
 """Never in the package: the runtime has boto3, and the rest is the dashboard's."""

@@ -140,6 +140,23 @@ def test_garbage_is_refused_clearly(event: object, said: str, log: pytest.LogCap
     assert "canary" not in json.dumps(wire) + json.dumps(lines(log))
 
 
+@pytest.mark.parametrize("field", ["provider", "model_name", "prompt", "agent_name", "x\ud800"])
+def test_what_is_no_unicode_does_not_reach_the_runtime(field: str) -> None:
+    wire = handler.handle(demo() | {field: "a\ud800b"}, Context())
+    assert wire["error"]["code"] in {"INVALID_REQUEST", "UNKNOWN_PROVIDER"}
+    json.dumps(wire, ensure_ascii=False).encode()  # as the runtime does; it raises what it cannot encode
+
+
+def test_nor_does_such_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = handler.invoke
+
+    def answer(*arguments: Any, **options: Any) -> AgentResponse:
+        return answered(*arguments, **options).model_copy(update={"response": "é\ud800"})
+
+    monkeypatch.setattr(handler, "invoke", answer)
+    json.dumps(handler.handle(demo(), Context()), ensure_ascii=False).encode()
+
+
 def test_nested_too_deep_is_refused() -> None:
     deep: dict[str, Any] = {}
     for _ in range(5_000):
