@@ -177,7 +177,7 @@ class LambdaExecutor:
 
     def _run(
         self, request: AgentRequest, cancel: CancelToken | None
-    ) -> tuple[AgentResponse | ExecutionError, LambdaReport]:
+    ) -> tuple[AgentResponse | ExecutionError, LambdaReport | None]:
         timeout = MAX_TIMEOUT_SECONDS if request.timeout_seconds is None else request.timeout_seconds
         limits = Limits(timeout_seconds=timeout, cancel=cancel)
         payload = _payload(request)
@@ -205,7 +205,7 @@ class LambdaExecutor:
 
     def _exchange(
         self, request: AgentRequest, payload: bytes, facts: FunctionFacts | None, limits: Limits
-    ) -> tuple[AgentResponse | ExecutionError, LambdaReport]:
+    ) -> tuple[AgentResponse | ExecutionError, LambdaReport | None]:
         where = self._where()
         parameters = {"InvocationType": "RequestResponse", "LogType": "Tail", "Payload": payload}
         reply = self._aws.send(
@@ -229,7 +229,8 @@ class LambdaExecutor:
         )
         if isinstance(answer, ExecutionError):
             answer.request_id = report.request_id
-        return answer, report
+        # An emulator says nothing of itself, and AWS bills nothing for it: its region would only price what was free.
+        return answer, report if report.request_id is not None else None
 
     def _ask(self, limits: Limits) -> FunctionFacts:
         where = self._where()

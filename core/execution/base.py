@@ -1,5 +1,7 @@
 """Where an invocation runs: one verb, `Executor.invoke`."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +15,16 @@ from core.invocation import OnDelta
 
 run_in_hand: Final[ContextVar[str | None]] = ContextVar("agent_launcher_run_in_hand", default=None)
 """The id of the run that this thread works on, for a backend that writes a log of its own."""
+
+
+@contextmanager
+def working_on(run_id: str) -> Generator[None]:
+    """This thread works on that run inside the block."""
+    before = run_in_hand.set(run_id)
+    try:
+        yield
+    finally:
+        run_in_hand.reset(before)
 
 
 class Completed(StrEnum):

@@ -21,7 +21,7 @@ from core.errors import (
     NotFound,
     StoreError,
 )
-from core.execution.base import Attempt, Completed
+from core.execution.base import Attempt, Completed, working_on
 from core.execution.choice import BackendChoice
 from core.execution.fallback import Asked, FallbackExecutor, Listener, Reason
 from core.execution.retrying import RetryPolicy
@@ -185,7 +185,8 @@ class RunWorker:
                 on_retry=lambda attempt: self._keep_retried(job, attempt),
                 on_fallback=lambda backend, note: live.note_fallback(Backend(backend), note),
             )
-            attempts = self._executor.attempt(asked, limits, listener, policy=self._retry_policy)
+            with working_on(str(live.run_id)):
+                attempts = self._executor.attempt(asked, limits, listener, policy=self._retry_policy)
         except Exception:
             log.exception("run %s broke off", live.run_id)
             self._break_off(job, _internal_error(job))

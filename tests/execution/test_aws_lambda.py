@@ -22,6 +22,7 @@ from core.execution.lambda_answer import MAX_RESPONSE_BYTES
 from core.execution.retrying import attempt_until_final
 from core.interruption import CancelToken, Limits
 from tests.support.lambda_service import Act, LambdaService
+from tests.support.vendor_server import Reply, VendorServer
 
 RequestOf = Callable[..., AgentRequest]
 Make = Callable[..., LambdaExecutor]
@@ -371,6 +372,16 @@ def test_the_original_documents_answer_is_understood(
     attempt = executor.invoke(request_of())
     assert (code_of(attempt), attempt.response.response) == (None, "Hi")
     assert attempt.response.metadata.execution_backend == "LAMBDA"
+
+
+def test_of_an_emulator_nothing_is_known_and_nothing_is_priced(
+    executor: LambdaExecutor, request_of: RequestOf
+) -> None:
+    answer = executor.invoke(request_of()).response.to_wire()
+    with VendorServer() as emulator, closing(executor_of(emulator.url, "us-east-1")) as other:
+        emulator.will(Reply.text("404 page not found", status=404), Reply.json(answer))
+        attempt = other.invoke(request_of())
+    assert (code_of(attempt), attempt.lambda_report) == (None, None)
 
 
 # Where it goes.

@@ -1,5 +1,7 @@
 """Runs on AWS Lambda, from being asked for to being stored, through a stand-in for the service on loopback."""
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -647,3 +649,9 @@ def test_an_export_has_the_parts_and_the_report(
     cells = dict(zip(header.split(","), row.split(","), strict=False))
     assert (cells["backend"], cells["fell_back_from"]) == ("LOCAL", "LAMBDA")
     assert Decimal(cells["lambda_request_cost_usd"]) == Decimal("0.0000002")
+
+
+def test_the_functions_log_can_name_the_run(local_on_lambda: Application, function: LambdaService) -> None:
+    _, detail = run(local_on_lambda, demo())
+    sent = json.loads(base64.b64decode(function.last_headers["X-Amz-Client-Context"]))
+    assert sent == {"custom": {"run_id": str(detail.summary.id)}}
