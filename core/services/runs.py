@@ -121,14 +121,13 @@ class RunService:
     def key_travel(self, principal: Principal, spec: RunSpec) -> KeyJourney:
         """How the run's key would get to where it begins. Errors as in `start`; nothing is stored or sent."""
         if spec.api_key_ref is not None and not spec.api_key:
-            choice, _ = self._choice(spec, spec.config.base_url)
-            begins_there = self._executor.begins_on(choice) == Backend.LAMBDA
-            travel = KeyTravel.REFERENCE if begins_there else KeyTravel.STAYS
+            _, begins_on, _ = self._choice(spec, spec.config.base_url)
+            travel = KeyTravel.REFERENCE if begins_on is Backend.LAMBDA else KeyTravel.STAYS
             return KeyJourney(travel=travel, reference=spec.api_key_ref)
         key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
         named = next((c.name for c in self._credentials.list(principal) if c.id == key.credential_id), None)
-        choice, _ = self._choice(spec, spec.config.base_url or key.base_url)
-        if self._executor.begins_on(choice) != Backend.LAMBDA:
+        _, begins_on, _ = self._choice(spec, spec.config.base_url or key.base_url)
+        if begins_on is Backend.LOCAL:
             return KeyJourney(travel=KeyTravel.STAYS, credential=named)
         if key.api_key_ref is not None:
             return KeyJourney(travel=KeyTravel.REFERENCE, credential=named, reference=key.api_key_ref)
@@ -363,13 +362,14 @@ class RunService:
 
     # The work
 
-    def _choice(self, spec: RunSpec, base_url: str | None) -> tuple[BackendChoice, str | None]:
-        """Where the run may run; and why here, where it was left open and Lambda cannot reach the server."""
+    def _choice(self, spec: RunSpec, base_url: str | None) -> tuple[BackendChoice, Backend, str | None]:
+        """Where the run may run, where it begins, and why here if Lambda was to run it but cannot reach the server."""
         choice = spec.choice
-        if choice is not BackendChoice.AUTO or self._executor.begins_on(choice) != Backend.LAMBDA:
-            return choice, None
-        why = None if self._executor.lambda_is_near else only_from_here(spec.config.provider, base_url)
-        return (choice, None) if why is None else (BackendChoice.LOCAL, why)
+        begins_on = Backend(self._executor.begins_on(choice))
+        if begins_on is Backend.LOCAL or choice is BackendChoice.LAMBDA or self._executor.lambda_is_near:
+            return choice, begins_on, None
+        why = only_from_here(spec.config.provider, base_url)
+        return (choice, begins_on, None) if why is None else (BackendChoice.LOCAL, Backend.LOCAL, why)
 
     def _prepare(self, principal: Principal, spec: RunSpec, *, store: bool) -> Job:
         if spec.api_key_ref is not None and not spec.api_key:
@@ -377,8 +377,7 @@ class RunService:
         else:
             key = self._credentials.resolve(principal, config=spec.config, given=spec.api_key)
         request = request_of(spec, key=key, default_timeout_seconds=self._default_timeout_seconds)
-        choice, note = self._choice(spec, request.base_url)
-        begins_on = Backend(self._executor.begins_on(choice))
+        choice, begins_on, note = self._choice(spec, request.base_url)
         timeout_seconds = request.timeout_seconds or self._default_timeout_seconds
         run_id = ids.uuid7()
         now = utc_now()

@@ -46,6 +46,8 @@ _content = table_of(RunContentRow)
 _attempt = table_of(AttemptRow)
 _worker = table_of(WorkerRow)
 _ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
+_LOCAL_FIELDS: Final = tuple(name for name in _ATTEMPT_FIELDS if not name.startswith("lambda_"))
+"""What there is to say of an attempt that was not on AWS Lambda."""
 _NEW_RUN_FIELDS: Final = tuple(
     field.name for field in fields(NewRun) if field.name not in {"request", "credential_id", "asked"}
 )
@@ -72,6 +74,7 @@ class RunWriter:
             insert_content = insert_content.returning(_content.c.id)
         self._insert_content = Statement(insert_content, dialect, names=("encoding", "body"))
         self._insert_attempt = Statement(insert(_attempt), dialect, names=_ATTEMPT_FIELDS)
+        self._insert_local_attempt = Statement(insert(_attempt), dialect, names=_LOCAL_FIELDS)
         self._insert_facts = Statement(
             insert(table_of(UsageTailRow)).from_select(
                 list(COLUMNS),
@@ -292,7 +295,10 @@ class RunWriter:
 
     def _insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
         for attempt in attempts:
-            self._insert_attempt.run(connection, {name: getattr(attempt, name) for name in _ATTEMPT_FIELDS})
+            local = attempt.backend is Backend.LOCAL
+            fields = _LOCAL_FIELDS if local else _ATTEMPT_FIELDS
+            statement = self._insert_local_attempt if local else self._insert_attempt
+            statement.run(connection, {name: getattr(attempt, name) for name in fields})
             self._insert_facts.run(connection, {"of_run": attempt.run_id, "of_ordinal": attempt.ordinal})
 
 
