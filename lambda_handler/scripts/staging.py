@@ -35,6 +35,7 @@ _PLATFORMS: Final[dict[Architecture, str]] = {
 }
 _EXCLUDED: Final = ("agent-launcher", "boto3", "botocore", "s3transfer")
 _INSTALLERS_NOTES: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
+_NO_SOURCES: Final = (".*", "__pycache__", "node_modules", "build", "dist", "*.egg-info")
 _TESTS: Final = ("google/genai/tests", "certifi/tests")
 
 
