@@ -113,10 +113,11 @@ def _wheel_of(plugin: str, folder: Path, *, uv: str) -> str:
         if os.sep in plugin and not path.exists():
             raise ScriptError(f"--with {plugin}: there is no such folder or wheel.")
         return str(path.resolve()) if path.exists() else plugin
-    place = folder / f"wheel-{path.resolve().name}"
-    _run(
-        [uv, "build", "--quiet", "--wheel", "--out-dir", str(place), str(path)], what=f"the wheel of {plugin}"
-    )
+    # From a copy: build backends leave folders of their own beside the sources.
+    source, place = folder / path.resolve().name, folder / f"wheel-{path.resolve().name}"
+    shutil.copytree(path, source, ignore=shutil.ignore_patterns(*_NO_SOURCES))
+    command = [uv, "build", "--quiet", "--wheel", "--out-dir", str(place), str(source)]
+    _run(command, what=f"the wheel of {plugin}")
     return str(next(place.glob("*.whl")))
 
 
