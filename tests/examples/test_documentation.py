@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.commands import run
 from tests.support.environment import ROOT
-from tests.support.example_package import EXAMPLE, commands_of
+from tests.support.example_package import EXAMPLE, commands_of, leave_out_what_is_built
 from tests.support.require import require
 
 PAGE = (ROOT / "docs" / "adding-a-provider.md").read_text(encoding="utf-8")
@@ -28,12 +28,11 @@ def test_a_block_of_code_is_a_part_of_the_file_above_it(source: str, text: str) 
     assert text in (ROOT / source).read_text(encoding="utf-8")
 
 
-def test_the_tree_names_each_file_of_the_example() -> None:
+def test_the_tree_names_each_file_of_the_example(tmp_path: Path) -> None:
     (tree,) = (text for _, language, text in BLOCKS if language == "text")
     named = {line.strip() for line in tree.splitlines() if not line.endswith("/")}
-    assert named == {
-        path.name for path in EXAMPLE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    }
+    source = shutil.copytree(EXAMPLE, tmp_path / "source", ignore=leave_out_what_is_built)
+    assert named == {path.name for path in source.rglob("*") if path.is_file()}
 
 
 def test_the_table_of_fields_names_fields() -> None:
@@ -48,10 +47,13 @@ def test_the_table_of_fields_names_fields() -> None:
 
 def test_the_installation_works_with_a_real_installer(tmp_path: Path, site: Path) -> None:
     (install,) = (command for command in commands_of(PAGE) if "install" in command)
-    local = str(ROOT / ".tools" / "uv" / "bin" / "uv")
-    uv = require(shutil.which("uv") or shutil.which(local), what="uv", remedy="make setup-dev installs it")
+    local = ".tools/uv/bin/uv"  # where `make setup` puts one that it did not find
+    assert local in PAGE
+    uv = require(
+        shutil.which("uv") or shutil.which(ROOT / local), what="uv", remedy="make setup-dev installs it"
+    )
     source = tmp_path / "source"
-    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(EXAMPLE, source, ignore=leave_out_what_is_built)
     words = [
         {"uv": uv, ".venv/bin/python": sys.executable, str(EXAMPLE): str(source)}.get(w, w) for w in install
     ]

@@ -17,6 +17,9 @@ from tests.support.environment import GUARD_FOLDER, ROOT
 
 EXAMPLE = ROOT / "docs" / "examples" / "agent-launcher-cohere"
 
+leave_out_what_is_built = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
+"""For `shutil.copytree`: whoever installs the example from its folder, as its page says, leaves these there."""
+
 _BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
@@ -26,7 +29,7 @@ def install(folder: Path) -> Path:
     Its one entry point is data and all of it is Python, so unpacking is what an installer would do.
     """
     source, wheels, site = folder / "source", folder / "wheels", folder / "site"
-    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(EXAMPLE, source, ignore=leave_out_what_is_built)
     run([sys.executable, "-c", _BUILD, wheels], cwd=source, timeout_s=120)
     (wheel,) = wheels.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
