@@ -273,7 +273,7 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
             ),
             remedy=(
                 "Look at the provider's own usage page if it matters whether it was billed. Run it again if "
-                "you need the answer: that may be billed a second time."
+                "you need the answer, locally where AWS Lambda lost it: that may be billed a second time."
             ),
             action=RemedyAction.RUN_AGAIN,
         ),
