@@ -17,6 +17,7 @@ from core.services.agents import AgentActivity
 from core.services.connections import ConnectionTest
 from core.services.cost_guidance import Guidance, GuidanceFilter
 from core.services.credentials import CredentialPublic, Unnamed
+from core.services.lambda_usage import LambdaUsage
 from core.services.model_order import in_order_of_choice
 from core.services.preferences import Preferences
 from core.services.usage import Overview, Period, UsageReport, span_of
@@ -91,6 +92,18 @@ def _usage(
     del project_id
     span = span_of(period, zone=ZoneInfo(zone_key))
     return application().usage.report(principal(), span, by=split, run_filter=run_filter)
+
+
+def lambda_usage(period: Period, agent_ids: tuple[UUID, ...]) -> LambdaUsage:
+    """AWS Lambda beside this machine for the range that ends now; of all agents, if none is named."""
+    return _lambda_usage(principal().project_id, period, agent_ids, zone().key)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=32, show_spinner=False)
+def _lambda_usage(project_id: str, period: Period, agent_ids: tuple[UUID, ...], zone_key: str) -> LambdaUsage:
+    del project_id
+    span = span_of(period, zone=ZoneInfo(zone_key))
+    return application().lambda_usage.report(principal(), span, RunFilter(agent_ids=agent_ids))
 
 
 # Runs

@@ -31,6 +31,12 @@ AGENT_ID: Final = "agent"
 USAGE_SPLIT: Final = "split"
 """What charts are split by. The filters' keys are those of the runs, so that they go along to them."""
 
+USAGE_VIEW: Final = "view"
+"""The tab; bound to the URL by its title."""
+
+USAGE_CONFIGURATION: Final = "usage.configuration"
+"""Which configuration of the function right-sizing is about, by its name on screen."""
+
 # Runs; all but the last three are bound to the URL
 
 RUNS_AGENT: Final = "agent"

@@ -18,7 +18,7 @@ from dashboard.components.usage_figures import (
     unpriced_note,
     usage_metrics,
 )
-from dashboard.components.usage_filters import SPLITS, clear_usage_filters, usage_filters
+from dashboard.components.usage_filters import SPLITS, UsageChoice, clear_usage_filters, usage_filters
 from dashboard.components.usage_split import (
     NAMED,
     breakdown_table,
@@ -30,6 +30,7 @@ from dashboard.components.usage_split import (
     series_table,
     split_series,
 )
+from dashboard.usage.lambda_view import lambda_view
 
 
 def page() -> None:
@@ -39,6 +40,18 @@ def page() -> None:
             "usage", zone=queries.zone(), options=tuple(Period), carried=state.SHARED_FILTERS
         )
     choice = usage_filters(queries.run_filter_options())
+    everything, on_lambda = st.tabs(
+        ["All runs", "AWS Lambda"], key=state.USAGE_VIEW, bind="query-params", on_change="rerun"
+    )
+    if everything.open:
+        with everything:
+            _all_runs(period, choice)
+    if on_lambda.open:
+        with on_lambda:
+            lambda_view(period, choice.run_filter)
+
+
+def _all_runs(period: Period, choice: UsageChoice) -> None:
     with st.skeleton(height=480):
         report = queries.usage(period, choice.split, choice.run_filter)
     if not report.figures.attempts:

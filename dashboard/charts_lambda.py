@@ -1,0 +1,124 @@
+"""Figures of AWS Lambda: two bars for each agent, and what each size of the function costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from core.services.right_sizing import ARCHITECTURES, RightSizing, Size
+from dashboard import formatting, palette
+from dashboard.chart_axes import Unit, figure_text, ticks
+from dashboard.chart_frame import HEIGHT, Figure, axis, frame
+
+ARCHITECTURE_COLORS: Final = {"arm64": palette.P50, "x86_64": palette.INPUT}
+_ROW_PX: Final = 30
+_MARK_SIZE: Final = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A colour of the bars: a value for each row, None where it is unknown."""
+
+    name: str
+    color: str
+    values: Sequence[float | None]
+
+
+def paired_bars(rows: Sequence[str], parts: Sequence[Part], unit: Unit) -> Figure:
+    """Bars from the left, stacked from the parts; the first row on top."""
+    totals = [sum(part.values[index] or 0 for part in parts) for index in range(len(rows))]
+    scale = ticks(unit, max(totals, default=0), about=4)
+    layout = frame(max(HEIGHT - 40, 80 + _ROW_PX * len(rows)))
+    layout["legend"] |= {"y": -0.12}
+    layout |= {
+        "barmode": "stack",
+        "bargap": 0.35,
+        "barcornerradius": 2,
+        "showlegend": True,
+        "xaxis": axis()
+        | {"range": [0, scale.top], "tickvals": scale.values, "ticktext": scale.texts, "showgrid": True},
+        "yaxis": axis()
+        | {"type": "category", "autorange": "reversed", "showgrid": False, "ticksuffix": "  "},
+        "hovermode": "y unified",
+    }
+    data: list[dict[str, Any]] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": part.name,
+            "x": [value or 0 for value in part.values],
+            "y": list(rows),
+            "marker": {"color": part.color, "line": {"width": 0}},
+            "customdata": [
+                formatting.UNKNOWN if value is None else figure_text(unit, value) for value in part.values
+            ],
+            "hovertemplate": "%{customdata}",
+        }
+        for part in parts
+    ]
+    return {"data": data, "layout": layout}
+
+
+def size_lines(sizing: RightSizing) -> Figure:
+    """A line for each architecture: cost of 1,000 executions over the memory size; with the sizes of now and then."""
+    by_architecture = {
+        name: [size for size in sizing.sizes if size.architecture == name] for name in ARCHITECTURES
+    }
+    names = [str(size.memory_mb) for size in by_architecture[ARCHITECTURES[0]]]
+    priced = [size.per_thousand_nanousd or 0 for size in sizing.sizes]
+    if not any(priced):
+        return {"data": [], "layout": frame(HEIGHT)}
+    scale = ticks(Unit.MONEY, max(priced), about=5)
+    layout = frame(HEIGHT + 60)
+    layout["margin"]["t"] = 24
+    layout |= {
+        "showlegend": True,
+        "hovermode": "x unified",
+        "xaxis": axis()
+        | {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": sorted({*names, str(sizing.now.memory_mb)}, key=int),
+            "ticksuffix": " MB",
+            "showgrid": False,
+        },
+        "yaxis": axis()
+        | {"range": [0, scale.top], "tickvals": scale.values, "ticktext": scale.texts, "showgrid": True},
+    }
+    data = [_line(name, sizes) for name, sizes in by_architecture.items()]
+    data.append(_mark("In use", "circle-open", sizing.now))
+    if sizing.recommended is not None:
+        data.append(_mark("Recommended", "star", sizing.recommended))
+    return {"data": data, "layout": layout}
+
+
+def _line(name: str, sizes: Sequence[Size]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [str(size.memory_mb) for size in sizes],
+        "y": [size.per_thousand_nanousd for size in sizes],
+        "line": {"color": ARCHITECTURE_COLORS[name], "width": 2},
+        "marker": {"color": ARCHITECTURE_COLORS[name], "size": 4},
+        "customdata": [figure_text(Unit.MONEY, size.per_thousand_nanousd) for size in sizes],
+        "hovertemplate": "%{customdata}",
+    }
+
+
+def _mark(name: str, symbol: str, size: Size) -> dict[str, Any]:
+    color = ARCHITECTURE_COLORS.get(size.architecture, palette.OTHER)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{name}: {size.memory_mb} MB, {size.architecture or 'unknown architecture'}",
+        "x": [str(size.memory_mb)],
+        "y": [size.per_thousand_nanousd],
+        "marker": {
+            "symbol": symbol,
+            "size": _MARK_SIZE,
+            "color": palette.LAMBDA if symbol == "star" else color,
+            "line": {"width": 2, "color": palette.LAMBDA if symbol == "star" else color},
+        },
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+    }

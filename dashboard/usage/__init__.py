@@ -1,0 +1,1 @@
+"""The usage page: the modules that join services, session state and components."""
