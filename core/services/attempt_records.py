@@ -52,7 +52,10 @@ def attempt_record(
         finished_at=attempt.finished_at,
         final=final,
         latency_us=attempt.latency_us,
-        model_time_us=int(response.execution_time_seconds * 1_000_000),
+        # Without an answer nobody but the function knows how long the model took.
+        model_time_us=int(response.execution_time_seconds * 1_000_000)
+        if backend is Backend.LOCAL or attempt.completed is Completed.ANSWERED
+        else None,
         first_token_us=_microseconds(response.time_to_first_token_seconds),
         input_tokens=usage.input_tokens if usage else unused,
         output_tokens=usage.output_tokens if usage else unused,

@@ -329,6 +329,7 @@ def test_where_lambda_completed_nothing_the_run_is_done_here_and_counted_once(
     assert (summary.backend, summary.fell_back_from, summary.attempts) == (Backend.LOCAL, Backend.LAMBDA, 2)
     there, here = detail.attempts
     assert (there.backend, there.error_code, there.final, there.reason) == (Backend.LAMBDA, code, False, None)
+    assert there.model_time_us is None and here.model_time_us is not None
     assert (here.backend, here.final, here.reason) == (Backend.LOCAL, True, AttemptReason.FALLBACK)
     assert (here.lambda_compute_nanousd, here.lambda_request_nanousd) == (None, None)
     if billed:
