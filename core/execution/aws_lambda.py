@@ -7,12 +7,9 @@ What boto3's own transport does instead: after 60 s of silence it invokes the fu
 execution goes on and is billed.
 """
 
-import base64
-import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
@@ -20,29 +17,35 @@ from urllib.parse import urlsplit
 
 from core import redaction
 from core.contract import (
-    CONTRACT_VERSION,
     MAX_TIMEOUT_SECONDS,
     AgentRequest,
     AgentResponse,
-    ErrorBody,
-    Metadata,
     utc_now,
 )
 from core.errors import (
-    ConfigurationError,
     DeadlineExceeded,
     ExecutionError,
     InternalError,
     InvocationError,
-    LambdaFunctionError,
-    LambdaTimeout,
     LambdaUnreachable,
     OutcomeUnknown,
 )
-from core.execution.base import Attempt, Completed, run_in_hand
+from core.execution.base import Attempt, Completed
 from core.execution.lambda_answer import read_answer
-from core.execution.lambda_errors import Refusal, error_of, too_large_to_send
+from core.execution.lambda_call import (
+    BACKEND,
+    as_ours,
+    completed_of,
+    context_of_call,
+    failure,
+    headers_of,
+    on_lambda,
+    payload_of,
+    secrets_of,
+)
+from core.execution.lambda_errors import error_of, too_large_to_send
 from core.execution.lambda_function import FACTS_SECONDS, FunctionFacts, KnownFacts, read_facts
+from core.execution.lambda_refusal import Refusal
 from core.execution.report_line import LambdaReport, read_report
 from core.interruption import CancelToken, Limits
 from core.invocation import OnDelta
@@ -57,8 +60,6 @@ START_SECONDS: Final = 30.0
 """What an execution may take beside the function's own time-out: the way, and a cold start before its clock starts."""
 GRACE_SECONDS: Final = 0.5
 """How long after the deadline the function's own answer to it is waited for."""
-RESERVED_SECONDS: Final = 1.0
-"""How much less time than the run has the function is given, so that its answer is here by the deadline."""
 
 _PURPOSE: Final = Purpose("AWS Lambda", "AWS_LAMBDA_REGION", "Runs on LOCAL need none.")
 _ANYWHERE: Final = "us-east-1"
@@ -92,7 +93,7 @@ _REGION_IN_ARN: Final = re.compile(r"arn:aws[a-z-]*:lambda:([a-z0-9-]+):")
 class LambdaExecutor:
     """One function on AWS Lambda; shared by threads. Nothing is imported or connected before the first call."""
 
-    backend = "LAMBDA"
+    backend = BACKEND
 
     def __init__(self, target: LambdaTarget) -> None:
         self.target = target
@@ -109,17 +110,17 @@ class LambdaExecutor:
         try:
             answer, report = self._run(request, cancel)
         except InvocationError as exc:
-            answer = _as_ours(exc)
+            answer = as_ours(exc)
         except Exception as exc:
             # The boundary of the seam: an error is data in the attempt. Whether it had been sent is not known.
             answer = InternalError("An internal error. The log has the detail.", detail=repr(exc))
             log.exception("invoking the function failed: function=%s", self.target.function)
         elapsed = time.perf_counter() - started
         if isinstance(answer, AgentResponse):
-            completed, response = Completed.ANSWERED, _on_lambda(answer)
+            completed, response = Completed.ANSWERED, on_lambda(answer)
         else:
             self._log(answer, request)
-            completed, response = _completed(answer), _failure(request, answer, seconds=elapsed)
+            completed, response = completed_of(answer), failure(request, answer, seconds=elapsed)
         return Attempt(
             backend=self.backend,
             response=response,
@@ -139,7 +140,7 @@ class LambdaExecutor:
         try:
             return self._ask(limits or Limits(timeout_seconds=FACTS_SECONDS * 2))
         except InvocationError as exc:
-            raise _as_ours(exc) from exc
+            raise as_ours(exc) from exc
 
     def dry_run(self, limits: Limits) -> None:
         """Returns if the function can be reached and may be invoked; AWS does not execute it.
@@ -155,9 +156,10 @@ class LambdaExecutor:
             reply = self._aws.send("lambda", "invoke", parameters, where, limits)
             body = b"".join(reply)
         except InvocationError as exc:
-            raise _as_ours(exc) from exc
+            raise as_ours(exc) from exc
         if reply.status != 204:
-            raise self._refused(reply.status, _headers(reply.headers), body, where)
+            headers = headers_of(reply.headers)
+            raise self._refused(Refusal(self.target.function, where.region, reply.status, headers, body))
 
     @property
     def region(self) -> str:
@@ -169,7 +171,7 @@ class LambdaExecutor:
         try:
             return self._where().region
         except InvocationError as exc:
-            raise _as_ours(exc) from exc
+            raise as_ours(exc) from exc
 
     def close(self) -> None:
         """Closes the unused connections."""
@@ -180,7 +182,7 @@ class LambdaExecutor:
     ) -> tuple[AgentResponse | ExecutionError, LambdaReport | None]:
         timeout = MAX_TIMEOUT_SECONDS if request.timeout_seconds is None else request.timeout_seconds
         limits = Limits(timeout_seconds=timeout, cancel=cancel)
-        payload = _payload(request)
+        payload = payload_of(request)
         if len(payload) > MAX_REQUEST_BYTES:
             raise too_large_to_send(size=len(payload))
         facts = self._known.facts(self._ask, limits)
@@ -209,21 +211,23 @@ class LambdaExecutor:
         where = self._where()
         parameters = {"InvocationType": "RequestResponse", "LogType": "Tail", "Payload": payload}
         reply = self._aws.send(
-            "lambda", "invoke", {**self._named(), **parameters, **_context()}, where, limits
+            "lambda", "invoke", {**self._named(), **parameters, **context_of_call()}, where, limits
         )
-        body, headers = b"".join(reply), _headers(reply.headers)
-        if reply.status != 200:
-            raise self._refused(reply.status, headers, body, where)
+        body, headers = b"".join(reply), headers_of(reply.headers)
+        refusal = Refusal(self.target.function, where.region, reply.status, headers, body)
+        if reply.status != 200 and not refusal.is_the_functions:
+            raise self._refused(refusal)
         report = read_report(
             headers.get("x-amz-log-result"),
             request_id=headers.get("x-amzn-requestid"),
             region=where.region,
             architecture=None if facts is None else facts.architecture,
-            secrets=_secrets(request),
+            secrets=secrets_of(request),
         )
         answer = read_answer(
             body,
-            function_error=headers.get("x-amz-function-error"),
+            function_error=headers.get("x-amz-function-error")
+            or ("Unhandled" if reply.status != 200 else None),
             function=self.target.function,
             report=report,
         )
@@ -237,11 +241,11 @@ class LambdaExecutor:
         reply = self._aws.send("lambda", "get_function_configuration", self._named(), where, limits)
         body = b"".join(reply)
         if reply.status != 200:
-            raise self._refused(reply.status, _headers(reply.headers), body, where)
+            headers = headers_of(reply.headers)
+            raise self._refused(Refusal(self.target.function, where.region, reply.status, headers, body))
         return read_facts(body, region=where.region)
 
-    def _refused(self, status: int, headers: Mapping[str, str], body: bytes, where: Target) -> ExecutionError:
-        refusal = Refusal(self.target.function, where.region, status, headers, body)
+    def _refused(self, refusal: Refusal) -> ExecutionError:
         if refusal.blames_credentials:
             self._aws.forget()  # others may have been put in their place
         return error_of(refusal)
@@ -277,86 +281,8 @@ class LambdaExecutor:
             error.code.value,
             self.target.function,
             error.request_id,
-            redaction.redact(error.detail or "", _secrets(request)),
+            redaction.redact(error.detail or "", secrets_of(request)),
         )
-
-
-def _context() -> dict[str, str]:
-    """The run's id, beside the contract: an older function takes it, too, and no model sees it."""
-    run_id = run_in_hand.get()
-    if run_id is None:
-        return {}
-    return {"ClientContext": base64.b64encode(json.dumps({"custom": {"run_id": run_id}}).encode()).decode()}
-
-
-def _payload(request: AgentRequest) -> bytes:
-    """The request as it is sent: the function gets a little less time than the run has."""
-    changes: dict[str, Any] = {}
-    if request.contract_version is None:
-        changes["contract_version"] = CONTRACT_VERSION
-    if (seconds := request.timeout_seconds) is not None:
-        changes["timeout_seconds"] = seconds - min(RESERVED_SECONDS, seconds / 10)
-    return request.model_copy(update=changes).model_dump_json(exclude_none=True).encode()
-
-
-def _as_ours(error: InvocationError) -> ExecutionError:
-    """A fault of the way, in the words of this backend."""
-    if isinstance(error, ExecutionError):
-        return error
-    if isinstance(error, ConfigurationError):
-        return LambdaUnreachable(error.message, detail=error.detail, sent=False)
-    if not error.sent:
-        return LambdaUnreachable(
-            f"AWS Lambda cannot be reached. {error.message} Is AWS_LAMBDA_REGION right, or AWS_ENDPOINT_URL_LAMBDA?",
-            detail=error.detail,
-            # Refused is refused at once, and for a moment perhaps; the rest would take as long again.
-            retryable=isinstance(error.__cause__, ConnectionRefusedError),
-            sent=False,
-        )
-    return OutcomeUnknown(
-        "The connection to AWS Lambda was lost after the request had been sent. Whether the function completed is "
-        "unknown: it may have been billed. See its log, or run the request again.",
-        detail=f"{error.message} {error.detail or ''}",
-    )
-
-
-def _completed(error: ExecutionError) -> Completed:
-    if not error.sent or isinstance(error, LambdaTimeout | LambdaFunctionError):
-        return Completed.NOTHING
-    return Completed.UNKNOWN
-
-
-def _on_lambda(response: AgentResponse) -> AgentResponse:
-    if response.metadata.execution_backend == LambdaExecutor.backend:
-        return response
-    metadata = response.metadata.model_copy(update={"execution_backend": LambdaExecutor.backend})
-    return response.model_copy(update={"metadata": metadata})
-
-
-def _failure(request: AgentRequest, error: ExecutionError, *, seconds: float) -> AgentResponse:
-    return AgentResponse(
-        provider=request.provider,
-        model=request.model_name,
-        metadata=Metadata(
-            agent_type=request.agent_type,
-            agent_name=request.agent_name,
-            context_provided=bool(request.context),
-            custom_system_prompt=bool(request.system_prompt),
-            execution_backend=LambdaExecutor.backend,
-        ),
-        timestamp=utc_now(),
-        execution_time_seconds=round(seconds, 6),
-        contract_version=CONTRACT_VERSION,
-        error=ErrorBody.of(error),
-    )
-
-
-def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
-
-
-def _secrets(request: AgentRequest) -> tuple[str, ...]:
-    return () if request.api_key is None else (request.api_key.get_secret_value(),)
 
 
 def _is_loopback(endpoint: str) -> bool:

@@ -5,12 +5,9 @@ Lambda's names is proof that nothing ran, with one exception, a fault of the ser
 comes from something on the way, and proves nothing.
 """
 
-import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from core.errors import (
     ExecutionError,
@@ -20,80 +17,13 @@ from core.errors import (
     LambdaUnreachable,
     OutcomeUnknown,
 )
-
-MAX_RETRY_AFTER_SECONDS: Final = 3_600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A status of AWS's that is not a success.
-
-    Attributes:
-        function: The function's name, for the text.
-        region: Where it was asked.
-        status: The HTTP status.
-        headers: Their names in lower case.
-        body: What came with it.
-    """
-
-    function: str
-    region: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def name(self) -> str:
-        """The exception's name, such as `TooManyRequestsException`; "" if none was given."""
-        given = self.headers.get("x-amzn-errortype") or self._field("__type") or self._field("code") or ""
-        # As botocore reads it: perhaps after a namespace and before an address of its documentation.
-        return given.split(":", 1)[0].rpartition("#")[2].strip()[:100]
-
-    @property
-    def detail(self) -> str:
-        """For the log: what AWS said."""
-        said = self._field("message") or self._field("Message") or self.body[:500].decode("utf-8", "replace")
-        return f"status={self.status} {self.name} {said}"
-
-    def _field(self, name: str) -> str | None:
-        value = _object(self.body).get(name)
-        return value if isinstance(value, str) else None
-
-    @property
-    def blames_credentials(self) -> bool:
-        """Whether other credentials may be taken."""
-        return self.name in _CREDENTIALS or self.name in _EXPIRED
-
-    @property
-    def reason(self) -> str:
-        """Why it was throttled, in AWS's word; "" if it gave none."""
-        word = self._field("Reason") or ""
-        return word if re.fullmatch(r"[A-Za-z]{1,80}", word) else ""
-
-    @property
-    def retry_after_seconds(self) -> float | None:
-        """How long AWS asks us to wait."""
-        try:
-            seconds = float(self.headers.get("retry-after") or self._field("retryAfterSeconds") or "")
-        except ValueError:
-            return None
-        return min(seconds, MAX_RETRY_AFTER_SECONDS) if math.isfinite(seconds) and seconds >= 0 else None
+from core.execution.lambda_refusal import BAD_CREDENTIALS, EXPIRED, Refusal
 
 
 class NotLambda(LambdaUnreachable):
     """Something answers there that is not AWS: the runtime emulator, which only invokes, or another server."""
 
 
-_CREDENTIALS: Final = frozenset(
-    {
-        *("UnrecognizedClientException", "InvalidSignatureException", "SignatureDoesNotMatch"),
-        *("InvalidClientTokenId", "IncompleteSignature", "IncompleteSignatureException"),
-        *("MissingAuthenticationToken", "MissingAuthenticationTokenException", "InvalidAccessKeyId"),
-    }
-)
-_EXPIRED: Final = frozenset(
-    {"ExpiredTokenException", "ExpiredToken", "RequestExpired", "TokenRefreshRequired"}
-)
 _DENIED: Final = frozenset(
     {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "OptInRequired"}
 )
@@ -206,13 +136,13 @@ def _by_name(refusal: Refusal) -> ExecutionError | None:
         return _throttled(refusal)
     if name in _TOO_LARGE:
         return too_large_to_send(detail=refusal.detail)
-    if name in _CREDENTIALS:
+    if name in BAD_CREDENTIALS:
         return _unreachable(
             refusal,
             "AWS does not accept the credentials of this machine. Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
             "AWS_SESSION_TOKEN or the profile, that they belong together, and this machine's clock.",
         )
-    if name in _EXPIRED:
+    if name in EXPIRED:
         return _unreachable(
             refusal,
             "The AWS credentials have expired. Renew them (`aws sso login`, or new values in the environment and a "
@@ -346,13 +276,3 @@ def _unknown(refusal: Refusal) -> OutcomeUnknown:
         "unknown: it may have been billed. See its log, or run the request again.",
         detail=refusal.detail,
     )
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    if not body.startswith(b"{"):
-        return {}
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return cast(dict[str, object], value) if isinstance(value, dict) else {}

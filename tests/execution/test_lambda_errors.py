@@ -15,7 +15,8 @@ from core.errors import (
     LambdaUnreachable,
     OutcomeUnknown,
 )
-from core.execution.lambda_errors import NotLambda, Refusal, error_of
+from core.execution.lambda_errors import NotLambda, error_of
+from core.execution.lambda_refusal import Refusal
 
 SHAPES = json.loads(
     gzip.decompress(
