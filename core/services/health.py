@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from core.storage.failures import MigrationDue, NoDatabaseYet
 from core.storage.store import Store
 
 LOW_DISK_BYTES: Final = 500 * 1024 * 1024
+LAMBDA_FRESH_SECONDS: Final = 15.0
+"""How long a page that is drawn again does not ask AWS again: one that is out of reach takes seconds to say so."""
 MANY_UNFOLDED: Final = 20_000
 """Finished attempts without their place in the roll-ups; charts stay exact, but read each of them."""
 
@@ -41,6 +44,7 @@ class HealthService:
         self._vault = vault
         self._credentials = credentials
         self._prices = prices
+        self._on_lambda: tuple[float, Sequence[Check]] | None = None
 
     def checks(self, principal: Principal) -> Sequence[Check]:
         """All checks; none of them asks a model, executes a function or changes anything."""
@@ -131,8 +135,12 @@ class HealthService:
             return []
         from core.services.lambda_checks import lambda_checks
 
-        stored = [credential.provider for credential in self._credentials.list(principal)]
-        return lambda_checks(self._settings, local_keys=stored)
+        found, now = self._on_lambda, time.monotonic()
+        if found is None or now - found[0] > LAMBDA_FRESH_SECONDS:
+            stored = [credential.provider for credential in self._credentials.list(principal)]
+            checks = lambda_checks(self._settings, local_keys=stored)
+            found = self._on_lambda = (time.monotonic(), checks)
+        return found[1]
 
 
 def look(principal: Principal, settings: Settings) -> Sequence[Check]:

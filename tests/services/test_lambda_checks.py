@@ -9,8 +9,10 @@ import pytest
 from core.code_version import VARIABLE, code_version
 from core.services.checks import Check, Verdict
 from core.services.lambda_checks import lambda_checks
+from core.services.principal import LOCAL
 from core.settings import Settings, load_settings
 from tests.support.lambda_service import Act, LambdaService
+from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
 
@@ -139,3 +141,16 @@ def test_bedrocks_permission_is_tried_without_asking_a_model(
             assert check.verdict is verdict
         assert all(request.json["messages"] == [] for request in bedrock.requests)
     assert "bedrock:InvokeModel" in check.remedy
+
+
+def test_a_page_that_is_drawn_again_does_not_ask_again(
+    service: LambdaService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMBDA_AGENT_FUNCTION_NAME", "agent")
+    monkeypatch.setenv("AWS_LAMBDA_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", service.url)
+    with opened_application() as application:
+        for _ in range(3):
+            names = [check.name for check in application.health.checks(LOCAL)]
+            assert {"Lambda function", "Lambda invocation", "Lambda code", "Fall-back keys"} < set(names)
+    assert service.configuration_reads == 1
