@@ -67,6 +67,12 @@ _BEDROCK_MODELS: Final = (
         without=frozenset({Feature.IMAGES, Feature.DOCUMENTS}),
         efforts=("minimal", "low", "medium", "high"),
     ),
+    ModelRule(
+        # The model cards name text alone.
+        pattern=_BEFORE
+        + r"(nvidia\.nemotron-(nano-9b|nano-3|super-3)-.*|qwen\.qwen3-(\d+b|coder)-.*|writer\.palmyra-x.*)",
+        without=_NO_REASONING | {Feature.IMAGES},
+    ),
     ModelRule(pattern=r"(?!arn:).*|arn:[^/]*:(foundation-model|inference-profile)/.*", without=_NO_REASONING),
 )
 

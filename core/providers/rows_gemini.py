@@ -27,7 +27,8 @@ _GEMINI_MODELS: Final = (
         efforts=("none", "minimal", "low", "medium", "high"),
     ),
     ModelRule(
-        pattern=r"(gemini-[12]\.\d+-.*|gemini-pro|gemma-[123]\D.*|learnlm-.*)",
+        # The price list has some of the generation 1.5 with the number behind.
+        pattern=r"(gemini-[12]\.\d+-.*|gemini-(pro|flash)-1\.5.*|gemini-pro|gemma-[123](\D.*)?|learnlm-.*)",
         without=frozenset({Feature.REASONING_EFFORT}),
     ),
     ModelRule(pattern=r"gemini-3-pro.*", efforts=("low", "high")),
@@ -77,8 +78,7 @@ GEMINI: Final = ProviderSpec(
     unreadable=frozenset({"image/gif"}),
     # The catalogue's list is also that of Vertex AI, another API of Google's, which serves other makers' models.
     not_for_chat=(
-        r"(claude-.*|.*-maas|.*(embedding|computer-use|native-audio|nano-banana).*|.*-(tts|image|live)(-.*)?"
-        # Those of other vendors, and "-maas", are Vertex AI's, which the price list has under the same name.
+        r"(.*(embedding|computer-use|native-audio|nano-banana).*|.*-(tts|image|live)(-.*)?"
         r"|(imagen|veo|lyria|aqa|claude).*|.*-maas)"
     ),
 )

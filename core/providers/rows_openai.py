@@ -50,6 +50,13 @@ _OPENAI_MODELS: Final = (
         own_endpoint_only=True,
     ),
     ModelRule(
+        # Text only, says its model page. A gateway may read files for it.
+        pattern=r"gpt-oss-.*",
+        without=frozenset({Feature.IMAGES, Feature.DOCUMENTS}),
+        efforts=("low", "medium", "high"),
+        own_endpoint_only=True,
+    ),
+    ModelRule(
         pattern=r"(ft:)?gpt-4-.*",
         without=frozenset({Feature.REASONING_EFFORT, Feature.RESPONSE_SCHEMA, Feature.DOCUMENTS}),
         own_endpoint_only=True,

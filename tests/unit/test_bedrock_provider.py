@@ -376,7 +376,12 @@ def test_many_threads_may_begin_at_once(vendor: VendorServer, provider: BedrockP
         ),
         ("us.meta.llama4-scout-17b-instruct-v1:0", {Feature.RESPONSE_SCHEMA, Feature.REASONING_EFFORT}),
         ("openai.gpt-oss-120b-1:0", {Feature.IMAGES, Feature.DOCUMENTS}),
-        ("qwen.qwen3-32b-v1:0", {Feature.REASONING_EFFORT}),
+        ("qwen.qwen3-32b-v1:0", {Feature.IMAGES, Feature.REASONING_EFFORT}),
+        ("qwen.qwen3-coder-30b-a3b-v1:0", {Feature.IMAGES, Feature.REASONING_EFFORT}),
+        ("qwen.qwen3-vl-235b-a22b-v1:0", {Feature.REASONING_EFFORT}),
+        ("nvidia.nemotron-nano-9b-v2", {Feature.IMAGES, Feature.REASONING_EFFORT}),
+        ("nvidia.nemotron-nano-12b-v2", {Feature.REASONING_EFFORT}),
+        ("us.writer.palmyra-x5-v1:0", {Feature.IMAGES, Feature.REASONING_EFFORT}),
         (PROFILE, set[Feature]()),
     ],
 )

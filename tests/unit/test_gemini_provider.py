@@ -162,7 +162,13 @@ def test_an_effort_that_the_model_does_not_know_is_refused_with_those_that_it_kn
     assert "high" in caught.value.message
 
 
-@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-1.5-pro-002", "gemma-3-27b-it", "gemini-pro"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("gemini-2.0-flash", "gemini-1.5-pro-002", "gemini-pro", "gemini-flash-1.5-8b", "gemini-pro-1.5"),
+        *("gemma-3-27b-it", "gemma-3"),
+    ],
+)
 def test_models_that_do_not_think(model: str):
     assert GEMINI.features - GEMINI.features_of(model) == {Feature.REASONING_EFFORT}
 

@@ -66,7 +66,7 @@ CHAT = [
     "chatgpt-4o-latest",
     "ft:gpt-4o-mini-2024-07-18:org::id",
 ]
-OTHERS = ["llama3.1", "gpt-oss-20b", "mistral-large", "o-model", "qwen3", "my-gpt-5", "openchat"]
+OTHERS = ["llama3.1", "openai/gpt-oss-20b", "mistral-large", "o-model", "qwen3", "my-gpt-5", "openchat"]
 
 
 @pytest.mark.parametrize("model", REASONING)
@@ -91,6 +91,11 @@ def test_chat_models(model: str):
 def test_models_of_other_servers_take_everything(model: str):
     assert OPENAI.features_of(model) == OPENAI.features
     assert render(request(model_name=model, max_tokens=7), stream=False)["max_tokens"] == 7
+
+
+def test_the_open_models_read_text_alone_at_openai_and_what_a_gateway_lets_them():
+    assert OPENAI.features - OPENAI.features_of("gpt-oss-20b") == {Feature.IMAGES, Feature.DOCUMENTS}
+    assert OPENAI.features_of("gpt-oss-20b", base_url="http://gateway/v1") == OPENAI.features
 
 
 def test_another_server_may_call_its_model_gpt_4():
