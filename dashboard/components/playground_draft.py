@@ -198,6 +198,7 @@ def load_spec(slot: int, spec: RunSpec, *, version: int | None) -> None:
         config = config.model_copy(update={"system_prompt": literal(config.system_prompt)})
         prompt = literal(prompt)
     _fill(slot, config)
+    put(slot, "backend", spec.choice.value)
     put(slot, "agent", str(spec.agent_id) if spec.agent_id else "")
     put(slot, "version", version)
     if is_first(slot):

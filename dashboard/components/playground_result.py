@@ -10,11 +10,11 @@ from core.errors import ErrorCode
 from core.providers import registry
 from core.services.remedies import REMEDIES, RemedyAction
 from core.services.run_view import RunView
-from core.storage.records import RunStatus
+from core.storage.records import Backend, RunStatus
 from dashboard import formatting, routes
 from dashboard.components.answer_text import answer_text
 from dashboard.components.failure import literal
-from dashboard.components.marks import STATUS_LABELS, error_words
+from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS, error_words
 
 _OFFLINE: Final = "offline demo"
 _FINISHED: Final = {"length": "cut at max tokens", "content_filter": "cut by the provider"}
@@ -89,6 +89,8 @@ def progress_line(run: RunView) -> str:
     parts = ["Stopping"] if run.stopping else []
     if run.elapsed_us:
         parts.append(formatting.duration(run.elapsed_us))
+    if run.fell_back_from is not None and run.under_way:
+        parts.append(f"fell back from {BACKEND_LABELS[run.fell_back_from]}")
     if run.first_token_us is not None:
         parts.append(f"first token after {formatting.duration(run.first_token_us)}")
     if run.attempt > 1:
@@ -137,6 +139,11 @@ def _figures(run: RunView) -> list[tuple[str, str, str]]:
     found.append(
         ("Cost", formatting.money(run.cost_nanousd) if known else "cost unknown", _OFFLINE if offline else "")
     )
+    if run.backend is Backend.LAMBDA or run.fell_back_from is not None:
+        note = (
+            f"fell back from {BACKEND_LABELS[run.fell_back_from]}" if run.fell_back_from is not None else ""
+        )
+        found.append(("Ran on", BACKEND_LABELS[run.backend], note))
     if run.finish_reason is not None:
         found.append(("Finish", run.finish_reason.replace("_", " "), _FINISHED.get(run.finish_reason, "")))
     return found
@@ -151,4 +158,6 @@ def _waiting_for(run: RunView) -> str:
         return "Another process works on this run: stop it there. Its answer appears when it has ended"
     if run.waiting:
         return "Waiting for a free thread"
+    if run.in_one_piece:
+        return "Running on AWS Lambda, which cannot stream: the answer comes whole"
     return "Waiting to try again" if run.attempt > 1 else "Waiting for the first token"

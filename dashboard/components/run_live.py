@@ -30,6 +30,8 @@ def _progress(view: RunView) -> str:
     if view.waiting:
         return "Waiting for a free thread"
     parts = [f"Under way for {formatting.duration(view.elapsed_us)}" if view.elapsed_us else "Starting"]
+    if view.in_one_piece:
+        parts.append("on AWS Lambda, which cannot stream: the answer comes whole")
     if view.first_token_us is not None:
         parts.append(f"first token after {formatting.duration(view.first_token_us)}")
     if view.attempt > 1:

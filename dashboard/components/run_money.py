@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from core.services.attempt_records import sum_if_known
-from core.storage.records import AttemptRecord, RunSummary
+from core.services.attempt_records import cost_parts, sum_if_known
+from core.storage.records import AttemptRecord, Backend, RunSummary
 from dashboard import formatting
 
 
 def money_by_part(run: RunSummary, attempts: Sequence[AttemptRecord]) -> None:
     """Draws tokens and money of the whole run; what is unknown says so."""
-    on_lambda = any(attempt.lambda_compute_nanousd is not None for attempt in attempts)
+    on_lambda = any(attempt.backend is Backend.LAMBDA for attempt in attempts)
+    parts = cost_parts(attempts)
     rows: list[tuple[str, str, str]] = [
         (
             "Input",
@@ -39,8 +40,9 @@ def money_by_part(run: RunSummary, attempts: Sequence[AttemptRecord]) -> None:
     if any(attempt.reasoning_tokens for attempt in attempts):
         rows.append((":gray[· of it reasoning]", _count(attempts, lambda a: a.reasoning_tokens), ""))
     if on_lambda:
-        rows.append(("AWS Lambda, compute", "", _money(attempts, lambda a: a.lambda_compute_nanousd)))
-        rows.append(("AWS Lambda, requests", "", _money(attempts, lambda a: a.lambda_request_nanousd)))
+        rows.append(("**Tokens**", "", f"**{_dollars(parts.tokens_nanousd)}**"))
+        rows.append(("**Lambda compute**", "", f"**{_dollars(parts.lambda_compute_nanousd)}**"))
+        rows.append(("**Lambda request**", "", f"**{_dollars(parts.lambda_request_nanousd)}**"))
     rows.append(("**Total**", "", f"**{_dollars(run.cost_nanousd)}**"))
     st.table(
         {"Part": [r[0] for r in rows], "Tokens": [r[1] for r in rows], "Cost": [r[2] for r in rows]},
@@ -49,7 +51,13 @@ def money_by_part(run: RunSummary, attempts: Sequence[AttemptRecord]) -> None:
         hide_header=False,
     )
     sources = sorted({attempt.price_source for attempt in attempts if attempt.price_source})
-    if run.cost_nanousd is None:
+    unreported = on_lambda and None in (parts.lambda_compute_nanousd, parts.lambda_request_nanousd)
+    if unreported:
+        st.caption(
+            ":material/help: What AWS Lambda billed is unknown, not zero: AWS sent no report of the execution, or the "
+            "region has no known price."
+        )
+    if parts.tokens_nanousd is None or (run.cost_nanousd is None and not unreported):
         st.caption(
             ":material/help: The cost is unknown, not zero: the model has no known price, or the "
             "provider did not say how many tokens it took. Add a price under Settings > Prices; it holds "

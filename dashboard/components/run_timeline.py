@@ -1,15 +1,16 @@
 """A run's attempts on one line of time: waiting for the first token, writing, and the pauses in between."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import streamlit as st
 
-from core.storage.records import AttemptRecord, RunStatus
+from core.storage.records import AttemptRecord, Backend, RunStatus
 from dashboard import formatting, palette
 from dashboard.chart_frame import CONFIG
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
+from dashboard.components.run_lambda import why
 
 _ROW_PX: Final = 40
 _FRAME_PX: Final = 84
@@ -89,7 +90,7 @@ def timeline_figure(attempts: Sequence[AttemptRecord], *, started_at: datetime) 
 
 def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
     """Draws what each attempt took and how it ended."""
-    columns = {
+    columns: dict[str, Callable[[AttemptRecord], str]] = {
         "Attempt": lambda a: _name(a),
         "Ended": _ending,
         "Latency": lambda a: formatting.duration(a.latency_us),
@@ -98,12 +99,26 @@ def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
         "Tokens in / out": _tokens,
         "Tokens' cost": lambda a: formatting.money(a.tokens_cost_nanousd).replace("$", "\\$"),
     }
+    if any(attempt.backend is Backend.LAMBDA for attempt in attempts):
+        columns |= {
+            "Compute": lambda a: _of_lambda(a, a.lambda_compute_nanousd),
+            "Request": lambda a: _of_lambda(a, a.lambda_request_nanousd),
+        }
+    if any(attempt.reason for attempt in attempts):
+        before = dict(zip((a.ordinal for a in attempts[1:]), attempts, strict=False))
+        columns["Why"] = lambda a: why(a, before.get(a.ordinal))
     st.table(
         {title: [cell(attempt) for attempt in attempts] for title, cell in columns.items()},
         border="horizontal",
         hide_index=True,
         hide_header=False,
     )
+
+
+def _of_lambda(attempt: AttemptRecord, nanousd: int | None) -> str:
+    if attempt.backend is not Backend.LAMBDA:
+        return formatting.NO_VALUE
+    return formatting.money(nanousd).replace("$", "\\$")
 
 
 def _trace(kind: str, rows: Sequence[tuple[str, float, float]]) -> dict[str, Any]:

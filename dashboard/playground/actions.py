@@ -16,6 +16,8 @@ from core.providers.spec import Feature
 from core.services.agent_config import AgentConfig
 from core.services.agents import config_of
 from core.services.conversation import Turn, history
+from core.services.key_travel import KeyJourney
+from core.services.lambda_outlook import Outlook, outlook
 from core.services.prices import texts_of
 from core.services.run_spec import RunSpec, counted_version
 from core.services.run_view import RunView
@@ -110,6 +112,7 @@ def column(slot: int, *, chat: bool = False) -> Column:
     edited = version is not None
     try:
         config = draft.config_of_slot(slot, able)
+        config = _as_its_agent(config, version)
         edited = version is not None and not config.is_of(config_of(version), chat=chat)
         spec = spec_of(slot, chat=chat)
         if chat:
@@ -157,10 +160,12 @@ def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] 
         InvalidInput, InvalidRequest: A field's content, or a prompt's template, cannot be used.
     """
     agent, version = agent_and_version(slot)
-    config = draft.config_of_slot(slot, takes(slot))
+    chosen = draft.config_of_slot(slot, takes(slot))
+    config = _as_its_agent(chosen, version)
     names = variables_of(config.system_prompt, None if chat else config.prompt)
     spec = RunSpec(
         config=config,
+        backend=None if chosen.backend is config.backend else chosen.backend,
         chat=chat,
         variables=draft.variables(names),
         attachments=attachments,
@@ -169,6 +174,25 @@ def spec_of(slot: int, *, chat: bool = False, attachments: Sequence[Attachment] 
         agent_name=agent.name if agent else None,
     )
     return replace(spec, agent_version_id=counted_version(spec, version) if version else None)
+
+
+def _as_its_agent(config: AgentConfig, version: AgentVersionRecord | None) -> AgentConfig:
+    """The same, to run where its agent's version says: where a single run goes makes no other version of it."""
+    if version is None:
+        return config
+    return config.model_copy(update={"backend": config_of(version).backend})
+
+
+def whereabouts(slot: int, *, chat: bool) -> tuple[Outlook, KeyJourney] | None:
+    """Where the column's run would go now, and how its key would get there; None if it cannot run as it is."""
+    try:
+        spec = spec_of(slot, chat=chat)
+        journey = application().runs.key_travel(principal(), spec)
+    except AgentLauncherError:
+        return None
+    breaker = application().lambda_breaker
+    status = None if breaker is None else breaker.status()
+    return outlook(spec.choice, journey.travel, settings=application().settings, breaker=status), journey
 
 
 def spec_to_copy(slot: int, *, chat: bool) -> RunSpec:
@@ -305,6 +329,7 @@ def config_to_save(slot: int, *, chat: bool, with_values: bool) -> AgentConfig:
     config = draft.config_of_slot(slot, takes(slot))
     names = variables_of(config.system_prompt, config.prompt)
     _, version = agent_and_version(slot)
+    config = _as_its_agent(config, version)
     standing = (config_of(version).variables or {}) if version else {}
     values = {name: value for name, value in standing.items() if name in names}
     if with_values:

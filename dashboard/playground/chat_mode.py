@@ -58,6 +58,7 @@ def _configuration(column: actions.Column) -> None:
         configuration.system_prompt(column.slot)
         prompt_view.variables(column.variables, missing=column.missing)
         column_view.folded_parameters(column, choices)
+        column_view.backend(column, chat=True)
         with st.expander("Context", icon=":material/data_object:"):
             prompt_view.context()
 

@@ -6,15 +6,18 @@ from typing import get_args
 import streamlit as st
 
 from core.contract import ReasoningEffort
+from core.execution.choice import BackendChoice
 from core.providers import registry
 from core.services.credentials import Unnamed
 from core.services.run_view import RunView
 from dashboard import queries, routes, state
+from dashboard.backend import application
 from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
 from dashboard.components import playground_prompt as prompt_view
+from dashboard.components.backend_choice import backend_choice, whereabouts_line
 from dashboard.components.failure import literal
-from dashboard.playground import dialogs, opening
+from dashboard.playground import actions, dialogs, opening
 from dashboard.playground.actions import Column
 
 _CHANGED = configuration.Changed(
@@ -61,6 +64,7 @@ def in_popover(column: Column, choices: configuration.Choices) -> None:
     configuration.system_prompt(column.slot)
     if not draft.is_first(column.slot):
         prompt_view.own_prompt(column.slot)
+    backend(column, chat=False)
     configuration.parameters(column.slot, choices)
 
 
@@ -86,6 +90,22 @@ def folded_parameters(column: Column, choices: configuration.Choices) -> None:
     label = f"Parameters · {count} set" if count else "Parameters"
     with st.expander(label, icon=":material/tune:", key=state.playground_field(column.slot, "parameters")):
         configuration.parameters(column.slot, choices)
+
+
+def backend(column: Column, *, chat: bool) -> None:
+    """Draws where a run goes; where no function is set up, only if something else than this machine is chosen."""
+    key = state.playground_field(column.slot, "backend")
+    set_up = application().lambda_breaker is not None
+    if not set_up and st.session_state.get(key) in {
+        None,
+        BackendChoice.AUTO.value,
+        BackendChoice.LOCAL.value,
+    }:
+        return
+    backend_choice(key)
+    found = actions.whereabouts(column.slot, chat=chat)
+    if found is not None:
+        whereabouts_line(*found, offline=column.offline)
 
 
 def estimate(column: Column, *, before: str) -> None:

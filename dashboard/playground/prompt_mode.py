@@ -60,6 +60,7 @@ def _alone(column: Column) -> Places:
             prompt_view.variables(column.variables, missing=column.missing)
             column_view.folded_parameters(column, choices)
             _context_and_files([column])
+            column_view.backend(column, chat=False)
             column_view.estimate(column, before="Before running")
     return {column.slot: right.container(border=True, gap="small")}
 

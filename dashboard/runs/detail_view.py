@@ -5,20 +5,25 @@ from uuid import UUID
 import streamlit as st
 
 from core.contract import utc_now
+from core.errors import AgentLauncherError
+from core.execution.choice import BackendChoice
 from core.services.run_diff import diff_runs
 from core.storage.records import RunDetail
-from dashboard import queries
+from dashboard import queries, routes
 from dashboard.backend import application, principal
 from dashboard.components.answer_view import answer_view
 from dashboard.components.cards import card
+from dashboard.components.failure import literal
 from dashboard.components.playground_result import result as answer_so_far
 from dashboard.components.run_compare import run_compare
 from dashboard.components.run_error import run_error
 from dashboard.components.run_facts import run_facts, run_figures
+from dashboard.components.run_lambda import backend_note, run_it_locally
 from dashboard.components.run_live import run_live
 from dashboard.components.run_money import money_by_part
 from dashboard.components.run_request import run_request
 from dashboard.components.run_timeline import attempts_table, attempts_timeline
+from dashboard.runs.lambda_view import lambda_view
 from dashboard.runs.lookup import find, version_of
 
 LIVE_SECONDS = 0.5
@@ -54,6 +59,9 @@ def whole(detail: RunDetail) -> None:
     """Draws a run that has ended."""
     run = detail.summary
     run_error(run.status, code=run.error_code, message=detail.error_message)
+    if run_it_locally(detail):
+        _run_locally(run.id)
+    backend_note(detail)
     run_figures(detail)
     left, right = st.columns([2.2, 1], gap="small")
     with left:
@@ -70,12 +78,23 @@ def whole(detail: RunDetail) -> None:
             with card("Attempts", "Each try at this run, in seconds since it was stored"):
                 attempts_timeline(detail.attempts, started_at=run.created_at)
                 attempts_table(detail.attempts)
+            lambda_view(detail.attempts)
     with right:
         with st.container(border=True):
             run_facts(detail, version=version_of(run), zone=queries.zone(), now=utc_now())
         with st.container(border=True, gap="xsmall"):
             st.markdown("**Tokens and cost**")
             money_by_part(run, detail.attempts)
+
+
+def _run_locally(run_id: UUID) -> None:
+    """Runs the same request on this machine, and goes there."""
+    try:
+        live = application().runs.replay(principal(), run_id, backend=BackendChoice.LOCAL)
+    except AgentLauncherError as exc:
+        st.error(literal(str(exc)), icon=":material/error:", title="It cannot be run here like this")
+    else:
+        routes.open_run(live.run_id)
 
 
 def beside(detail: RunDetail, other_id: UUID) -> None:
