@@ -1,8 +1,16 @@
 """What a request asks for beyond text, and the refusal of what its provider or its model cannot take."""
 
+from typing import Final
+
 from core.contract import AgentRequest
 from core.errors import InvalidRequest
 from core.providers.spec import Feature, ProviderSpec
+
+_IN_REQUESTS: Final = {
+    Feature.IMAGES: "images (attachments)",
+    Feature.DOCUMENTS: "documents (PDF attachments)",
+}
+"""What the contract has no parameter of that name for."""
 
 
 def features_used(request: AgentRequest) -> frozenset[Feature]:
@@ -63,4 +71,4 @@ def require_features(spec: ProviderSpec, request: AgentRequest) -> None:
 
 
 def _names(features: frozenset[Feature]) -> str:
-    return ", ".join(sorted(feature.value for feature in features))
+    return ", ".join(sorted(_IN_REQUESTS.get(feature, feature.value) for feature in features))

@@ -121,7 +121,7 @@ def test_gpt_oss_cannot_stop_thinking_and_sees_nothing():
 
 def test_documents_are_refused_by_name():
     pdf = {"media_type": "application/pdf", "data": "JVBERg=="}
-    with pytest.raises(InvalidRequest, match="OLLAMA does not take documents"):
+    with pytest.raises(InvalidRequest, match=r"OLLAMA does not take documents \(PDF attachments\)\."):
         require_features(OLLAMA, request(attachments=[pdf]))
 
 
