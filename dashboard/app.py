@@ -17,6 +17,7 @@ pages = {
         st.Page(routes.RUNS, title="Runs", icon=":material/list_alt:"),
         st.Page(routes.USAGE, title="Usage", icon=":material/bar_chart:"),
         st.Page(routes.COSTS, title="Costs", icon=":material/price_check:"),
+        st.Page(routes.LOGS, title="Logs", icon=":material/article:"),
     ],
     "Administer": [
         st.Page(routes.SETTINGS, title="Settings", icon=":material/settings:"),

@@ -16,6 +16,7 @@ RUNS: Final = "app_pages/runs.py"
 RUN_DETAIL: Final = "app_pages/run_detail.py"
 USAGE: Final = "app_pages/usage.py"
 COSTS: Final = "app_pages/costs.py"
+LOGS: Final = "app_pages/logs.py"
 SETTINGS: Final = "app_pages/settings.py"
 
 

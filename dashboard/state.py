@@ -229,6 +229,12 @@ SETTINGS_CREDENTIAL_NAME: Final = "settings.credential.name"
 SETTINGS_CREDENTIAL_PROVIDER: Final = "settings.credential.provider"
 SETTINGS_CREDENTIAL_BASE_URL: Final = "settings.credential.base_url"
 
+SETTINGS_LAMBDA_CHECKS: Final = "settings.lambda.checks"
+"""What the checks of AWS Lambda found when they were last made."""
+
+SETTINGS_LAMBDA_TEST: Final = "settings.lambda.test"
+"""The outcome of the last test of the function, and why it was not begun."""
+
 SETTINGS_PROVIDER: Final = "settings.default.provider"
 SETTINGS_TIME_ZONE: Final = "settings.default.time_zone"
 
@@ -272,3 +278,11 @@ COSTS_PROMPT: Final = "costs.prompt"
 COSTS_TABLE: Final = "costs.table"
 COSTS_TRY: Final = "costs.try"
 """The table's button that leads to the playground."""
+
+# Logs; all of them are bound to the URL
+
+LOGS_ORIGIN: Final = "log"
+LOGS_BACK: Final = "back"
+LOGS_LEVEL: Final = "level"
+LOGS_TEXT: Final = "holds"
+LOGS_LIVE: Final = "live"

@@ -56,7 +56,7 @@ class HealthService:
             guarded("Master key", lambda: self._master_key(principal)),
             guarded("Prices", lambda: self._price_overrides(principal)),
             *self._providers(principal),
-            *self._lambda(principal),
+            *self.of_lambda(principal),
         ]
 
     def _database(self) -> Check:
@@ -130,13 +130,14 @@ class HealthService:
         any_key = any(spec.needs_api_key for spec in specs if spec not in unused)
         return [*found, _unused(unused, verdict=Verdict.OK if any_key else Verdict.WARNING)]
 
-    def _lambda(self, principal: Principal) -> Sequence[Check]:
+    def of_lambda(self, principal: Principal, *, fresh: bool = False) -> Sequence[Check]:
+        """Those of AWS Lambda alone, some seconds old unless `fresh`; none where no function is named."""
         if self._settings.lambda_agent_function_name is None:
             return []
         from core.services.lambda_checks import lambda_checks
 
         found, now = self._on_lambda, time.monotonic()
-        if found is None or now - found[0] > LAMBDA_FRESH_SECONDS:
+        if fresh or found is None or now - found[0] > LAMBDA_FRESH_SECONDS:
             stored = [credential.provider for credential in self._credentials.list(principal)]
             checks = lambda_checks(self._settings, local_keys=stored)
             found = self._on_lambda = (time.monotonic(), checks)

@@ -8,6 +8,7 @@ from core.contract import utc_now
 from core.providers.rows_demo import DEMO
 from core.services.usage import Overview, Period, Span
 from dashboard import charts, formatting, queries, routes, state
+from dashboard.breaker import breaker_if_open
 from dashboard.chart_axes import Buckets, Unit, buckets_of
 from dashboard.components.cards import card, chart, metric_row
 from dashboard.components.empty_state import empty_state
@@ -29,6 +30,7 @@ def page() -> None:
     newest = queries.newest_run()
     with page_header("Overview", "What your agents did, what it cost and what went wrong"):
         period = choose_period("overview", zone=queries.zone()) if newest else Period.DAYS_7
+    breaker_if_open()
     if newest is None:
         demo = (agent for agent in queries.agents() if agent.version.config.get("provider") == DEMO.name)
         first_run(demo_agent=next(demo, None), has_key=bool(queries.credentials()))

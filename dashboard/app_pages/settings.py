@@ -19,6 +19,7 @@ from dashboard.components.settings_forms import say_done
 from dashboard.components.settings_health import health_section
 from dashboard.components.settings_installation import installation_section
 from dashboard.components.settings_prices import EnteredPrice, PriceActions, price_section
+from dashboard.settings.lambda_view import lambda_view
 
 
 def page() -> None:
@@ -30,6 +31,7 @@ def page() -> None:
         "Credentials": _credentials,
         "Defaults": _defaults,
         "Prices": _prices,
+        "AWS Lambda": lambda_view,
         "Installation": _installation,
         "Health": _health,
     }

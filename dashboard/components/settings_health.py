@@ -22,9 +22,14 @@ def health_section(checks: Sequence[Check]) -> None:
         st.markdown(_summary(checks))
         st.button("Check again", icon=":material/refresh:")
     with st.container(border=True, gap="small"):
-        for check in checks:
-            _row(check)
+        check_list(checks)
     st.caption("The same checks as `agent-launcher doctor`. They send nothing and change nothing.")
+
+
+def check_list(checks: Sequence[Check]) -> None:
+    """Draws a row for each check."""
+    for check in checks:
+        _row(check)
 
 
 def _row(check: Check) -> None:

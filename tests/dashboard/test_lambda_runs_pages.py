@@ -1,7 +1,6 @@
 """Runs on AWS Lambda: the run's page and the playground."""
 
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,36 +14,9 @@ from core.services.principal import LOCAL
 from core.services.run_spec import RunSpec
 from core.storage.records import Backend, RunFilter, RunStatus
 from dashboard import routes, state
-from tests.support.lambda_app import application_on_lambda
 from tests.support.lambda_service import Act, LambdaService
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 OpenApp = Callable[..., AppTest]
-
-
-@pytest.fixture
-def service() -> Generator[LambdaService]:
-    with LambdaService() as service:
-        yield service
-
-
-@pytest.fixture
-def there(service: LambdaService) -> Generator[Application]:
-    with application_on_lambda(service) as application:
-        yield application
-
-
-@pytest.fixture
-def open_there(there: Application) -> OpenApp:
-    del there
-
-    def opened(page: str | None = None, **params: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=30).run()
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app if page is None else app.switch_page(page).run()
-
-    return opened
 
 
 def texts(app: AppTest) -> str:

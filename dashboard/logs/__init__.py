@@ -1,0 +1,1 @@
+"""The logs page: the modules that join services, session state and components."""

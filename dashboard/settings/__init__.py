@@ -1,0 +1,1 @@
+"""The settings page: the modules that join services, session state and components."""
