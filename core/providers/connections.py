@@ -2,6 +2,8 @@
 
 import http.client
 import io
+import math
+import select
 import socket
 import ssl
 import threading
@@ -47,6 +49,9 @@ class Channel:
     def __init__(self, sock: socket.socket, *, proxy: str | None) -> None:
         self.proxy = proxy
         self._sock = sock
+        # Once: a time-out set for each wait is a system call, for which the thread gives the interpreter away.
+        sock.settimeout(0)
+        self._encrypted = isinstance(sock, ssl.SSLSocket)
         self._reader = _BufferedReader(_Reader(self), READ_BYTES)
         self._lock = threading.Lock()
         self._limits: Limits | None = None
@@ -76,19 +81,29 @@ class Channel:
         if limits is None:
             raise OSError("the connection is not in use")
         limits.check()
-        self._sock.settimeout(limits.remaining_seconds())
         return limits
+
+    def _wait(self, *, to_write: bool = False) -> None:
+        """Until the socket is ready, was shut down, or the call's time is up."""
+        wait_for_socket(self._sock, self._grant().remaining_seconds(), to_write=to_write)
 
     def receive_into(self, buffer: memoryview) -> int | None:
         """Waits for bytes; 0 at the end, None while no call uses the connection."""
         if self._limits is None:
             return None
+        if not self._encrypted:
+            # An answer is rarely there when it is asked for. (What TLS has decrypted already, a wait would not see.)
+            self._wait()
         while True:
             limits = self._grant()
             try:
                 count = self._sock.recv_into(buffer)
-            except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
-                continue  # the next grant finds the deadline passed
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._wait()
+                continue
+            except ssl.SSLWantWriteError:
+                self._wait(to_write=True)
+                continue
             except OSError:
                 limits.check()  # it was us who ended it
                 raise
@@ -103,8 +118,10 @@ class Channel:
             limits = self._grant()
             try:
                 view = view[self._sock.send(view) :]
-            except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError):
-                continue
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._wait(to_write=True)
+            except ssl.SSLWantReadError:
+                self._wait()
             except (BrokenPipeError, ConnectionResetError):
                 limits.check()
                 return False
@@ -123,7 +140,6 @@ class Channel:
         if self._reader.peek():
             return False
         try:
-            self._sock.settimeout(0)
             socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS
         except BlockingIOError:
             return True
@@ -135,6 +151,17 @@ class Channel:
         """Closes it."""
         self.end()
         self._sock.close()
+
+
+def wait_for_socket(sock: socket.socket, seconds: float | None, *, to_write: bool = False) -> None:
+    """Returns when the socket can be read (or written), has ended, or so many seconds have passed; None is for ever."""
+    if not hasattr(select, "poll"):  # Windows
+        reading, writing = ([], [sock]) if to_write else ([sock], [])
+        select.select(reading, writing, [], seconds)
+        return
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT if to_write else select.POLLIN)
+    poll.poll(None if seconds is None else math.ceil(seconds * 1_000))
 
 
 class _BufferedReader(io.BufferedReader):
