@@ -228,6 +228,7 @@ SETTINGS_KEY: Final = "settings.key"
 SETTINGS_CREDENTIAL_NAME: Final = "settings.credential.name"
 SETTINGS_CREDENTIAL_PROVIDER: Final = "settings.credential.provider"
 SETTINGS_CREDENTIAL_BASE_URL: Final = "settings.credential.base_url"
+SETTINGS_CREDENTIAL_REFERENCE: Final = "settings.credential.reference"
 
 SETTINGS_LAMBDA_CHECKS: Final = "settings.lambda.checks"
 """What the checks of AWS Lambda found when they were last made."""

@@ -60,6 +60,7 @@ def _credentials() -> None:
         ),
         replace=lambda id_, secret: _changed(service.replace(principal(), id_, secret=secret)),
         rename=lambda id_, name: _changed(service.rename(principal(), id_, name=name)),
+        refer=lambda id_, reference: _changed(service.refer(principal(), id_, api_key_ref=reference or None)),
         delete=lambda id_: _changed(service.delete(principal(), id_)),
         test=_test,
     )

@@ -26,12 +26,14 @@ class Change(StrEnum):
 
     REPLACE = "Replace key"
     RENAME = "Rename"
+    REFER = "On AWS Lambda"
     DELETE = "Delete"
 
 
 _ICONS = {
     Change.REPLACE: ":material/key:",
     Change.RENAME: ":material/edit:",
+    Change.REFER: ":material/cloud:",
     Change.DELETE: ":material/delete:",
 }
 
@@ -65,6 +67,8 @@ class CredentialActions:
     """Name, provider, key, base URL."""
     replace: Callable[[UUID, str], None]
     rename: Callable[[UUID, str], None]
+    refer: Callable[[UUID, str], None]
+    """The reference that AWS Lambda gets instead of the key; "" for none."""
     delete: Callable[[UUID], None]
     test: Callable[[CredentialPublic], None]
 
@@ -120,6 +124,8 @@ def _row(credential: CredentialPublic, data: Credentials, actions: CredentialAct
             # As code, since a plain address becomes a link.
             server = f" · `{credential.base_url.replace('`', '%60')}`" if credential.base_url else ""
             st.caption(f"{provider_mark(credential.provider)}{ending}{server}")
+            if reference := (credential.api_key_ref or "").replace("`", ""):
+                st.caption(f":material/cloud: AWS Lambda reads it by `{reference}`: it is not sent.")
         with when, st.container(gap=None):
             used, changed = credential.last_used_at, credential.updated_at
             exact = f"Changed {formatting.exact_time(changed, data.zone)}"
@@ -174,6 +180,8 @@ def _open(change: Change, credential: CredentialPublic, actions: CredentialActio
             _replace_dialog(credential, actions)
         case Change.RENAME:
             _rename_dialog(credential, actions)
+        case Change.REFER:
+            _refer_dialog(credential, actions)
         case Change.DELETE:
             _delete_dialog(credential, actions)
         case _:
@@ -249,6 +257,31 @@ def _rename_dialog(credential: CredentialPublic, actions: CredentialActions) -> 
             "Rename",
             lambda: actions.rename(credential.id, st.session_state[state.SETTINGS_CREDENTIAL_NAME]),
             said="Renamed",
+        )
+
+
+@st.dialog("The key on AWS Lambda", icon=":material/cloud:")
+def _refer_dialog(credential: CredentialPublic, actions: CredentialActions) -> None:
+    finished()
+    st.caption(
+        f"Without a reference the key of **{literal(credential.name)}** is sent with each run on AWS Lambda, over TLS. "
+        "With one the function reads the key itself, and only the reference is sent. What runs here takes the stored "
+        "key in either case."
+    )
+    with st.form("credential-refer", border=False):
+        st.text_input(
+            "Reference",
+            credential.api_key_ref or "",
+            placeholder="arn:aws:secretsmanager:... or env:NAME; empty sends the key",
+            help="The ARN of a secret in AWS Secrets Manager that the function's role may read, or env: and the name "
+            "of one of the function's own variables.",
+            key=state.SETTINGS_CREDENTIAL_REFERENCE,
+        )
+        fault()
+        submit(
+            "Store",
+            lambda: actions.refer(credential.id, st.session_state[state.SETTINGS_CREDENTIAL_REFERENCE]),
+            said="Stored",
         )
 
 

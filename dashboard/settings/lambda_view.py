@@ -56,7 +56,9 @@ def _not_set_up() -> None:
 
 def _check(*, fresh: bool = False) -> None:
     with st.spinner("Looking at the function"):
-        st.session_state[state.SETTINGS_LAMBDA_CHECKS] = application().health.of_lambda(principal(), fresh=fresh)
+        st.session_state[state.SETTINGS_LAMBDA_CHECKS] = application().health.of_lambda(
+            principal(), fresh=fresh
+        )
 
 
 def _test() -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.browser.screenshots [--only NAME ...] [--out FOLDER]
 
-Starts `agent-launcher up` on two installations in a temporary folder, one of them filled with a month of
-runs, and writes to `build/screenshots`, which Git ignores. A page is as high as its content, so that nothing
-is below the fold.
+Starts `agent-launcher up` on three installations in a temporary folder, one of them filled with a month of
+runs and one on the tests' stand-in for AWS Lambda, and writes to `build/screenshots`, which Git ignores. A page
+is as high as its content, so that nothing is below the fold.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ from core.services.run_spec import RunSpec  # noqa: E402
 from core.services.seeding import seed_demo_agents  # noqa: E402
 from core.storage.records import RunFilter, RunStatus, Trigger  # noqa: E402
 from dashboard import state  # noqa: E402
+from tests.browser.screenshot_lambda import installation_on_lambda, open_breaker  # noqa: E402
 from tests.support.app_server import AppServer  # noqa: E402
 from tests.support.browser import (  # noqa: E402
     VIEWPORT_1280,
@@ -50,6 +52,7 @@ EMPTY: Final = (
     ("runs", "/runs"),
     ("usage", "/usage"),
     ("costs", "/costs"),
+    ("logs", "/logs"),
     ("settings", "/settings"),
 )
 
@@ -73,11 +76,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     failed = False
     try:
-        for name in ("empty", "full"):
-            server = AppServer(SESSION_FOLDER / name)
-            views = EMPTY if name == "empty" else _fill(server)
-            wanted = [view for view in views if not options.only or view[0] in options.only]
-            with server, launched(chromium) as browser:
+        for name in ("empty", "full", "lambda"):
+            with ExitStack() as stack:
+                if name == "lambda":
+                    on_lambda = installation_on_lambda(SESSION_FOLDER / name)
+                    server, views = stack.enter_context(on_lambda)
+                else:
+                    server = AppServer(SESSION_FOLDER / name)
+                    views = EMPTY if name == "empty" else _fill(server)
+                wanted = [view for view in views if not options.only or view[0] in options.only]
+                if not wanted:
+                    continue
+                stack.enter_context(server)
+                browser = stack.enter_context(launched(chromium))
+                if name == "lambda":
+                    with opened_page(browser) as page:
+                        open_breaker(page, server)
                 for dark, viewport in ((d, v) for v in (VIEWPORT_1280, VIEWPORT_1920) for d in (False, True)):
                     errors = PageErrors()
                     with opened_page(browser, dark=dark, viewport=viewport) as page:

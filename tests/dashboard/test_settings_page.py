@@ -65,6 +65,7 @@ def fill_in(app: AppTest, **fields: str) -> None:
         "name": state.SETTINGS_CREDENTIAL_NAME,
         "key": state.SETTINGS_KEY,
         "base_url": state.SETTINGS_CREDENTIAL_BASE_URL,
+        "reference": state.SETTINGS_CREDENTIAL_REFERENCE,
     }
     for name, value in fields.items():
         app.text_input(key=keys[name]).input(value)
@@ -153,6 +154,24 @@ def test_a_credential_is_renamed_and_deleted_after_a_confirmation(
     click(app, "Delete")
     assert application.credentials.list(LOCAL) == []
     assert "No credentials yet" in texts(app)
+
+
+def test_a_credential_says_where_lambda_finds_its_key(open_settings: Open, application: Application) -> None:
+    credential = add(application)
+    app = change(open_settings(), credential, "On AWS Lambda")
+    fill_in(app, reference="env:my key")
+    click(app, "Store")
+    assert application.credentials.list(LOCAL)[0].api_key_ref is None
+    change(app, credential, "On AWS Lambda")
+    assert "neither the ARN of a secret" in app.error[0].value
+    fill_in(app, reference="env:OPENAI_API_KEY")
+    click(app, "Store")
+    assert [c.api_key_ref for c in application.credentials.list(LOCAL)] == ["env:OPENAI_API_KEY"]
+    assert "AWS Lambda reads it by `env:OPENAI_API_KEY`" in texts(app)
+    change(app, credential, "On AWS Lambda")
+    fill_in(app, reference="")
+    click(app, "Store")
+    assert application.credentials.list(LOCAL)[0].api_key_ref is None
 
 
 def test_a_connection_is_tested_with_its_own_key(
