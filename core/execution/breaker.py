@@ -198,6 +198,9 @@ def verdict_of(attempt: Attempt) -> tuple[Verdict, str]:
             return (Verdict.SLOW_FAULT if slow else Verdict.FAULT), reason
         case ErrorCode.LAMBDA_TIMEOUT if attempt.completed is Completed.NOTHING:
             return Verdict.FAULT, reason
+        case ErrorCode.OUTCOME_UNKNOWN if attempt.latency_us >= SLOW_SECONDS * 1_000_000:
+            # Waited for in vain: of one that hangs, each run costs a time-out. Several in a row, as one may be a model.
+            return Verdict.FAULT, reason
         case ErrorCode.LAMBDA_THROTTLED | ErrorCode.LAMBDA_FUNCTION_ERROR:
             return Verdict.ALIVE, ""
         case _:

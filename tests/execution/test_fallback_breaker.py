@@ -220,7 +220,8 @@ VERDICTS: Sequence[tuple[str | None, Completed, float, Verdict]] = [
     ("LAMBDA_FUNCTION_ERROR", Completed.NOTHING, 0.1, Verdict.ALIVE),
     ("LAMBDA_PAYLOAD_TOO_LARGE", Completed.NOTHING, 0.1, Verdict.NEITHER),
     ("LAMBDA_PAYLOAD_TOO_LARGE", Completed.UNKNOWN, 0.1, Verdict.NEITHER),
-    ("OUTCOME_UNKNOWN", Completed.UNKNOWN, 90, Verdict.NEITHER),
+    ("OUTCOME_UNKNOWN", Completed.UNKNOWN, 90, Verdict.FAULT),
+    ("OUTCOME_UNKNOWN", Completed.UNKNOWN, 0.5, Verdict.NEITHER),
     ("CANCELLED", Completed.UNKNOWN, 1, Verdict.NEITHER),
     ("DEADLINE_EXCEEDED", Completed.NOTHING, 1, Verdict.NEITHER),
 ]
