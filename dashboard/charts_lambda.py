@@ -1,5 +1,6 @@
 """Figures of AWS Lambda: two bars for each agent, and what each size of the function costs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from dashboard.chart_axes import Unit, figure_text, ticks
 from dashboard.chart_frame import HEIGHT, Figure, axis, frame
 
 ARCHITECTURE_COLORS: Final = {"arm64": palette.P50, "x86_64": palette.INPUT}
+_NAMED_SIZES_MB: Final = (128, 256, 512, 1024, 2048, 4096, 10240)
 _ROW_PX: Final = 30
 _MARK_SIZE: Final = 13
 
@@ -59,15 +61,18 @@ def paired_bars(rows: Sequence[str], parts: Sequence[Part], unit: Unit) -> Figur
 
 
 def size_lines(sizing: RightSizing) -> Figure:
-    """A line for each architecture: cost of 1,000 executions over the memory size; with the sizes of now and then."""
-    by_architecture = {
-        name: [size for size in sizing.sizes if size.architecture == name] for name in ARCHITECTURES
-    }
-    names = [str(size.memory_mb) for size in by_architecture[ARCHITECTURES[0]]]
-    priced = [size.per_thousand_nanousd or 0 for size in sizing.sizes]
-    if not any(priced):
+    """A line for each architecture: cost of 1,000 executions over the memory size; with the size in use and the best.
+
+    Both axes are logarithmic: each size costs in proportion, so that the lines are straight, and small sizes, where the
+    choice is, have as much room as large ones.
+    """
+    drawn = [size for size in (*sizing.sizes, sizing.now) if size.per_thousand_nanousd]
+    if not drawn:
         return {"data": [], "layout": frame(HEIGHT)}
-    scale = ticks(Unit.MONEY, max(priced), about=5)
+    costs = [size.per_thousand_nanousd or 0 for size in drawn]
+    decades = range(math.floor(math.log10(min(costs))), math.ceil(math.log10(max(costs))) + 1)
+    amounts = [step * 10**power for power in decades for step in (1, 2, 5)]
+    amounts = [amount for amount in amounts if min(costs) <= amount <= max(costs)]
     layout = frame(HEIGHT + 60)
     layout["margin"]["t"] = 24
     layout |= {
@@ -75,16 +80,22 @@ def size_lines(sizing: RightSizing) -> Figure:
         "hovermode": "x unified",
         "xaxis": axis()
         | {
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": sorted({*names, str(sizing.now.memory_mb)}, key=int),
-            "ticksuffix": " MB",
+            "type": "log",
+            "tickvals": list(_NAMED_SIZES_MB),
+            "ticktext": [f"{size:,} MB" for size in _NAMED_SIZES_MB],
             "showgrid": False,
         },
         "yaxis": axis()
-        | {"range": [0, scale.top], "tickvals": scale.values, "ticktext": scale.texts, "showgrid": True},
+        | {
+            "type": "log",
+            "tickvals": amounts,
+            "ticktext": [formatting.fine_money(round(amount)) for amount in amounts],
+            "showgrid": True,
+        },
     }
-    data = [_line(name, sizes) for name, sizes in by_architecture.items()]
+    data = [
+        _line(name, [size for size in sizing.sizes if size.architecture == name]) for name in ARCHITECTURES
+    ]
     data.append(_mark("In use", "circle-open", sizing.now))
     if sizing.recommended is not None:
         data.append(_mark("Recommended", "star", sizing.recommended))
@@ -96,11 +107,11 @@ def _line(name: str, sizes: Sequence[Size]) -> dict[str, Any]:
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
-        "x": [str(size.memory_mb) for size in sizes],
+        "x": [size.memory_mb for size in sizes],
         "y": [size.per_thousand_nanousd for size in sizes],
         "line": {"color": ARCHITECTURE_COLORS[name], "width": 2},
         "marker": {"color": ARCHITECTURE_COLORS[name], "size": 4},
-        "customdata": [figure_text(Unit.MONEY, size.per_thousand_nanousd) for size in sizes],
+        "customdata": [formatting.fine_money(size.per_thousand_nanousd) for size in sizes],
         "hovertemplate": "%{customdata}",
     }
 
@@ -111,7 +122,7 @@ def _mark(name: str, symbol: str, size: Size) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "name": f"{name}: {size.memory_mb} MB, {size.architecture or 'unknown architecture'}",
-        "x": [str(size.memory_mb)],
+        "x": [size.memory_mb],
         "y": [size.per_thousand_nanousd],
         "marker": {
             "symbol": symbol,

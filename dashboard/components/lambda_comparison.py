@@ -80,8 +80,9 @@ def lambda_metrics(usage: LambdaUsage) -> list[Metric]:
             f"{formatting.count(cold)} ({formatting.percent(cold, reported)})"
             if reported
             else formatting.UNKNOWN,
-            f"{formatting.money(price)} of the compute" if cold else None,
-            help="Executions that began with a new environment, and what AWS bills for its initialisation.",
+            f"cost {formatting.money(price)}" if cold else None,
+            help="Executions that began with a new environment, and what AWS bills for its initialisation, a part of "
+            "the compute.",
         ),
         _metric(
             "Paid to Lambda",
@@ -100,19 +101,19 @@ def comparison_table(usage: LambdaUsage) -> Table:
         Column("Backend", "backend", Kind.TEXT),
         Column("Runs", "runs", Kind.COUNT),
         Column("Failed", "failed", Kind.COUNT),
-        Column("Fell back to here", "fell_back_to_here", Kind.COUNT),
+        Column("Fell back here", "fell_back_here", Kind.COUNT),
         Column("p50", "latency_p50_ms", Kind.DURATION),
         Column("p95", "latency_p95_ms", Kind.DURATION),
+        Column("Each run", "cost_per_run_usd", Kind.MONEY),
+        Column("Tokens", "tokens_usd", Kind.MONEY),
+        Column("Compute", "lambda_compute_usd", Kind.MONEY),
+        Column("Requests", "lambda_requests_usd", Kind.MONEY),
+        Column("Unpriced", "unpriced_runs", Kind.COUNT),
         Column("At the model", "model_mean_ms", Kind.DURATION),
         Column("Beside it", "overhead_mean_ms", Kind.DURATION),
         Column("Cold starts", "cold_starts", Kind.COUNT),
         Column("Mean start", "cold_start_mean_ms", Kind.DURATION),
         Column("Starts' cost", "cold_starts_usd", Kind.MONEY),
-        Column("Tokens", "tokens_usd", Kind.MONEY),
-        Column("Compute", "lambda_compute_usd", Kind.MONEY),
-        Column("Requests", "lambda_requests_usd", Kind.MONEY),
-        Column("Unpriced", "unpriced_runs", Kind.COUNT),
-        Column("Each run", "cost_per_run_usd", Kind.MONEY),
     )
     rows = [
         _row(agent_name(one), side)
@@ -134,16 +135,16 @@ def _row(agent: str, side: BackendFigures) -> tuple[object, ...]:
         side.fell_back,
         side.latency and side.latency.p50_us,
         side.latency and side.latency.p95_us,
+        None if each is None else round(each),
+        _known(side, figures.tokens_cost_nanousd),
+        None if starts is None else _known(side, figures.lambda_compute_nanousd),
+        None if starts is None else _known(side, figures.lambda_request_nanousd),
+        figures.unpriced_runs,
         side.model_us,
         side.overhead_us,
         starts.cold if starts and starts.reported else None,
         starts and starts.mean_us,
         starts.cost_nanousd if starts and starts.reported else None,
-        _known(side, figures.tokens_cost_nanousd),
-        None if starts is None else _known(side, figures.lambda_compute_nanousd),
-        None if starts is None else _known(side, figures.lambda_request_nanousd),
-        figures.unpriced_runs,
-        None if each is None else round(each),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -20,6 +21,7 @@ RANGES: Final[Mapping[str, timedelta]] = {
     "24 h": timedelta(days=1),
     "7 days": timedelta(days=7),
 }
+_USUAL: Final = "1 h"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -39,19 +41,30 @@ class LogChoice:
     live: bool
 
 
-def log_filters(origins: Sequence[LogOrigin]) -> LogChoice:
+def log_range(zone: ZoneInfo) -> timedelta:
+    """Draws the range, where other pages have theirs: how far back from now."""
+    back = st.segmented_control(
+        f"Range, times in {zone.key}",
+        list(RANGES),
+        default=_USUAL,
+        required=True,
+        key=state.LOGS_BACK,
+        bind="query-params",
+    )
+    return RANGES[back or _USUAL]
+
+
+def log_filters(origins: Sequence[LogOrigin], back: timedelta) -> LogChoice:
     """Draws the row.
 
     Args:
         origins: The logs that there are, the first one to begin with.
+        back: How far back, as it is chosen.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [ORIGINS[origin] for origin in origins]
         chosen = st.segmented_control(
             "Log", names, default=names[0], required=True, key=state.LOGS_ORIGIN, bind="query-params"
-        )
-        back = st.segmented_control(
-            "Back", list(RANGES), default="1 h", required=True, key=state.LOGS_BACK, bind="query-params"
         )
         level = st.selectbox(
             "Least level",
@@ -63,7 +76,7 @@ def log_filters(origins: Sequence[LogOrigin]) -> LogChoice:
             width=150,
         )
         text = st.text_input(
-            "Holds",
+            "Contains",
             placeholder="A text, a run's id, a request id",
             key=state.LOGS_TEXT,
             bind="query-params",
@@ -73,7 +86,7 @@ def log_filters(origins: Sequence[LogOrigin]) -> LogChoice:
         )
     return LogChoice(
         origin=next((o for o in origins if ORIGINS[o] == chosen), origins[0]),
-        back=RANGES.get(back or "", RANGES["1 h"]),
+        back=back,
         level=level,
         text=(text or "").strip() or None,
         live=live,

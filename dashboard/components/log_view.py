@@ -42,6 +42,7 @@ def log_lines(page: LogPage, *, zone: ZoneInfo, key: str, newest_first: bool = F
             "request": st.column_config.TextColumn("Request id", width=120),
         },
         column_order=_columns(lines),
+        placeholder="",
         key=key,
     )
     if not page.complete:

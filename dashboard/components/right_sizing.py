@@ -85,7 +85,7 @@ def _size(size: Size) -> str:
 
 
 def _cost(size: Size) -> str:
-    return formatting.money(size.per_thousand_nanousd).replace("$", r"\$")
+    return formatting.fine_money(size.per_thousand_nanousd).replace("$", r"\$")
 
 
 def _fact(label: str, value: str) -> None:

@@ -52,21 +52,26 @@ def run_it_locally(detail: RunDetail) -> bool:
 
 
 def reported(attempt: AttemptRecord) -> None:
-    """Draws what AWS reported of one attempt."""
+    """Draws what AWS reported of one attempt; one line where it reported nothing."""
+    if attempt.lambda_request_id is None:
+        if attempt.lambda_compute_nanousd == 0:
+            st.caption(
+                ":material/block: Nothing ran there, and nothing is billed: AWS refused it, or was out of reach."
+            )
+        else:
+            st.caption(
+                ":material/help: AWS sent no report with the answer: what it billed is unknown, not zero. The runtime "
+                "emulator never sends one."
+            )
+        return
     with st.grid("auto", min_column_width=120, gap=("xsmall", "small")):
         for label, value in _facts(attempt):
             st.markdown(f":small[:gray[{label}]]  \n**{value}**")
-    if attempt.lambda_request_id is not None:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption("Request id", width="content")
-            st.code(attempt.lambda_request_id, language=None)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Request id", width="content")
+        st.code(attempt.lambda_request_id, language=None)
     if attempt.lambda_price_source is not None:
         st.caption(f"Price: {literal(attempt.lambda_price_source)}")
-    if attempt.lambda_billed_ms is None:
-        st.caption(
-            ":material/help: AWS sent no report with the answer, so that what was billed is unknown. The runtime "
-            "emulator never sends one."
-        )
 
 
 def log_query(attempt: AttemptRecord) -> LogQuery:

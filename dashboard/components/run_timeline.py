@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from core.storage.records import AttemptRecord, Backend, RunStatus
+from core.storage.records import AttemptRecord, RunStatus
 from dashboard import formatting, palette
 from dashboard.chart_frame import CONFIG
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
@@ -99,11 +99,8 @@ def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
         "Tokens in / out": _tokens,
         "Tokens' cost": lambda a: formatting.money(a.tokens_cost_nanousd).replace("$", "\\$"),
     }
-    if any(attempt.backend is Backend.LAMBDA for attempt in attempts):
-        columns |= {
-            "Compute": lambda a: _of_lambda(a, a.lambda_compute_nanousd),
-            "Request": lambda a: _of_lambda(a, a.lambda_request_nanousd),
-        }
+    if all(attempt.first_token_us is None for attempt in attempts):
+        del columns["First token"]
     if any(attempt.reason for attempt in attempts):
         before = dict(zip((a.ordinal for a in attempts[1:]), attempts, strict=False))
         columns["Why"] = lambda a: why(a, before.get(a.ordinal))
@@ -113,12 +110,6 @@ def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
         hide_index=True,
         hide_header=False,
     )
-
-
-def _of_lambda(attempt: AttemptRecord, nanousd: int | None) -> str:
-    if attempt.backend is not Backend.LAMBDA:
-        return formatting.NO_VALUE
-    return formatting.money(nanousd).replace("$", "\\$")
 
 
 def _trace(kind: str, rows: Sequence[tuple[str, float, float]]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def _draw(choice: LogChoice) -> None:
         zone = queries.zone()
         live = ":green-badge[live] " if choice.live else ""
         st.caption(
-            f"{live}{lines}, newest first; read at {now.astimezone(zone):%H:%M:%S}, times in {zone.key}",
+            f"{live}{lines}, newest first; read at {now.astimezone(zone):%H:%M:%S}",
             width="content",
         )
         st.button("Read again", icon=":material/refresh:", key="logs-read", disabled=choice.live)

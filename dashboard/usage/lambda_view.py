@@ -66,7 +66,7 @@ def _beside_local(usage: LambdaUsage) -> None:
 
 
 def _right_sizing(usage: LambdaUsage) -> None:
-    caption = "What 1,000 executions cost in compute at each memory size, if they take as long as they did"
+    caption = "Compute of 1,000 executions at each size, if they take as long as they did; both axes are logarithmic"
     with card("Right-sizing", caption):
         if not usage.sizes:
             st.caption(
