@@ -66,6 +66,10 @@ def facts() -> Select[*tuple[Any, ...]]:
 
     A run is counted by its final attempt, money and tokens by every one. Latency is the run's, of those that succeeded
     or failed: how long it took until somebody pressed "stop" or a process died is nobody's latency.
+
+    An attempt is "untold" where its input or output tokens are unknown: the provider told none, or nobody knows how it
+    ended. One that surely used none has 0 stored and is told. It is counted where its tokens would be, so that no slice
+    leaves any out without a mark.
     """
     final: ColumnElement[Any] = attempt.final
     columns: dict[str, ColumnElement[Any]] = {
@@ -88,6 +92,7 @@ def facts() -> Select[*tuple[Any, ...]]:
         "outcome_unknown": _one_if(final, _ended(RunStatus.OUTCOME_UNKNOWN)),
         "attempts": _ONE,
         "unpriced_runs": _one_if(final, run.unpriced),
+        "untold_attempts": _one_if(or_(attempt.input_tokens.is_(None), attempt.output_tokens.is_(None))),
         **{name: _known(name) for name in FIGURES if name.endswith(("_tokens", "_nanousd"))},
     }
     return select(*(columns[name].label(name) for name in COLUMNS)).select_from(

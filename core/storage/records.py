@@ -275,6 +275,8 @@ class UsageFigures:
 
     Attributes:
         unpriced_runs: Runs of which some attempt's cost is unknown, of its tokens or of Lambda; that is in no sum.
+        untold_attempts: Attempts of which the input or output tokens are unknown, and in no sum. One that surely used
+            none, such as a refused request, has a known 0 instead.
     """
 
     runs: int = 0
@@ -284,6 +286,7 @@ class UsageFigures:
     outcome_unknown: int = 0
     attempts: int = 0
     unpriced_runs: int = 0
+    untold_attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
@@ -304,6 +307,24 @@ class UsageFigures:
     def known_cost_nanousd(self) -> int | None:
         """The cost; None when nothing in it has a price, since unknown is not free."""
         return None if self.unpriced_runs and not self.cost_nanousd else self.cost_nanousd
+
+    @property
+    def known_input_tokens(self) -> int | None:
+        """The input tokens; None when no attempt's are known, since unknown is not none."""
+        return self._told(self.input_tokens)
+
+    @property
+    def known_output_tokens(self) -> int | None:
+        """As `known_input_tokens`."""
+        return self._told(self.output_tokens)
+
+    @property
+    def known_tokens(self) -> int | None:
+        """Input and output together, as `known_input_tokens`; cached and reasoning tokens are parts of these."""
+        return self._told(self.input_tokens + self.output_tokens)
+
+    def _told(self, tokens: int) -> int | None:
+        return None if self.untold_attempts and not tokens else tokens
 
     @property
     def decided(self) -> int:

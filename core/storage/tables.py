@@ -316,6 +316,7 @@ class _Figures(_Row):
     outcome_unknown: int = Field(sa_type=BigInteger)
     attempts: int = Field(sa_type=BigInteger)
     unpriced_runs: int = Field(sa_type=BigInteger)
+    untold_attempts: int = Field(sa_type=BigInteger)
     input_tokens: int = Field(sa_type=BigInteger)
     output_tokens: int = Field(sa_type=BigInteger)
     cached_input_tokens: int = Field(sa_type=BigInteger)

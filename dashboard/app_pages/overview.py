@@ -22,6 +22,7 @@ from dashboard.components.usage_figures import (
     outcome_series,
     overview_metrics,
     token_series,
+    untold_note,
 )
 
 
@@ -81,7 +82,8 @@ def _figures(data: Overview) -> None:
 
 def _spend(data: Overview, buckets: Buckets) -> None:
     if cost_nothing(data.figures):
-        with card("Tokens", f"{_grain(data).capitalize()}; {COST_NOTHING}"):
+        note = untold_note(data.figures)
+        with card("Tokens", f"{_grain(data).capitalize()}; {COST_NOTHING}{f'; {note}' if note else ''}"):
             figure = charts.stacked_bars(token_series(data.series, buckets), buckets, Unit.COUNT)
             chart(figure, key="overview-tokens", alt="Tokens over time")
         return

@@ -16,6 +16,7 @@ from dashboard.components.usage_figures import (
     outcome_series,
     tokens_of,
     unpriced_note,
+    untold_note,
     usage_metrics,
 )
 from dashboard.components.usage_filters import SPLITS, UsageChoice, clear_usage_filters, usage_filters
@@ -104,12 +105,17 @@ def _money_and_tokens(report: UsageReport, buckets: Buckets) -> None:
         with table_below("usage-cost") as opened:
             if opened:
                 show_table(table, key="usage-cost", file_name=_file(report, "cost"))
-    with right, card("Tokens", f"{_grain(report)}, by {title.lower()}; input and output together"):
+    with right, card("Tokens", _tokens_caption(report, title)):
         figure = charts.stacked_bars(tokens, buckets, Unit.COUNT, height=height)
         chart(figure, key="usage-tokens", alt="Tokens over time")
         with table_below("usage-tokens") as opened:
             if opened:
                 show_table(table, key="usage-tokens", file_name=_file(report, "tokens"))
+
+
+def _tokens_caption(report: UsageReport, title: str) -> str:
+    note = untold_note(report.figures)
+    return f"{_grain(report)}, by {title.lower()}; input and output together{f'; {note}' if note else ''}"
 
 
 def _latency(report: UsageReport, buckets: Buckets) -> None:

@@ -189,8 +189,9 @@ def usage(
                     "failed": p.figures.failed,
                     "cancelled": p.figures.cancelled,
                     "outcome_unknown": p.figures.outcome_unknown,
-                    "input_tokens": p.figures.input_tokens,
-                    "output_tokens": p.figures.output_tokens,
+                    "input_tokens": p.figures.known_input_tokens,
+                    "output_tokens": p.figures.known_output_tokens,
+                    "untold_attempts": p.figures.untold_attempts,
                     "cost_usd": None if (cost := p.figures.known_cost_nanousd) is None else usd(cost),
                     "unpriced_runs": p.figures.unpriced_runs,
                 }
@@ -203,20 +204,26 @@ def usage(
             _key(by, p),
             formatting.count(p.figures.runs),
             formatting.percent(p.figures.succeeded, p.figures.decided),
-            formatting.count(p.figures.input_tokens),
-            formatting.count(p.figures.output_tokens),
+            formatting.count(p.figures.known_input_tokens),
+            formatting.count(p.figures.known_output_tokens),
+            formatting.count(p.figures.untold_attempts),
             formatting.money_known(p.figures.cost_nanousd, p.figures.unpriced_runs),
             formatting.count(p.figures.unpriced_runs),
         )
         for p in points
     ]
-    columns = (by.value, "runs", "success", "input tokens", "output tokens", "cost", "unpriced runs")
+    columns = (
+        *(by.value, "runs", "success", "input tokens", "output tokens", "untold attempts"),
+        *("cost", "unpriced runs"),
+    )
     print_table(columns, rows, right=columns[1:], empty="No runs in this period.")
     if len(points) > 1:
         cost = sum(p.figures.cost_nanousd for p in points)
         unpriced = sum(p.figures.unpriced_runs for p in points)
         note = f", and {unpriced:,} run(s) without a known price" if unpriced else ""
         together = "cost unknown" if unpriced and not cost else formatting.money(cost)
+        if untold := sum(p.figures.untold_attempts for p in points):
+            note += f"; tokens of {untold:,} attempt(s) unknown"
         remark(f"{sum(p.figures.runs for p in points):,} runs, {together}{note}")
 
 

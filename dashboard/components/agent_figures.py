@@ -7,6 +7,7 @@ import streamlit as st
 from core.services.agents import AgentActivity
 from dashboard import formatting
 from dashboard.components.marks import STATUS_LABELS
+from dashboard.components.usage_figures import untold_note
 
 
 def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
@@ -36,12 +37,16 @@ def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
             height="stretch",
             help="Of the runs that nobody cancelled.",
         )
-        tokens = (
-            formatting.count(figures.input_tokens + figures.output_tokens)
-            if figures.runs
-            else formatting.NO_VALUE
+        tokens = formatting.count(figures.known_tokens) if figures.runs else formatting.NO_VALUE
+        st.metric(
+            "Tokens",
+            tokens,
+            border=True,
+            height="stretch",
+            delta=untold_note(figures),
+            delta_color="off",
+            delta_arrow="off",
         )
-        st.metric("Tokens", tokens, border=True, height="stretch")
         st.metric(
             "Last run",
             formatting.ago(last.created_at, now) if last else "never",

@@ -14,6 +14,7 @@ from dashboard.components.marks import STATUS_LABELS
 
 COST_NOTHING = "every run in this range cost nothing"
 UNPRICED_HELP = "Unpriced are runs on a model whose price is not known: what they cost is in no total."
+UNTOLD_HELP = "What an attempt used is unknown where the provider did not tell it; it is in no total."
 
 
 def tokens_of(figures: UsageFigures) -> int:
@@ -24,6 +25,14 @@ def tokens_of(figures: UsageFigures) -> int:
 def unpriced_note(figures: UsageFigures) -> str | None:
     """`unpriced: 3`, beside any total that leaves something out."""
     return f"unpriced: {formatting.count(figures.unpriced_runs)}" if figures.unpriced_runs else None
+
+
+def untold_note(figures: UsageFigures) -> str | None:
+    """`tokens of 3 attempts unknown`, beside any sum of tokens that leaves something out."""
+    number = figures.untold_attempts
+    if not number:
+        return None
+    return f"tokens of {formatting.count(number)} attempt{'' if number == 1 else 's'} unknown"
 
 
 def course(
@@ -95,9 +104,17 @@ def cost_part_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Ser
 
 
 def token_series(points: Sequence[UsagePoint], buckets: Buckets) -> list[Series]:
-    """Tokens that were sent and that came back."""
+    """Tokens that were sent and that came back; None for the buckets in which nobody told any."""
+    untold = by_bucket(points, buckets, lambda figures: figures.untold_attempts)
     return [
-        Series(name=name, color=color, values=by_bucket(points, buckets, value))
+        Series(
+            name=name,
+            color=color,
+            values=[
+                None if missing and not tokens else tokens
+                for tokens, missing in zip(by_bucket(points, buckets, value), untold, strict=True)
+            ],
+        )
         for name, color, value in (
             ("Input tokens", palette.INPUT, lambda figures: figures.input_tokens),
             ("Output tokens", palette.OUTPUT, lambda figures: figures.output_tokens),
@@ -163,28 +180,35 @@ def overview_metrics(data: Overview, buckets: Buckets) -> list[Metric]:
         _latency_metric("p95", data, lambda point: point.p95_us, "19 of 20 runs took no longer."),
         Metric(
             label="Tokens",
-            value=formatting.count(tokens_of(now)),
-            change=formatting.change(tokens_of(compared), tokens_of(before)),
+            value=formatting.count(now.known_tokens),
+            change=None
+            if compared.untold_attempts or before.untold_attempts
+            else formatting.change(tokens_of(compared), tokens_of(before)),
             tone=None,
-            note=None,
+            note=untold_note(now),
             course=course(data.series, buckets, data.span.until, tokens_of),
-            help=f"{now.input_tokens:,} in, {now.output_tokens:,} out.",
+            help=f"{_exact(now.known_input_tokens)} in, {_exact(now.known_output_tokens)} out. {UNTOLD_HELP}",
         ),
     ]
 
 
+def _exact(number: int | None) -> str:
+    return formatting.UNKNOWN if number is None else f"{number:,}"
+
+
 def usage_metrics(figures: UsageFigures) -> list[Metric]:
     """The row of figures on top of the usage page."""
-    cached = formatting.percent(figures.cached_input_tokens, figures.input_tokens)
-    reasoning = formatting.percent(figures.reasoning_tokens, figures.output_tokens)
+    cached = f"{formatting.percent(figures.cached_input_tokens, figures.input_tokens)} cached"
+    reasoning = f"{formatting.percent(figures.reasoning_tokens, figures.output_tokens)} reasoning"
+    untold = untold_note(figures)
     return [
         _plain(
             "Cost",
             formatting.money_known(figures.cost_nanousd, figures.unpriced_runs),
             unpriced_note(figures),
         ),
-        _plain("Input tokens", formatting.count(figures.input_tokens), f"{cached} cached"),
-        _plain("Output tokens", formatting.count(figures.output_tokens), f"{reasoning} reasoning"),
+        _plain("Input tokens", formatting.count(figures.known_input_tokens), untold or cached),
+        _plain("Output tokens", formatting.count(figures.known_output_tokens), untold or reasoning),
         _plain("Runs", formatting.count(figures.runs), f"{formatting.count(figures.attempts)} attempts"),
         _plain("Success", formatting.percent(figures.succeeded, figures.decided), f"{figures.failed} failed"),
     ]

@@ -10,7 +10,7 @@ from dashboard.chart_axes import Buckets
 from dashboard.charts import Series
 from dashboard.components.marks import provider_label
 from dashboard.components.tables import Column, Kind, Table
-from dashboard.components.usage_figures import by_bucket, tokens_of
+from dashboard.components.usage_figures import by_bucket
 
 NAMED: Final = 6
 """How many keys a chart names; the others are one: more colours than that cannot be told apart."""
@@ -75,6 +75,7 @@ def breakdown_table(report: UsageReport, *, title: str) -> Table:
         Column("Input tokens", "input_tokens", Kind.COUNT),
         Column("Cached", "cached_input_tokens", Kind.COUNT, on_screen=False),
         Column("Output tokens", "output_tokens", Kind.COUNT),
+        Column("Tokens unknown", "untold_attempts", Kind.COUNT),
         Column("Reasoning", "reasoning_tokens", Kind.COUNT, on_screen=False),
         Column("p50", "latency_p50_ms", Kind.DURATION),
         Column("p95", "latency_p95_ms", Kind.DURATION),
@@ -95,10 +96,11 @@ def _row(
         figures.unpriced_runs,
         figures.runs,
         figures.succeeded / figures.decided if figures.decided else None,
-        figures.input_tokens,
-        figures.cached_input_tokens,
-        figures.output_tokens,
-        figures.reasoning_tokens,
+        figures.known_input_tokens,
+        None if figures.known_input_tokens is None else figures.cached_input_tokens,
+        figures.known_output_tokens,
+        figures.untold_attempts,
+        None if figures.known_output_tokens is None else figures.reasoning_tokens,
         latency and latency.p50_us,
         latency and latency.p95_us,
         latency and latency.p99_us,
@@ -116,6 +118,7 @@ def series_table(report: UsageReport, buckets: Buckets, *, title: str) -> Table:
         Column("Tokens", "tokens", Kind.COUNT),
         Column("Input tokens", "input_tokens", Kind.COUNT),
         Column("Output tokens", "output_tokens", Kind.COUNT),
+        Column("Tokens unknown", "untold_attempts", Kind.COUNT),
     )
     rows = [
         (
@@ -126,9 +129,10 @@ def series_table(report: UsageReport, buckets: Buckets, *, title: str) -> Table:
             else point.figures.cost_nanousd,
             point.figures.unpriced_runs,
             point.figures.runs,
-            tokens_of(point.figures),
-            point.figures.input_tokens,
-            point.figures.output_tokens,
+            point.figures.known_tokens,
+            point.figures.known_input_tokens,
+            point.figures.known_output_tokens,
+            point.figures.untold_attempts,
         )
         for point in sorted(report.series, key=lambda point: (-point.start.timestamp(), point.key))
     ]

@@ -13,6 +13,7 @@ from typing import get_args
 import pytest
 
 from core.contract import utc_now
+from core.errors import ErrorCode
 from core.services.agent_config import AgentConfig
 from core.services.application import Application
 from core.services.export import ExportFormat
@@ -200,6 +201,33 @@ def test_figures_that_went_wrong_are_counted_again(
     assert done.stdout == right
     assert done.stderr == f"{1 if interrupted else 3} attempt(s) counted again.\n"
     assert cli("usage", "--json").stdout == right
+
+
+def test_tokens_that_nobody_told_are_unknown_and_counted(cli: Cli, application: Application) -> None:
+    now = utc_now()
+    store_run(application, at=now, model="silent", input_tokens=None, output_tokens=None, cost_nanousd=None)
+    store_run(application, at=now, model="mixed", input_tokens=None, output_tokens=None, cost_nanousd=None)
+    store_run(application, at=now, model="mixed", input_tokens=100, output_tokens=50, cost_nanousd=1)
+    refused = {"status": RunStatus.FAILED, "error": ErrorCode.RATE_LIMITED}
+    store_run(
+        application, at=now, model="refused", input_tokens=0, output_tokens=0, cost_nanousd=0, **refused
+    )
+    for folded in (False, True):
+        if folded:
+            application.housekeeping.round()
+        parts = {part["key"]: part for part in json.loads(cli("usage", "--json").stdout)}
+        figures = ("input_tokens", "output_tokens", "untold_attempts")
+        assert {key: tuple(part[name] for name in figures) for key, part in parts.items()} == {
+            "OPENAI/silent": (None, None, 1),
+            "OPENAI/mixed": (100, 50, 1),
+            "OPENAI/refused": (0, 0, 0),
+        }
+        done = cli("usage")
+        lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+        assert lines["OPENAI/silent"][-5:-2] == ["unknown", "unknown", "1"]
+        assert lines["OPENAI/mixed"][-5:-2] == ["100", "50", "1"]
+        assert lines["OPENAI/refused"][-5:-2] == ["0", "0", "0"]
+        assert "; tokens of 2 attempt(s) unknown" in done.stderr
 
 
 def test_a_sum_without_any_price_is_unknown_and_a_stopped_run_is_no_failure(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.contract import utc_now
@@ -66,6 +67,20 @@ def test_what_has_no_price_is_counted_beside_the_total(application: Application,
 def test_a_total_of_which_nothing_has_a_price_is_unknown(application: Application, open_app: OpenApp) -> None:
     store_run(application, at=utc_now(), model="own-model", cost_nanousd=None)
     assert metric(open_app(), "Spend")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("told", "together", "apart"), [(0, "unknown", "unknown in, unknown out."), (1, "150", "100 in, 50 out.")]
+)
+def test_tokens_that_nobody_told_are_unknown_and_counted(
+    application: Application, open_app: OpenApp, told: int, together: str, apart: str
+) -> None:
+    store_run(application, at=utc_now(), input_tokens=None, output_tokens=None)
+    for _ in range(told):
+        store_run(application, at=utc_now())
+    tokens = next(element for element in open_app().metric if element.label == "Tokens")
+    assert (tokens.value, tokens.proto.delta_description) == (together, "tokens of 1 attempt unknown")
+    assert tokens.help.startswith(apart)
 
 
 def test_the_last_failures_are_named_with_their_code(application: Application, open_app: OpenApp) -> None:

@@ -64,6 +64,21 @@ def test_a_fast_model_did_not_take_no_time(application: Application, open_app: O
     assert any("2 ms" in str(cell) for cell in written.to_numpy().flatten())
 
 
+def test_tokens_that_nobody_told_are_not_zero(filled: Application, open_app: OpenApp) -> None:
+    for model in ("silent", "gpt-5.4"):
+        store_run(filled, at=utc_now(), model=model, input_tokens=None, output_tokens=None)
+    app = open_app(routes.USAGE)
+    assert metric(app, "Input tokens") == "500"
+    notes = [element.proto.delta_description for element in app.metric if "tokens" in element.label]
+    assert notes == ["tokens of 2 attempts unknown"] * 2
+    for column in ("Input tokens", "Output tokens"):
+        tokens = breakdown(app, column)
+        assert tokens["silent"] != tokens["silent"]  # not a number: the cell is empty
+        assert tokens["gpt-5.4"] == {"Input tokens": 100, "Output tokens": 50}[column]
+    unknown = breakdown(app, "Tokens unknown")
+    assert (unknown["silent"], unknown["gpt-5.4"], unknown["gpt-5.4-mini"]) == (1, 1, 0)
+
+
 @pytest.mark.usefixtures("filled")
 def test_the_cost_of_a_model_without_a_price_is_not_zero(open_app: OpenApp) -> None:
     cost = breakdown(open_app(routes.USAGE), "Cost")["own-model"]

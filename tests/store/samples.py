@@ -106,6 +106,7 @@ def figures_of(attempts: list[tuple[NewRun, RunStatus, AttemptRecord, bool]]) ->
             if each is not RunStatus.RUNNING:
                 count(each.value.lower(), attempt.final and status is each)
         count("unpriced_runs", attempt.final and unpriced)
+        count("untold_attempts", None in (attempt.input_tokens, attempt.output_tokens))
         for kind in ("input", "output", "cached_input", "cache_write_input", "reasoning"):
             count(f"{kind}_tokens", getattr(attempt, f"{kind}_tokens"))
         for part in ("tokens_cost", "input_cost", "output_cost", "lambda_compute", "lambda_request"):

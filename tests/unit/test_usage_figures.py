@@ -14,7 +14,12 @@ from dashboard import charts
 from dashboard.chart_axes import Unit, buckets_of
 from dashboard.components.cards import Metric
 from dashboard.components.playground_comparison import summary_line
-from dashboard.components.usage_figures import cost_part_series, overview_metrics, usage_metrics
+from dashboard.components.usage_figures import (
+    cost_part_series,
+    overview_metrics,
+    token_series,
+    usage_metrics,
+)
 
 NOW = datetime(2026, 11, 22, 14, tzinfo=UTC)
 UNPRICED = UsageFigures(runs=2, succeeded=2, unpriced_runs=2)
@@ -80,3 +85,19 @@ def test_columns_without_any_price_cost_unknown_together() -> None:
     ]
     line = summary_line(compare(runs), runs, {run.run_id: "AB"[run.run_id.int - 1] for run in runs})
     assert "unknown together, unpriced" in line
+
+
+def test_a_day_of_which_no_token_is_known_is_unknown_in_the_chart() -> None:
+    today = datetime(2026, 11, 22, tzinfo=UTC)
+    days = (
+        UsageFigures(attempts=2, untold_attempts=1, input_tokens=7, output_tokens=3),
+        UsageFigures(attempts=1, untold_attempts=1),
+        UsageFigures(attempts=1),
+    )
+    points = [
+        UsagePoint(start=today - timedelta(days=2 - day), key="", label="", figures=figures)
+        for day, figures in enumerate(days)
+    ]
+    series = token_series(points, buckets_of(week()))
+    assert [list(part.values[-3:]) for part in series] == [[7.0, None, 0.0], [3.0, None, 0.0]]
+    assert [figures.known_tokens for figures in days] == [10, None, 0]

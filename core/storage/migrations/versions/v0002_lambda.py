@@ -1,7 +1,11 @@
 """What AWS Lambda says of an attempt, why an attempt was made, and where Lambda finds a stored key's secret.
 
-Columns are only added, each without a value, and an empty roll-up: no row is written again, however many there are.
-What ran before has no part in that roll-up until the roll-ups are rebuilt; nothing of it ran on AWS Lambda.
+Columns are only added, each without a value or with 0, and an empty roll-up: no row is written again, however many
+there are. What ran before has no part in that roll-up until the roll-ups are rebuilt; nothing of it ran on AWS Lambda.
+
+Roll-ups count the attempts whose tokens are unknown (`untold_attempts`) from now on. The 0 in rows that were folded, or
+waited to be, before this migration says "not counted": there the sums of tokens leave such attempts out without a mark,
+as they did, until `agent-launcher usage --rebuild`, once what waited is folded, counts everything again.
 """
 
 from collections.abc import Sequence
@@ -35,6 +39,11 @@ _ADDED: Final[tuple[tuple[str, str, Any], ...]] = (
     ("attempt", "lambda_price_source", sa.String()),
 )
 
+_COUNTING_UNTOLD: Final = (
+    "usage_tail",
+    *(f"usage_by_{name}" for name in ("model", "agent", "backend", "principal", "slice")),
+)
+
 _KEY: Final[tuple[tuple[str, Any], ...]] = (
     ("generation", sa.Integer()),
     ("project_id", sa.String()),
@@ -56,6 +65,9 @@ def upgrade() -> None:
     """Add the columns and the roll-up."""
     for table, name, type_ in _ADDED:
         op.add_column(table, sa.Column(name, type_, nullable=True))
+    for table in _COUNTING_UNTOLD:
+        untold = sa.Column("untold_attempts", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+        op.add_column(table, untold)
     op.create_table(
         "usage_by_function",
         *(sa.Column(name, type_, nullable=False, autoincrement=False) for name, type_ in _KEY),
@@ -69,5 +81,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take them out again, with what is in them."""
     op.drop_table("usage_by_function")
+    for table in _COUNTING_UNTOLD:
+        op.drop_column(table, "untold_attempts")
     for table, name, _ in reversed(_ADDED):
         op.drop_column(table, name)
