@@ -29,12 +29,14 @@ def log_lines(page: LogPage, *, zone: ZoneInfo, key: str, newest_first: bool = F
         st.caption("No such line.")
         return
     lines = list(reversed(page.lines)) if newest_first else list(page.lines)
+    days = {line.at.astimezone(zone).date() for line in lines}
+    dated = len(days) > 1
     st.dataframe(
-        [_row(line, zone) for line in lines],
+        [_row(line, zone, dated=dated) for line in lines],
         hide_index=True,
         height="content" if len(lines) <= _FEW_LINES else _HEIGHT_PX,
         column_config={
-            "time": st.column_config.TextColumn("Time", width=120),
+            "time": st.column_config.TextColumn("Time", width=160 if dated else 110),
             "level": st.column_config.TextColumn("Level", width=80),
             "message": st.column_config.TextColumn("Message", width="large"),
             "more": st.column_config.TextColumn("More", width="medium"),
@@ -66,10 +68,11 @@ def _columns(lines: Sequence[LogLine]) -> list[str]:
     return shown + (["request"] if any(line.request_id for line in lines) else [])
 
 
-def _row(line: LogLine, zone: ZoneInfo) -> dict[str, object]:
+def _row(line: LogLine, zone: ZoneInfo, *, dated: bool) -> dict[str, object]:
     at = line.at.astimezone(zone)
+    day = f"{at:%d %b} " if dated else ""
     return {
-        "time": f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}",
+        "time": f"{day}{at:%H:%M:%S}.{at.microsecond // 1000:03d}",
         "level": line.level or "",
         "message": line.message,
         "more": ", ".join(f"{name}={value}" for name, value in line.fields.items() if name != "logger"),

@@ -9,7 +9,8 @@ from dashboard.components.tables import Column, Kind, Table
 
 def sizing_name(sizing: RightSizing) -> str:
     """The configuration that the function had, in a choice of several."""
-    return f"{_size(sizing.now)} in {sizing.region or 'an unknown region'}, {formatting.count(sizing.executions)} runs"
+    where = sizing.region or "an unknown region"
+    return f"{_size(sizing.now)} in {where}, {formatting.count(sizing.executions)} executions"
 
 
 def sizing_facts(sizing: RightSizing) -> None:

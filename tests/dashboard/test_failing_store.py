@@ -36,6 +36,7 @@ PAGES = (
     routes.RUNS,
     routes.USAGE,
     routes.COSTS,
+    routes.LOGS,
     routes.SETTINGS,
     routes.RUN_DETAIL,
     routes.AGENT,
