@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -90,6 +91,7 @@ def _month(application: Application) -> None:
             seconds = chance.lognormvariate(0.2, 0.4)
             at = now - timedelta(hours=chance.uniform(0.1, 150))
             cost = round(seconds * 1_300_000)
+            fields: dict[str, Any]
             if chance.random() < 0.3:
                 fields = {"model_time_us": round(seconds * 0.97e6)}
             else:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -24,7 +25,7 @@ def metrics(app: AppTest) -> dict[str, str]:
     return {element.label: element.value for element in app.metric}
 
 
-def fill(application: Application, **changes: object) -> None:
+def fill(application: Application, **changes: Any) -> None:
     agent = application.agents.create(
         LOCAL, name="Triage", config=AgentConfig(provider="OPENAI", model_name="gpt-5.4-mini")
     )
