@@ -21,6 +21,21 @@ class Delta:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherCredentials:
+    """What stands in a key's place, as far as it can be told without asking a server.
+
+    Attributes:
+        found: Whether there is anything.
+        detail: Where, or where not; safe to show.
+        remedy: How to get some; "" where they were found.
+    """
+
+    found: bool
+    detail: str
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """The vendor's last word. A stream ends with exactly one; it carries the whole text.

@@ -32,7 +32,7 @@ CREDENTIALS_SECONDS: Final = 10.0
 """How long AWS credentials may take to be found; the metadata service is given 1 s by botocore itself."""
 MAX_SESSIONS: Final = 8
 
-_REMEDY: Final = (
+CREDENTIALS_REMEDY: Final = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (after `aws sso login`, if it uses single "
     "sign-on), or give this machine an IAM role."
 )
@@ -82,7 +82,7 @@ class Purpose:
     @property
     def credentials_remedy(self) -> str:
         """How to get credentials, or to do without."""
-        return f"{_REMEDY} {self.otherwise}".rstrip()
+        return f"{CREDENTIALS_REMEDY} {self.otherwise}".rstrip()
 
 
 @dataclass(slots=True)

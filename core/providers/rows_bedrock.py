@@ -137,6 +137,7 @@ BEDROCK: Final = ProviderSpec(
     description="Every chat model of Amazon Bedrock, with this machine's AWS credentials or a key.",
     api_key_variable="AWS_BEARER_TOKEN_BEDROCK",
     api_key_optional=True,
+    other_credentials="core.providers.aws_credentials",
     base_url_variable="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     price_provider="aws",
     key_help="Amazon Bedrock console > API keys",

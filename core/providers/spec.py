@@ -77,6 +77,8 @@ class ProviderSpec:
         own_base_url: The vendor's own endpoint, or where the SDK asks when told nothing; None if the provider
             has no one address.
         api_key_optional: Takes a key, and works without: only some of its servers want one.
+        other_credentials: Where something else stands in the key's place: the module whose `look()`, which asks no
+            server, gives the `OtherCredentials`; imported when asked for.
         bare_host_port: Set where an address may also be a mere host, or host and port: the port that is meant
             where none is given. An address that listens everywhere (0.0.0.0) then means this machine.
         self_hosted: Its servers are the operator's own, so that tokens cost nothing where that is plain to see
@@ -110,6 +112,7 @@ class ProviderSpec:
     base_url_variable: str | None = None
     own_base_url: str | None = None
     api_key_optional: bool = False
+    other_credentials: str | None = None
     bare_host_port: int | None = None
     self_hosted: bool = False
     cloud_host: str | None = None

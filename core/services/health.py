@@ -5,11 +5,13 @@ import shutil
 import stat
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from core.errors import SettingsError, StoreError
 from core.providers import registry
+from core.providers.base import OtherCredentials
 from core.providers.spec import ProviderSpec
 from core.redaction import redact
 from core.security.vault import Vault
@@ -291,6 +293,8 @@ def _provider(spec: ProviderSpec, stored: int, key: Unnamed | None) -> Check:
         return Check(name=name, verdict=Verdict.OK, detail=f"{_counted(stored, 'stored credential')}{where}")
     if given := spec.key_variable_in_force():
         return Check(name=name, verdict=Verdict.OK, detail=f"Key from {given}{where}")
+    if spec.other_credentials is not None:
+        return _other_credentials(spec, import_module(spec.other_credentials).look(), where)
     if not spec.needs_api_key:
         own = " on a server of your own" if spec.self_hosted else ""
         return Check(name=name, verdict=Verdict.OK, detail=f"Works without a key{own}{where}")
@@ -299,6 +303,17 @@ def _provider(spec: ProviderSpec, stored: int, key: Unnamed | None) -> Check:
         verdict=Verdict.WARNING,
         detail=f"No key{where}",
         remedy=f"Add one under Settings > Credentials, or set {variable}. Get one at {spec.key_help}.",
+    )
+
+
+def _other_credentials(spec: ProviderSpec, found: OtherCredentials, where: str) -> Check:
+    """What stands in a key's place; its lack is a fault only where something here means to ask this vendor."""
+    meant = bool(where) or spec.model_of_the_environment() is not None
+    return Check(
+        name=f"Provider {spec.name}",
+        verdict=Verdict.WARNING if meant and not found.found else Verdict.OK,
+        detail=f"{'' if found.found else 'No key. '}{found.detail}{where}",
+        remedy=found.remedy and f"To use it: {found.remedy} Or set {spec.api_key_variable} to a key.",
     )
 
 

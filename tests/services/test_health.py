@@ -1,5 +1,7 @@
 """What `doctor` finds, and the remedy that it names."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,87 @@ def test_a_missing_data_directory_is_a_finding_not_a_fault(
     found = data_directory()
     assert found.verdict is Verdict.FAILED
     assert "cannot make it" in found.detail
+
+
+@pytest.fixture
+def aws_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The AWS configuration of a machine without any credentials, its files still to be written."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "BEDROCK_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws-credentials"))
+    return tmp_path
+
+
+def test_no_aws_credentials_are_told_with_the_remedy_and_are_no_fault_by_themselves(
+    application: Application, aws_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise AssertionError("a check of credentials asks nobody")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    found = check(application, "Provider BEDROCK")
+    assert found.verdict is Verdict.OK
+    assert found.detail == (
+        "No key. No AWS credentials in variables or files; whether this machine has an IAM role was not asked"
+    )
+    assert "AWS_ACCESS_KEY_ID" in found.remedy
+    assert "AWS_BEARER_TOKEN_BEDROCK" in found.remedy
+    monkeypatch.setenv("BEDROCK_MODEL_ID", "amazon.nova-lite-v1:0")
+    assert check(application, "Provider BEDROCK").verdict is Verdict.WARNING
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert check(application, "Provider BEDROCK").detail == "No key. No AWS credentials in variables or files"
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    assert "cannot be read" in check(application, "Provider BEDROCK").detail
+
+
+STATIC = "aws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = example-of-a-secret\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "variables", "detail"),
+    [
+        (
+            "",
+            "",
+            {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example-of-a-secret"},
+            "AWS credentials from AWS_ACCESS_KEY_ID",
+        ),
+        ("aws-credentials", f"[default]\n{STATIC}", {}, "AWS credentials from the profile default"),
+        ("aws-config", f"[profile w]\n{STATIC}", {"AWS_PROFILE": "w"}, "AWS credentials from the profile w"),
+        (
+            "aws-config",
+            "[profile w]\nrole_arn = arn:aws:iam::1:role/r\ncredential_source = Ec2InstanceMetadata\n",
+            {"AWS_PROFILE": "w"},
+            "The AWS profile w names a role to assume for AWS credentials, which was not tried",
+        ),
+        (
+            "aws-config",
+            "[default]\ncredential_process = /bin/false\n",
+            {},
+            "The AWS profile default names a program for AWS credentials, which was not tried",
+        ),
+        (
+            "",
+            "",
+            {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"},
+            "This container's role gives AWS credentials, which was not tried",
+        ),
+    ],
+    ids=["variables", "credentials file", "config file", "role", "process", "container"],
+)
+def test_aws_credentials_are_told_by_where_they_are(
+    application: Application,
+    aws_files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    text: str,
+    variables: dict[str, str],
+    detail: str,
+) -> None:
+    if file:
+        (aws_files / file).write_text(text)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = check(application, "Provider BEDROCK")
+    assert (found.verdict, found.detail, found.remedy) == (Verdict.OK, detail, "")
