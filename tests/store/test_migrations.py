@@ -1,11 +1,9 @@
 """A database of the first schema, with rows in it, becomes one of this program's."""
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -14,7 +12,7 @@ from sqlalchemy import event, text
 from core.errors import SchemaMismatch
 from core.storage import schema
 from core.storage.engine import Database
-from core.storage.records import Backend, RunDetail, RunStatus, UsageFigures
+from core.storage.records import Backend, RunStatus, UsageFigures
 from core.storage.store import Store
 from core.storage.tables import HEAD_REVISION
 from tests.store.samples import PROJECT, finish, new_attempt, new_run, now, stored_run
@@ -26,7 +24,7 @@ class Before:
     """What the database held while it had the first schema."""
 
     def __init__(self, store: Store) -> None:
-        self.runs: Mapping[Any, RunDetail] = {run.summary.id: run for run in store.runs.iterate(PROJECT)}
+        self.runs = {run.summary.id: run for run in store.runs.iterate(PROJECT)}
         self.figures: UsageFigures = store.usage.totals(PROJECT, now() - timedelta(hours=2), now())
         self.agents = store.agents.list(PROJECT)
         self.credentials = store.credentials.list(PROJECT)

@@ -23,7 +23,6 @@ from core.storage.store import Store
 from core.storage.tables import HEAD_REVISION, metadata
 from tests.store.samples import PROJECT, now, stored_run
 
-
 REVISIONS = ["0001", HEAD_REVISION]
 
 
