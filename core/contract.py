@@ -422,7 +422,8 @@ def parse_request(payload: object, *, providers: Collection[str]) -> AgentReques
 def invalid_provider_message(provider: str, providers: Collection[str]) -> str:
     """The text for a name that is not registered; the original document's wording, and the remedy."""
     known = ", ".join(sorted(providers))
-    near = get_close_matches(provider[:100].upper(), providers, n=1)
+    # A typing error or a piece of the name; at the usual 0.6 "NOPE" is like OPENAI.
+    near = get_close_matches(provider[:100].upper(), providers, n=1, cutoff=0.75)
     meant = f"Did you mean {near[0]}? " if near else ""
     return f"Invalid provider: {provider[:100]!r}. {meant}Use one of {known}: names are case-sensitive."
 

@@ -221,6 +221,9 @@ def variables() -> dict[str, str]:
     return {f.name: f.metadata["variable"] for f in fields(Settings)}
 
 
+_PREFIX: Final = "AGENT_LAUNCHER_"
+
+
 def unknown_variables(
     environ: Mapping[str, str] | None = None, *, dotenv_path: str | os.PathLike[str] | None = None
 ) -> list[str]:
@@ -231,11 +234,13 @@ def unknown_variables(
     """
     found = Environment(environ, dotenv_path=dotenv_path)
     known = set(variables().values())
+    # What all have in common is no likeness.
+    rests = {name.removeprefix(_PREFIX): name for name in known if name.startswith(_PREFIX)}
     sentences: list[str] = []
     for name in sorted({*found.variables, *found.dotenv}):
-        if name.startswith("AGENT_LAUNCHER_") and name not in known:
-            near = get_close_matches(name, known, n=1)
-            meant = f": is {near[0]} meant?" if near else "."
+        if name.startswith(_PREFIX) and name not in known:
+            near = get_close_matches(name.removeprefix(_PREFIX), rests, n=1)
+            meant = f": is {rests[near[0]]} meant?" if near else "."
             sentences.append(f"{name} ({found.origin(name)}) is not a setting{meant}")
     return sentences
 

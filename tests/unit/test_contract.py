@@ -151,6 +151,20 @@ def test_unknown_provider_names_the_known_ones():
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *(("NOPE", ""), ("AZURE", ""), ("MIN", ""), ("BED", ""), ("CLAUDE", "")),
+        *(("OPEN_AI", "OPENAI"), ("OPENIA", "OPENAI"), ("Antropic", "ANTHROPIC"), ("LLAMA", "OLLAMA")),
+        *(("gemeni", "GEMINI"), ("AWS_BEDROCK", "BEDROCK"), ("DEMOO", "DEMO")),
+    ],
+)
+def test_a_provider_is_suggested_only_where_the_name_is_really_alike(written: str, meant: str) -> None:
+    known = {"DEMO", "OPENAI", "ANTHROPIC", "GEMINI", "BEDROCK", "OLLAMA"}
+    message = contract.invalid_provider_message(written, known)
+    assert (f"Did you mean {meant}?" in message) if meant else ("Did you mean" not in message)
+
+
 def test_unknown_field_is_named_with_its_remedy():
     message = refusal(minimal(tools=[]))
     assert "'tools'" in message

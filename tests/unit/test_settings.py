@@ -226,7 +226,7 @@ def test_a_misspelt_name_is_told_with_the_one_that_was_meant() -> None:
 
 def test_docs_have_a_heading_for_every_setting_and_none_besides() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
-    ours = text.partition("## Read by the vendors' own libraries")[0]
+    ours = text.partition("## The function on AWS Lambda")[0]
     headings = re.findall(r"^### `([A-Z_]+)`$", ours, flags=re.MULTILINE)
     assert sorted(headings) == sorted(variables().values())
 
@@ -243,3 +243,8 @@ def test_docs_say_each_default() -> None:
             else f"{field.default}".removesuffix(".0")
         )
         assert f"Default: `{shown}`" in section, field.name
+
+
+def test_a_variable_is_suggested_only_where_the_rest_of_the_name_is_alike() -> None:
+    (sentence,) = unknown_variables({"AGENT_LAUNCHER_NOPE": "1"})
+    assert sentence == "AGENT_LAUNCHER_NOPE (set in the environment) is not a setting."
