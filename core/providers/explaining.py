@@ -14,6 +14,7 @@ from core.errors import (
     ProviderUnavailable,
     RateLimited,
 )
+from core.providers import registry
 from core.providers.wire import (
     as_object,
     as_text,
@@ -127,6 +128,7 @@ class Explainer:
             message: The vendor's own words, if any.
             parameter: The parameter that the vendor names.
         """
+        spec = registry.specs().get(self.provider)
         return error_for_status(
             status,
             provider=self.provider,
@@ -134,6 +136,7 @@ class Explainer:
             parameter=self.public(parameter),
             said=said_by(message, secrets=self.secrets()),
             key_given=self.key is not None,
+            unknown_model_hint=spec.unknown_model_hint if spec else "",
         )
 
     def completed(self, error: InvocationError, head: Head, body: object) -> InvocationError:

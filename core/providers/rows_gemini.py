@@ -72,6 +72,10 @@ GEMINI: Final = ProviderSpec(
     cloud_host="generativelanguage.googleapis.com",
     price_provider="google",
     key_help="aistudio.google.com > API keys",
+    unknown_model_hint=(
+        "Some models are in v1beta only, such as those whose names end in -latest: set GOOGLE_GENAI_API_VERSION to "
+        "beta, or end the base URL in /v1beta."
+    ),
     sdk="google.genai",
     model_rules=_GEMINI_MODELS,
     model_prefix="models/",

@@ -82,6 +82,7 @@ OPENAI: Final = ProviderSpec(
     cloud_host="api.openai.com",
     price_provider="openai",
     key_help="platform.openai.com > API keys",
+    unknown_model_hint="It often ends in /v1.",
     sdk="openai",
     model_rules=_OPENAI_MODELS,
     # The last line: those "only supported in v1/responses and not in v1/chat/completions", as the API itself answers

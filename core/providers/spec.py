@@ -79,6 +79,7 @@ class ProviderSpec:
         api_key_optional: Takes a key, and works without: only some of its servers want one.
         other_credentials: Where something else stands in the key's place: the module whose `look()`, which asks no
             server, gives the `OtherCredentials`; imported when asked for.
+        unknown_model_hint: A sentence for who is told that the server knows no such model or address (404).
         bare_host_port: Set where an address may also be a mere host, or host and port: the port that is meant
             where none is given. An address that listens everywhere (0.0.0.0) then means this machine.
         self_hosted: Its servers are the operator's own, so that tokens cost nothing where that is plain to see
@@ -120,6 +121,7 @@ class ProviderSpec:
     offline: bool = False
     price_provider: str | None = None
     key_help: str = ""
+    unknown_model_hint: str = ""
     models: tuple[ModelInfo, ...] = field(default=())
     model_rules: tuple[ModelRule, ...] = ()
     model_prefix: str | None = None

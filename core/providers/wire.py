@@ -193,6 +193,7 @@ def error_for_status(
     parameter: str | None = None,
     said: str = "",
     key_given: bool = True,
+    unknown_model_hint: str = "",
 ) -> InvocationError:
     """The error that an HTTP status means, for whatever a vendor's own codes do not say more exactly.
 
@@ -203,6 +204,7 @@ def error_for_status(
         parameter: The parameter that the vendor names.
         said: From `said_by`; shown only where it helps and cannot hold a key.
         key_given: Whether a key was sent.
+        unknown_model_hint: The provider's own (`ProviderSpec`).
     """
     subject = f"the request for {model}" if model else "the request"
     match status:
@@ -223,9 +225,10 @@ def error_for_status(
             )
         case 404:
             what = f"the model {model}" if model else "this address"
+            hint = f" {unknown_model_hint}" if unknown_model_hint else ""
             return ModelNotFound(
                 f"{provider} does not know {what}, or not for this key (404). Check the model's name, and "
-                f"that the base URL is complete (it often ends in /v1).{said}"
+                f"that the base URL is complete.{hint}{said}"
             )
         case 408:
             return ProviderTimeout(f"{provider} gave up waiting for {subject} (408). Try again.")

@@ -175,7 +175,7 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
                 "stream."
             ),
             remedy=(
-                "Run it again. If it stays so, check the base URL (it mostly ends in /v1) and what stands "
+                "Run it again. If it stays so, check the base URL and what stands "
                 "between this machine and the provider: a proxy, a firewall, a VPN."
             ),
             action=RemedyAction.RUN_AGAIN,

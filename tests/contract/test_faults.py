@@ -250,6 +250,16 @@ def test_a_web_page_in_place_of_an_answer_leads_to_the_base_url(
     assert "Check that the base URL leads to" in response.error.message
 
 
+def test_an_unknown_model_leads_to_what_this_provider_needs(
+    vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller
+):
+    vendor.will(dialect.failure(Failure.UNKNOWN_MODEL))
+    error = call(request_to()).error
+    assert error is not None
+    assert ("/v1." in error.message) is (dialect.provider == "OPENAI")
+    assert ("GOOGLE_GENAI_API_VERSION" in error.message) is (dialect.provider == "GEMINI")
+
+
 @pytest.mark.parametrize("kept", [0, 1, 30, 0.5, -1])
 def test_a_body_cut_short(
     vendor: VendorServer, dialect: Dialect, request_to: MakeRequest, call: Caller, stream: bool, kept: float
