@@ -117,9 +117,9 @@ class AnthropicDialect(Dialect):
         return Reply.json(body, status=status, headers={"request-id": "req_failed"})
 
     @override
-    def error_event(self, failure: Failure) -> bytes:
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
         _, kind, words = _FAILURES[failure]
-        return _event("error", **_error(kind, words))
+        return _event("error", **_error(kind, message or words))
 
     @override
     def models(self, names: Sequence[str]) -> Reply:

@@ -133,8 +133,8 @@ class Dialect(ABC):
         """An error status with the vendor's body; `message` in place of the vendor's usual words."""
 
     @abstractmethod
-    def error_event(self, failure: Failure) -> bytes:
-        """The same inside a stream that began well."""
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
+        """As `failure`, inside a stream that began well."""
 
     @abstractmethod
     def models(self, names: Sequence[str]) -> Reply:

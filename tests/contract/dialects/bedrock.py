@@ -146,9 +146,9 @@ class BedrockDialect(Dialect):
         )
 
     @override
-    def error_event(self, failure: Failure) -> bytes:
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
         _, code, words = _FAILURES[failure]
-        return exception(code[0].lower() + code[1:], words)
+        return exception(code[0].lower() + code[1:], message or words)
 
     @override
     def models(self, names: Sequence[str]) -> Reply:

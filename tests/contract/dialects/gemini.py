@@ -176,8 +176,9 @@ class GeminiDialect(Dialect):
         )
 
     @override
-    def error_event(self, failure: Failure) -> bytes:
-        return _event({"error": _FAILURES[failure]})
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
+        error = _FAILURES[failure]
+        return _event({"error": error | {"message": message or error["message"]}})
 
     @override
     def models(self, names: Sequence[str]) -> Reply:

@@ -82,8 +82,8 @@ class OllamaDialect(Dialect):
         return Reply.json({"error": words if message is None else message}, status=status)
 
     @override
-    def error_event(self, failure: Failure) -> bytes:
-        return json.dumps({"error": _FAILURES[failure][1]}).encode() + b"\n"
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
+        return json.dumps({"error": message or _FAILURES[failure][1]}).encode() + b"\n"
 
     @override
     def models(self, names: Sequence[str]) -> Reply:

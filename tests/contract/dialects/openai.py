@@ -197,8 +197,9 @@ class OpenAIDialect(Dialect):
         return Reply.json({"error": error}, status=status, headers={"x-request-id": "req_failed"})
 
     @override
-    def error_event(self, failure: Failure) -> bytes:
-        return _event({"error": _FAILURES[failure][1]})
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
+        error = _FAILURES[failure][1]
+        return _event({"error": error | {"message": message or error["message"]}})
 
     @override
     def models(self, names: Sequence[str]) -> Reply:

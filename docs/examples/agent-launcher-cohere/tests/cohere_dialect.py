@@ -123,8 +123,9 @@ class CohereDialect(Dialect):
         )
 
     @override
-    def error_event(self, failure: Failure) -> bytes:
-        return _event("message-end", delta={"finish_reason": "ERROR", "error": _FAILURES[failure][1]})
+    def error_event(self, failure: Failure, *, message: str | None = None) -> bytes:
+        words = _FAILURES[failure][1] if message is None else message
+        return _event("message-end", delta={"finish_reason": "ERROR", "error": words})
 
     @override
     def models(self, names: Sequence[str]) -> Reply:
