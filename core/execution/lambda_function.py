@@ -124,22 +124,22 @@ class KnownFacts:
     def _ask(self, ask: Callable[[Limits], FunctionFacts], limits: Limits) -> FunctionFacts | None:
         remaining = limits.remaining_seconds()
         seconds = FACTS_SECONDS if remaining is None else min(FACTS_SECONDS, remaining)
-        facts, fresh = self._facts, FACTS_FRESH_SECONDS
+        facts, fresh = self._facts, 0.0  # only an answer is kept: the next call asks, if this one is stopped
         try:
             facts = ask(Limits(timeout_seconds=seconds, cancel=limits.cancel))
+            fresh = FACTS_FRESH_SECONDS
         except InvocationError as exc:
             limits.check(sent=False)
             if not exc.sent and not isinstance(exc, ExecutionError):
-                fresh = 0.0  # no credentials, no connection
-                raise
+                raise  # no credentials, no connection
             if not exc.sent and isinstance(exc, DeadlineExceeded):
-                fresh = 0.0
                 raise LambdaUnreachable(
                     f"AWS Lambda could not be asked within {seconds:.0f} s: no connection, or no credentials, came by "
                     "then. Check AWS_LAMBDA_REGION, the network and the AWS credentials.",
                     sent=False,
                 ) from exc
             # Not allowed, or an emulator: the invocation itself tells whether the function is there.
+            fresh = FACTS_FRESH_SECONDS
             log.info("the function's configuration is not known: %s", exc.message)
         finally:
             with self._lock:

@@ -14,11 +14,12 @@ from types import MappingProxyType
 import pytest
 
 from core.contract import CONTRACT_VERSION, AgentRequest
-from core.errors import ErrorCode, LambdaUnreachable
+from core.errors import Cancelled, ErrorCode, LambdaUnreachable
 from core.execution import aws_lambda
 from core.execution.aws_lambda import LambdaExecutor, LambdaTarget
 from core.execution.base import Attempt, Completed, run_in_hand
 from core.execution.lambda_answer import MAX_RESPONSE_BYTES
+from core.execution.lambda_function import FunctionFacts, KnownFacts
 from core.execution.retrying import attempt_until_final
 from core.interruption import CancelToken, Limits
 from tests.support.lambda_service import Act, LambdaService
@@ -128,6 +129,24 @@ def test_a_configuration_that_may_not_be_read_changes_nothing_but_the_price(requ
         assert service.configuration_reads == 1
         with pytest.raises(LambdaUnreachable, match="does not allow"):
             executor.function()
+
+
+def test_a_call_that_is_stopped_while_it_looks_leaves_the_look_to_the_next(
+    service: LambdaService, make_executor: Make
+) -> None:
+    executor, known, cancel = make_executor(), KnownFacts(), CancelToken()
+
+    def ask_and_stop(limits: Limits) -> FunctionFacts:
+        cancel.cancel()
+        return executor.function(limits)
+
+    with pytest.raises(Cancelled):
+        known.facts(ask_and_stop, Limits(cancel=cancel))
+    facts = known.facts(executor.function, Limits())
+    assert facts is not None
+    assert facts.architecture == "arm64", "without it no price is known"
+    assert known.facts(executor.function, Limits()) == facts
+    assert service.configuration_reads == 1
 
 
 def test_the_facts_of_a_function(service: LambdaService, make_executor: Make) -> None:
