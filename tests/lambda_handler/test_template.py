@@ -131,6 +131,14 @@ def test_the_function(template: dict[str, Any]) -> None:
     function = template["Resources"]["Function"]["Properties"]
     assert function["Handler"] == "lambda_handler.handler.handle"
     assert function["EventInvokeConfig"] == {"MaximumRetryAttempts": 0}, "a retry generates again"
+    # SAM applies that to the alias only.
+    plain = template["Resources"]["InvokedWithoutItsAlias"]
+    assert plain["Type"] == "AWS::Lambda::EventInvokeConfig"
+    assert plain["Properties"] == {
+        "FunctionName": {"Ref": "Function"},
+        "Qualifier": "$LATEST",
+        "MaximumRetryAttempts": 0,
+    }
     assert function["CodeUri"] == "../build/lambda/function.zip"
     variables = function["Environment"]["Variables"]
     assert {
