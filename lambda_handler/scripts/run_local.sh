@@ -60,7 +60,7 @@ cat <<SETTINGS
 The function listens on http://127.0.0.1:$port. In another shell:
 
 export AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:$port LAMBDA_AGENT_FUNCTION_NAME=function AWS_LAMBDA_REGION=us-east-1
-.venv/bin/agent-launcher run --provider DEMO --model demo-echo --backend LAMBDA "Hello"
+.venv/bin/agent-launcher run --provider DEMO --model demo-echo --backend lambda --prompt "Hello"
 
 SETTINGS
 exec "$emulator" --runtime-api-address "127.0.0.1:$(free_port)" --runtime-interface-emulator-address "127.0.0.1:$port" \

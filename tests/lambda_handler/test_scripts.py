@@ -215,7 +215,7 @@ def test_the_smoke_test_on_the_emulator(lambda_emulator: LambdaEmulator) -> None
 
 
 @pytest.mark.slow
-def test_run_local_is_lambda_on_this_machine() -> None:
+def test_run_local_is_lambda_on_this_machine(tmp_path: Path) -> None:
     require(find_emulator(), what="AWS Lambda's emulator", remedy=".ci/setup lambda-tools installs it")
     port = free_port()
     local = subprocess.Popen(
@@ -227,9 +227,11 @@ def test_run_local_is_lambda_on_this_machine() -> None:
     )
     try:
         assert local.stdout is not None
+        shown: list[str] = []
         for line in local.stdout:
             if "(rapid) exec" in line:
                 break
+            shown.append(line)
         url = f"http://127.0.0.1:{port}"
         client: Any = boto3.client("lambda", endpoint_url=url, region_name="us-east-1")
         event = {"provider": "DEMO", "model_name": "demo-echo", "prompt": "Local?"}
@@ -244,6 +246,17 @@ def test_run_local_is_lambda_on_this_machine() -> None:
                 assert time.monotonic() < deadline
         client.close()
         assert answer["response"].startswith('You asked: "Local?"')
+        settings, command = (line for line in shown if line.startswith(("export ", ".venv/")))
+        typed = subprocess.run(
+            ["bash", "-c", settings + command],
+            cwd=ROOT,
+            env={**os.environ, "AGENT_LAUNCHER_DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert typed.returncode == 0, typed.stderr
+        assert typed.stdout.startswith('You asked: "Hello"')
         busy = run("run_local.sh", "--port", str(port))
         assert busy.returncode == 1
         assert f"port {port} is in use" in busy.stderr
