@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, cast
 
 from core.errors import Cancelled, DeadlineExceeded
 from core.interruption import Limits
-from core.redaction import redact
+from core.redaction import redact, redact_data
 
 MAX_LINES: Final = 1_000
 FOLLOW_SECONDS: Final = 2.0
@@ -166,7 +166,7 @@ def read_line(raw: str, *, at: datetime | None, origin: LogOrigin, key: str) -> 
         level=_level(found.get("level")),
         request_id=next((_text(found[name]) for name in _ID_FIELDS if name in found), None),
         run_id=_text(found.get("run_id")),
-        fields={name: _redacted(value) for name, value in found.items() if name not in known},
+        fields=_redacted({name: value for name, value in found.items() if name not in known}),
     )
 
 
@@ -234,8 +234,8 @@ def _rank(level: str) -> int:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return redact(value) if isinstance(value, str) and value else None
 
 
-def _redacted(value: object) -> object:
-    return redact(value) if isinstance(value, str) else value
+def _redacted(fields: Mapping[str, object]) -> Mapping[str, object]:
+    return cast(Mapping[str, object], redact_data(fields))

@@ -333,6 +333,11 @@ def test_a_line_is_redacted_everywhere() -> None:
         f"asked with {KEY}",
         json.dumps({"event": KEY, "more": KEY}),
         json.dumps({"message": {"a": KEY}}),
+        json.dumps(
+            {"event": "asked", "headers": {"Authorization": f"Bearer {KEY}"}, "stack": [[KEY]], KEY: 1}
+        ),
+        json.dumps({"event": "asked", "request_id": KEY, "run_id": KEY}),
+        json.dumps({"type": "platform.report", "record": {"requestId": KEY}}),
     ):
         line = read_line(raw, at=AT, origin=LogOrigin.LAMBDA, key="1")
         assert line is not None
