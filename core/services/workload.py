@@ -143,9 +143,11 @@ def resolve(
 
 
 def _per_run(figures: UsageFigures) -> tuple[int, int, int, int]:
+    # Those whose tokens nobody told would count as runs that used none.
+    told = max(1, figures.runs - figures.untold_attempts)
     return (
-        round(figures.input_tokens / figures.runs),
-        round(figures.output_tokens / figures.runs),
+        round(figures.input_tokens / told),
+        round(figures.output_tokens / told),
         round(100 * figures.cached_input_tokens / figures.input_tokens),
         figures.runs,
     )

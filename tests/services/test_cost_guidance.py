@@ -301,6 +301,16 @@ def test_an_agents_own_runs_say_more_than_its_prompt(
     assert {workload.input_basis, workload.output_basis, workload.runs_basis} == {Basis.RUNS}
 
 
+def test_runs_whose_tokens_nobody_told_make_the_others_no_smaller(
+    compare: Compare, local_application: Application
+) -> None:
+    agent = agent_of(local_application)
+    store_run(local_application, at=utc_now(), agent=agent, input_tokens=900, output_tokens=40)
+    store_run(local_application, at=utc_now(), agent=agent, input_tokens=None, output_tokens=None)
+    workload = compare(WorkloadAsked(), agent_id=agent.id).workload
+    assert (workload.input_tokens, workload.output_tokens, workload.runs_per_month) == (900, 40, 2)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
