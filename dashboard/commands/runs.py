@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, assert_never
 
 import typer
 
 from core.errors import InvalidInput
-from core.storage.records import AttemptRecord, Backend, RunFilter, RunStatus, RunSummary
+from core.storage.records import AttemptReason, AttemptRecord, Backend, RunFilter, RunStatus, RunSummary
 from dashboard import formatting
 from dashboard.commands.session import (
     on_screen,
@@ -120,7 +120,7 @@ def show_run(
         typer.echo(f"{name:>8}  {on_screen(value)}")
     for attempt in detail.attempts:
         outcome = attempt.error_code or attempt.status.value
-        spent = f"{formatting.duration(attempt.latency_us)}, {_cost_by_part(attempt)}"
+        spent = f"{formatting.duration(attempt.latency_us)}, {_cost_by_part(attempt)}{_why(attempt)}"
         typer.echo(f"{'attempt':>8}  {attempt.ordinal} on {attempt.backend.value}: {outcome}, {spent}")
     if detail.backend_note:
         typer.echo(f"{'note':>8}  {on_screen(detail.backend_note)}")
@@ -128,6 +128,23 @@ def show_run(
         typer.echo(f"{'error':>8}  {on_screen(detail.error_message)}")
     for title, text in _texts(detail.request, detail.response):
         typer.echo(f"\n{title}\n{on_screen(text)}")
+
+
+def _why(attempt: AttemptRecord) -> str:
+    """Why the attempt was made; nothing of the first."""
+    match attempt.reason:
+        case None:
+            return ""
+        case AttemptReason.RETRY:
+            return "; a retry"
+        case AttemptReason.FALLBACK:
+            return "; the fall-back"
+        case AttemptReason.UNKNOWN:
+            return (
+                "; a second generation: the outcome of the one before is unknown, so it may be billed twice"
+            )
+        case _:
+            assert_never(attempt.reason)
 
 
 def _cost_by_part(attempt: AttemptRecord) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,25 @@ def test_a_run_that_falls_back_says_why(
     assert " attempt  1 on LAMBDA: LAMBDA_UNREACHABLE, " in shown
     assert "tokens $0.00, compute $0.00, request $0.00" in shown
     assert " attempt  2 on LOCAL: SUCCEEDED, " in shown
+    assert shown.count("; the fall-back\n") == 1
+
+
+def test_every_attempt_says_why_it_was_made(cli: Cli, function: LambdaService, tmp_path: Path) -> None:
+    function.will(Act.refuse(429, "TooManyRequestsException"), Act.reset(runs=True))
+    described = tmp_path / "twice.yaml"
+    described.write_text(
+        "format: agent-launcher/agents/v1\nagents:\n- name: Twice\n  config: {provider: DEMO, model_name: demo-echo, "
+        "agent_type: one-shot, prompt: Hello, backend: LAMBDA, retry_on_unknown: true}\n"
+    )
+    cli("agents", "import", str(described))
+    run_id = json.loads(cli("run", "--agent", "Twice", "--json").stdout)["run_id"]
+    attempts = [line for line in cli("runs", "show", run_id).stdout.splitlines() if " attempt  " in line]
+    assert [line.partition("; ")[2] for line in attempts] == [
+        "",
+        "a retry",
+        "a second generation: the outcome of the one before is unknown, so it may be billed twice",
+    ]
+    assert function.executions == 2
 
 
 def test_without_a_function_lambda_only_is_refused(cli: Cli) -> None:
