@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Final, cast
 
 from core import redaction
-from core.errors import InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
+from core.errors import DeadlineExceeded, InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
 from core.interruption import Limits
 
 TTL_SECONDS: Final = 300.0
@@ -23,6 +23,10 @@ FIELD: Final = "api_key"
 """Of a secret that is a JSON object: the field that is read. An object with one field only is read as well."""
 
 _PARTS: Final = 7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
+_NO_ANSWER: Final = (
+    "The deadline passed while AWS Secrets Manager, which holds the key, was asked; no model was. Allow more time; in "
+    "a VPC it needs an endpoint or a NAT gateway."
+)
 _PASSING: Final = frozenset(
     {"ThrottlingException", "InternalServiceError", "ServiceUnavailable", "RequestTimeout"}
 )
@@ -55,7 +59,7 @@ class AwsSecrets:
 
         Args:
             arn: Of the secret.
-            limits: Looked at before and after asking; the asking itself takes seconds at most.
+            limits: How long it may take.
             provider: Whose key it is, for the error.
 
         Raises:
@@ -69,7 +73,7 @@ class AwsSecrets:
         if value and self._clock() < expires_at:
             return value
         limits.check(sent=False)
-        key = _key_in(self._fetch(arn, provider), provider)
+        key = _key_in(self._fetch_within(limits, arn, provider), provider)
         redaction.remember(key)
         limits.check(sent=False)
         with self._lock:
@@ -86,6 +90,31 @@ class AwsSecrets:
                 return
             self._values.clear()
             self._clients.clear()
+
+    def _fetch_within(self, limits: Limits, arn: str, provider: str) -> Mapping[str, object]:
+        """As `_fetch`, in a thread that is left behind when the limits come first: its own time-outs end it."""
+        answers: list[Mapping[str, object]] = []
+        errors: list[Exception] = []
+        ended = threading.Event()
+
+        def fetch() -> None:
+            try:
+                answers.append(self._fetch(arn, provider))
+            except Exception as exc:  # whatever it is, it is raised where the answer is waited for
+                errors.append(exc)
+            ended.set()
+
+        with limits.cancel.on_cancel(ended.set):
+            threading.Thread(target=fetch, name="AWS secret", daemon=True).start()
+            while not answers:
+                ended.wait(limits.remaining_seconds())
+                if errors:
+                    raise errors[0]
+                try:
+                    limits.check(sent=False)
+                except DeadlineExceeded as exc:
+                    raise DeadlineExceeded(_NO_ANSWER, sent=False) from exc
+        return answers[0]
 
     def _fetch(self, arn: str, provider: str) -> Mapping[str, object]:
         parts = arn.split(":", _PARTS - 1)

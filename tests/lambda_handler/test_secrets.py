@@ -1,6 +1,9 @@
 """Keys by reference: Secrets Manager as moto's server speaks it, and the environment."""
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +14,15 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from core.aws_secrets import TTL_SECONDS, AwsSecrets
-from core.errors import DeadlineExceeded, InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
-from core.interruption import Limits
+from core.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidRequest,
+    InvocationError,
+    MissingApiKey,
+    ProviderUnavailable,
+)
+from core.interruption import CancelToken, Limits
 from lambda_handler import handler, refusals
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -145,6 +155,22 @@ def test_one_that_is_out_of_reach(nobody_url: str, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ProviderUnavailable, match="endpoint or a NAT gateway") as caught:
         read("arn:aws:secretsmanager:us-east-1:123456789012:secret:openai-abcdef")
     assert caught.value.sent is False
+
+
+def test_one_that_is_waited_for_in_vain_leaves_time_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x"
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded, match="Secrets Manager") as late:
+            AwsSecrets().read(arn, Limits(timeout_seconds=1), provider="OPENAI")
+        assert time.monotonic() - started < 2
+        assert late.value.sent is False
+        cancel = CancelToken()
+        threading.Timer(0.2, cancel.cancel).start()
+        with pytest.raises(Cancelled):
+            AwsSecrets().read(arn, Limits(timeout_seconds=20, cancel=cancel), provider="OPENAI")
+        assert time.monotonic() - started < 3
 
 
 def test_no_time_to_ask() -> None:
