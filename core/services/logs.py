@@ -1,12 +1,14 @@
 """The logs behind the page and the command: the function's in CloudWatch, and this installation's own."""
 
+import os
 from collections.abc import Generator
 from typing import assert_never
 
-from core.errors import ExecutionError, InvalidInput
+from core.errors import ExecutionError, InvalidInput, LogsUnavailable
 from core.execution.aws_lambda import LambdaExecutor, LambdaTarget
+from core.execution.lambda_errors import NotLambda
 from core.interruption import Limits
-from core.services.cloudwatch_logs import CloudWatchLogs, LogGroup, account_of
+from core.services.cloudwatch_logs import ENDPOINT_VARIABLE, CloudWatchLogs, LogGroup, account_of
 from core.services.local_logs import LocalLogs
 from core.services.log_lines import FOLLOW_SECONDS, LogLine, LogOrigin, LogPage, LogQuery, LogSource, follow
 from core.services.principal import Principal
@@ -90,8 +92,17 @@ class LogService:
         function, region = self._executor.target.function, self._executor.region
         account = account_of(function)
         name = f"/aws/lambda/{function.split(':function:')[-1].split(':')[0]}"
+        endpoint = self._executor.target.endpoint_url
         try:
             facts = self._executor.function(Limits(timeout_seconds=5.0, cancel=limits.cancel))
+        except NotLambda as exc:
+            if endpoint is None or os.environ.get(ENDPOINT_VARIABLE, "").strip():
+                return LogGroup(name=name, region=region, account=account)
+            raise LogsUnavailable(
+                f"The function runs in the runtime emulator at {endpoint}: its log is in the terminal that started it, "
+                "and not in CloudWatch. For this installation's own log choose the local one (`agent-launcher logs "
+                "--from local`)."
+            ) from exc
         except ExecutionError:
             return LogGroup(name=name, region=region, account=account)  # where Lambda writes by itself
         return LogGroup(name=facts.log_group or name, region=region, account=account or facts.account)

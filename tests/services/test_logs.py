@@ -253,6 +253,21 @@ def test_nobody_answers(settings: Settings, nobody_url: str, monkeypatch: pytest
         messages(settings, query())
 
 
+def test_of_the_runtime_emulator_the_log_is_elsewhere(
+    settings: Settings, aws: VendorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with VendorServer() as emulator:
+        emulator.otherwise(Reply.text("404 page not found", status=404))
+        there = replace(settings, aws_endpoint_url_lambda=emulator.url)
+        aws.will(Reply.json({"events": []}))
+        assert messages(there, query()) == [], "a log of its own is named"
+        monkeypatch.delenv("AWS_ENDPOINT_URL_LOGS")
+        with pytest.raises(LogsUnavailable, match="in the terminal that started it") as caught:
+            messages(there, query())
+    assert "--from local" in str(caught.value)
+    assert len(aws.requests) == 1
+
+
 def test_without_a_function_there_is_the_local_log_only() -> None:
     with closing(LogService(load_settings())) as service:
         assert service.origins(LOCAL) == [LogOrigin.LOCAL]
