@@ -36,13 +36,12 @@ def configure() -> None:
     for name, value in os.environ.items():
         if value and secret_shapes.is_secret_name(name):
             redaction.remember(value)
-    root = logging.getLogger()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
+    for handler in list(logging.root.handlers):
+        logging.root.removeHandler(handler)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_with_ids)
-    root.addHandler(handler)
+    logging.root.addHandler(handler)
     level = os.environ.get(LOG_LEVEL, "").strip().upper() or "INFO"
     logging.getLogger(ROOT).setLevel(level if level in _LEVELS else "INFO")
     if level not in _LEVELS:

@@ -18,6 +18,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.services.seeding import seed_demo_agents
 from core.storage import schema
+from core.storage.tables import HEAD_REVISION
 from tests.cli.conftest import Cli
 from tests.support.app_server import AppServer
 from tests.support.stored_runs import opened_application
@@ -96,17 +97,17 @@ def test_postgres_is_backed_up_before_it_is_migrated(
     told = cli("runs", "list", code=1).stderr
     assert "Take a backup first (`agent-launcher backup FILE`), and run then `agent-launcher migrate`" in told
     assert "verified" in cli("backup", str(file)).stderr
-    assert cli("migrate").stdout.split() == ["0001"]
+    assert cli("migrate").stdout.split() == [HEAD_REVISION]
 
 
 def with_an_older_schema(folder: Path) -> Path:
     """Migrations of which the first makes what the program has, and the second nothing."""
     shutil.copytree(schema._MIGRATIONS, folder)
     versions = folder / "versions"
-    first = next(versions.glob("v0001*.py"))
-    first.write_text(first.read_text().replace('"0001"', '"0000"'))
-    (versions / "v0001_newer.py").write_text(
-        'revision = "0001"\ndown_revision = "0000"\ndef upgrade():\n    pass\n'
+    newest = next(versions.glob(f"v{HEAD_REVISION}*.py"))
+    newest.write_text(newest.read_text().replace(f'"{HEAD_REVISION}"', '"0000"'))
+    (versions / f"v{HEAD_REVISION}_newer.py").write_text(
+        f'revision = "{HEAD_REVISION}"\ndown_revision = "0000"\ndef upgrade():\n    pass\n'
     )
     return folder
 

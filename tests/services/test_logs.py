@@ -278,11 +278,11 @@ def test_without_a_function_there_is_the_local_log_only() -> None:
 # This installation's own.
 
 
-def test_the_local_log() -> None:
+def test_the_local_log(caplog: pytest.LogCaptureFixture) -> None:
     settings = load_settings()
     configure_logging(settings, stream_level="CRITICAL")
     log = get_logger("agent_launcher.test")
-    log.setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger=log.name)
     log.info("began", extra={"run_id": "run-7"})
     log.warning("asked with %s", KEY)
     assert messages(settings, query(), LogOrigin.LOCAL)[-2:] == ["began", "asked with [redacted]"]

@@ -16,6 +16,7 @@ WITHOUT = {
     "RunService.settle": "the housekeeping stores what could not be stored, of every project",
     "RunService.close": "the end of the process",
     "ExportService.close": "the end of the process",
+    "LogService.close": "the end of the process",
     "PriceService.price_attempt": "a part of a run, which has its project",
     "PriceService.catalogue_version": "a fact of an installed package",
 }

@@ -27,7 +27,7 @@ def test_json_is_compared_line_by_line() -> None:
     diff = diff_requests({"context": {"tier": "gold", "id": 7}}, {"context": {"tier": "silver", "id": 7}})
 
     (context,) = diff.texts
-    assert context.label == "Context"
+    assert context.label == "Context (JSON)"
     assert [piece.text for piece in context.diff.new if piece.changed] == ["silver"]
 
 
