@@ -56,8 +56,9 @@ def attempt_until_final(
 ) -> list[Attempt]:
     """All attempts at `request`, in order; the last one decides.
 
-    Tried again are errors that the response calls retryable, as long as no text was handed to `on_delta` (it would be
-    written, and billed, twice) and the wait ends before the deadline. A `Retry-After` is honoured to the second.
+    Tried again are errors that the response calls retryable, as long as no text came, be it handed to `on_delta` or in
+    the response (it would be written, and billed, twice), and the wait ends before the deadline. A `Retry-After` is
+    honoured to the second.
 
     Args:
         executor: Where to run it.
@@ -102,7 +103,9 @@ def attempt_until_final(
 
     def may_retry(attempt: Attempt) -> bool:
         error = attempt.response.error
-        if error is None or not error.retryable or streamed or limits.cancel.cancelled:
+        # Text in the response: of a backend that cannot stream. It was generated before the fault, and is billed.
+        some_text = streamed or bool(attempt.response.response)
+        if error is None or not error.retryable or some_text or limits.cancel.cancelled:
             return False
         return retry_if is None or retry_if(attempt)
 

@@ -37,8 +37,10 @@ class Scripted:
         self.times.append(time.monotonic())
         if on_delta is not None and self.text:
             on_delta(self.text)
+        text = self.text or None
         now = utc_now()
         response = AgentResponse(
+            response=text,
             provider=request.provider,
             model=request.model_name,
             metadata=Metadata(),
@@ -85,6 +87,12 @@ def test_nothing_is_written_twice_once_text_arrived() -> None:
     attempts = attempt_until_final(executor, REQUEST, Limits(), policy=QUICK, on_delta=pieces.append)
     assert codes(attempts) == ["PROVIDER_UNAVAILABLE"]
     assert pieces == ["half an ans"]
+
+
+def test_nothing_is_generated_twice_where_the_backend_cannot_stream() -> None:
+    executor = Scripted([UNAVAILABLE] * 2, text="half an ans")
+    attempts = attempt_until_final(executor, REQUEST, Limits(), policy=QUICK)
+    assert codes(attempts) == ["PROVIDER_UNAVAILABLE"]
 
 
 def test_retry_after_is_waited_out() -> None:
