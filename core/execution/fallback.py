@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
 from core.contract import CONTRACT_VERSION, AgentRequest, AgentResponse, ErrorBody, Metadata, utc_now
-from core.errors import InvalidRequest, LambdaUnreachable
+from core.errors import ErrorCode, InvalidRequest, LambdaUnreachable
 from core.execution.base import Attempt, Completed, Executor
 from core.execution.breaker import CircuitBreaker, Ticket, Verdict, verdict_of
 from core.execution.choice import BackendChoice
@@ -143,6 +143,8 @@ class FallbackExecutor:
         last, left = attempts[-1], _left(attempts, rules)
         if _next(last, asked) != "UNKNOWN" or not left.max_attempts or _over(limits):
             return attempts
+        if _was_too_large(last):
+            return attempts  # it would be as large again, and billed again
         listener.on_retry(last)
         return attempts + self._there(route, asked, limits, listener, left, reason="UNKNOWN")
 
@@ -270,6 +272,11 @@ def _next(last: Attempt, asked: Asked) -> Reason | None:
             return "UNKNOWN" if asked.retry_on_unknown else None
         case _:
             assert_never(last.completed)
+
+
+def _was_too_large(last: Attempt) -> bool:
+    error = last.response.error
+    return error is not None and error.code is ErrorCode.LAMBDA_PAYLOAD_TOO_LARGE
 
 
 def _left(attempts: list[Attempt], rules: RetryPolicy) -> RetryPolicy:

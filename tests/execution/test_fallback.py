@@ -225,10 +225,15 @@ def test_where_nobody_knows_an_agent_may_ask_for_a_second_generation_which_is_ma
     bench = Bench([end])
     assert bench.run(retry_on_unknown=True) == [("LAMBDA", end.code), ("LOCAL", "ok")]
     assert bench.heard.begun == [("LAMBDA", None), ("LOCAL", "UNKNOWN")]
-    there = Bench([end, OK])
-    assert there.run(BackendChoice.LAMBDA, retry_on_unknown=True) == [("LAMBDA", end.code), ("LAMBDA", "ok")]
+
+
+def test_on_lambda_alone_the_second_generation_is_there_unless_it_would_be_as_large_again() -> None:
+    there = Bench([LOST, OK])
+    assert there.run(BackendChoice.LAMBDA, retry_on_unknown=True) == [("LAMBDA", LOST.code), ("LAMBDA", "ok")]
     assert there.heard.begun == [("LAMBDA", None), ("LAMBDA", "UNKNOWN")]
     assert there.here.requests == []
+    large = Bench([LOST_ANSWER, OK])
+    assert large.run(BackendChoice.LAMBDA, retry_on_unknown=True) == [("LAMBDA", LOST_ANSWER.code)]
 
 
 def test_a_second_generation_that_is_lost_too_is_the_last() -> None:
