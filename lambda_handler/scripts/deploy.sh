@@ -38,7 +38,12 @@ while [ $# -gt 0 ]; do
             case $1 in
                 --arch) arch=$2 ;;
                 --python) python=$2 ;;
-                --with) packages+=(--with "$2") ;;
+                --with)
+                    package=$2
+                    # A folder or a wheel from where this was called, not a package of that name from the index.
+                    [ ! -e "$package" ] || package=$(cd "$(dirname "$package")" && pwd)/$(basename "$package")
+                    packages+=(--with "$package")
+                    ;;
                 --parameter)
                     [[ $2 == *=* ]] || fail "--parameter takes NAME=VALUE, not $2."
                     grep -q "^  ${2%%=*}:\$" "$root/lambda_handler/template.yaml" ||

@@ -114,6 +114,18 @@ def test_build_only_needs_no_account(checkout: Path) -> None:
     assert "built and not deployed" in done.stderr
 
 
+def test_a_folder_is_taken_from_where_the_script_is_called(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "my-plugin").mkdir()
+    done = subprocess.run(
+        [checkout / "lambda_handler" / "scripts" / "deploy.sh", "--build-only", "--with", "my-plugin"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"--with {tmp_path / 'my-plugin'}" in done.stdout, done.stderr
+
+
 def test_a_build_that_fails_ends_it(checkout: Path) -> None:
     program(checkout / ".ci" / "lambda-package", "echo no wheel >&2; exit 1")
     done = deploy(checkout)
