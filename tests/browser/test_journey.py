@@ -79,7 +79,9 @@ def run_in_playground(page: Page) -> None:
 
 def shown_run(page: Page) -> str:
     """The run whose answer the playground shows, which its address names."""
-    found = re.search(r"runs=([0-9a-f-]{36})", drawn(page).url)
+    named = re.compile(r"runs=([0-9a-f-]{36})")
+    expect(page).to_have_url(named)  # the browser is told of it after the text
+    found = named.search(page.url)
     assert found is not None, page.url
     return found[1]
 
