@@ -150,16 +150,18 @@ class LambdaEmulator:
             function_too: False leaves the function's process to its work, as Lambda does when a caller goes away; it
                 ends by itself when it has nobody to answer.
         """
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        pids = [self._process.pid, *(self.runtime_pids if function_too else ())]
+        pids = [process.pid, *(self.runtime_pids if function_too else ())]
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue  # it has ended by itself
-        self._process.wait()
-        self._process = None
+        process.wait()
+        if self._process is process:  # a test's thread may be killing it at the same moment
+            self._process = None
 
     def kill_function(self) -> None:
         """Ends the function's process alone, as Lambda does when it has used too much memory."""
