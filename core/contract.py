@@ -298,6 +298,17 @@ class Metadata(_Model):
     execution_backend: str | None = None
     fell_back_from: str | None = None
 
+    @classmethod
+    def of(cls, request: AgentRequest, *, backend: str) -> Self:
+        """What an answer from that backend says about this request."""
+        return cls(
+            agent_type=request.agent_type,
+            agent_name=request.agent_name,
+            context_provided=bool(request.context),
+            custom_system_prompt=bool(request.system_prompt),
+            execution_backend=backend,
+        )
+
 
 _OUTCOME_OPEN: Final = frozenset({408, 502, 504, 520, 522, 524})
 """Statuses of a time-out or of a gateway between us and the vendor's model."""

@@ -12,16 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-from core.contract import CONTRACT_VERSION, AgentRequest, AgentResponse, ErrorBody, Metadata, utc_now
+from core.contract import AgentRequest, utc_now
 from core.errors import ErrorCode, InvalidRequest, LambdaUnreachable
 from core.execution.base import Attempt, Completed, Executor
 from core.execution.breaker import CircuitBreaker, Ticket, Verdict, verdict_of
 from core.execution.choice import BackendChoice
+from core.execution.lambda_call import BACKEND as LAMBDA
+from core.execution.lambda_call import failure
 from core.execution.retrying import RetryPolicy, attempt_until_final
 from core.interruption import CancelToken, Limits
 from core.invocation import OnDelta
 
-LAMBDA: Final = "LAMBDA"
 LOCAL: Final = "LOCAL"
 
 Reason = Literal["RETRY", "FALLBACK", "UNKNOWN"]
@@ -295,24 +296,9 @@ def _over(limits: Limits) -> bool:
 
 def _refused(request: AgentRequest, message: str) -> Attempt:
     now = utc_now()
-    response = AgentResponse(
-        provider=request.provider,
-        model=request.model_name,
-        metadata=Metadata(
-            agent_type=request.agent_type,
-            agent_name=request.agent_name,
-            context_provided=bool(request.context),
-            custom_system_prompt=bool(request.system_prompt),
-            execution_backend=LAMBDA,
-        ),
-        timestamp=now,
-        execution_time_seconds=0.0,
-        contract_version=CONTRACT_VERSION,
-        error=ErrorBody.of(LambdaUnreachable(message, sent=False)),
-    )
     return Attempt(
         backend=LAMBDA,
-        response=response,
+        response=failure(request, LambdaUnreachable(message, sent=False), seconds=0.0),
         started_at=now,
         finished_at=now,
         latency_us=0,

@@ -81,13 +81,7 @@ def failure(request: AgentRequest, error: ExecutionError, *, seconds: float) -> 
     return AgentResponse(
         provider=request.provider,
         model=request.model_name,
-        metadata=Metadata(
-            agent_type=request.agent_type,
-            agent_name=request.agent_name,
-            context_provided=bool(request.context),
-            custom_system_prompt=bool(request.system_prompt),
-            execution_backend=BACKEND,
-        ),
+        metadata=Metadata.of(request, backend=BACKEND),
         timestamp=utc_now(),
         execution_time_seconds=round(seconds, 6),
         contract_version=CONTRACT_VERSION,

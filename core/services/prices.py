@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import version
-from typing import TypedDict
+from typing import NotRequired, TypedDict, Unpack
 from uuid import UUID
 
 from core.contract import AgentRequest, AgentResponse, TokenUsage, user_text, utc_now
@@ -20,12 +20,31 @@ from core.pricing.estimate import Estimate, estimate
 from core.pricing.overrides import NO_OVERRIDES, PriceOverride, PriceOverrides, shipped_overrides
 from core.providers import registry
 from core.services.principal import Principal
-from core.storage.records import PriceOverrideRecord
+from core.storage.records import PriceColumns, PriceOverrideRecord
 from core.storage.store import Store
 
 log = get_logger("agent_launcher.prices")
 
 OVERRIDES_TTL_SECONDS = 5.0
+
+
+class PriceAsked(TypedDict):
+    """A price as an operator gives it: US dollars per million tokens, exact: decimal numbers, or text such as "0.15".
+
+    Attributes:
+        model_pattern: A model's name, or its beginning and `*`.
+        cached_input_usd_per_mtok, cache_write_usd_per_mtok: None or empty costs as other input.
+        note: Where the price comes from; stored with each run that it prices.
+    """
+
+    provider: str
+    model_pattern: str
+    input_usd_per_mtok: Decimal | str
+    output_usd_per_mtok: Decimal | str
+    cached_input_usd_per_mtok: NotRequired[Decimal | str | None]
+    cache_write_usd_per_mtok: NotRequired[Decimal | str | None]
+    valid_from: NotRequired[date | None]
+    note: NotRequired[str]
 
 
 class PriceService:
@@ -154,37 +173,16 @@ class PriceService:
     def add_override(
         self,
         principal: Principal,
-        *,
-        provider: str,
-        model_pattern: str,
-        input_usd_per_mtok: Decimal | str,
-        output_usd_per_mtok: Decimal | str,
-        cached_input_usd_per_mtok: Decimal | str | None = None,
-        cache_write_usd_per_mtok: Decimal | str | None = None,
-        valid_from: date | None = None,
-        note: str = "",
+        **asked: Unpack[PriceAsked],
     ) -> PriceOverrideRecord:
         """Stores a price that goes before the catalogue's, for runs from now on; past runs keep theirs.
-
-        Prices are US dollars per million tokens, exact: decimal numbers, or text such as "0.15". An optional
-        one that is None or empty costs as other input. `model_pattern` is a model's name, or its beginning
-        and `*`; `note` says where the price comes from, and is stored with each run that it prices.
 
         Raises:
             InvalidInput, UnknownProvider, StoreError: Nothing was stored.
         """
         record = self._store.price_overrides.create(
             principal.project_id,
-            **_columns(
-                provider=provider,
-                model_pattern=model_pattern,
-                input_usd_per_mtok=input_usd_per_mtok,
-                output_usd_per_mtok=output_usd_per_mtok,
-                cached_input_usd_per_mtok=cached_input_usd_per_mtok,
-                cache_write_usd_per_mtok=cache_write_usd_per_mtok,
-                valid_from=valid_from,
-                note=note,
-            ),
+            **_columns(**asked),
             by=principal.id,
         )
         self._cache.pop(principal.project_id, None)
@@ -194,15 +192,7 @@ class PriceService:
         self,
         principal: Principal,
         override_id: UUID,
-        *,
-        provider: str,
-        model_pattern: str,
-        input_usd_per_mtok: Decimal | str,
-        output_usd_per_mtok: Decimal | str,
-        cached_input_usd_per_mtok: Decimal | str | None = None,
-        cache_write_usd_per_mtok: Decimal | str | None = None,
-        valid_from: date | None = None,
-        note: str = "",
+        **asked: Unpack[PriceAsked],
     ) -> PriceOverrideRecord:
         """Puts another price in its place, for runs from now on; past runs keep theirs. As `add_override`.
 
@@ -212,16 +202,7 @@ class PriceService:
         record = self._store.price_overrides.update(
             principal.project_id,
             override_id,
-            **_columns(
-                provider=provider,
-                model_pattern=model_pattern,
-                input_usd_per_mtok=input_usd_per_mtok,
-                output_usd_per_mtok=output_usd_per_mtok,
-                cached_input_usd_per_mtok=cached_input_usd_per_mtok,
-                cache_write_usd_per_mtok=cache_write_usd_per_mtok,
-                valid_from=valid_from,
-                note=note,
-            ),
+            **_columns(**asked),
         )
         self._cache.pop(principal.project_id, None)
         return record
@@ -274,30 +255,17 @@ def _override(record: PriceOverrideRecord) -> PriceOverride | None:
         return None
 
 
-class _Columns(TypedDict):
-    """A price as it is stored."""
-
-    provider: str
-    model_pattern: str
-    input_usd_per_mtok: str
-    output_usd_per_mtok: str
-    cached_input_usd_per_mtok: str | None
-    cache_write_usd_per_mtok: str | None
-    valid_from: datetime | None
-    note: str
-
-
 def _columns(
     *,
     provider: str,
     model_pattern: str,
     input_usd_per_mtok: Decimal | str,
     output_usd_per_mtok: Decimal | str,
-    cached_input_usd_per_mtok: Decimal | str | None,
-    cache_write_usd_per_mtok: Decimal | str | None,
-    valid_from: date | None,
-    note: str,
-) -> _Columns:
+    cached_input_usd_per_mtok: Decimal | str | None = None,
+    cache_write_usd_per_mtok: Decimal | str | None = None,
+    valid_from: date | None = None,
+    note: str = "",
+) -> PriceColumns:
     if registry.get_spec(provider).offline:
         raise InvalidInput(f"{provider} costs nothing: a price for it would never be used.")
     checked = PriceOverride(
@@ -311,7 +279,7 @@ def _columns(
         source=note.strip(),
     )
     day = checked.valid_from
-    return _Columns(
+    return PriceColumns(
         provider=checked.provider,
         model_pattern=checked.model_pattern,
         input_usd_per_mtok=f"{checked.input_usd_per_mtok:f}",

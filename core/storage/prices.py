@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Unpack
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -10,7 +11,7 @@ from sqlmodel import col, select
 from core import ids
 from core.errors import NotFound
 from core.storage.engine import Database
-from core.storage.records import PriceOverrideRecord
+from core.storage.records import PriceColumns, PriceOverrideRecord
 from core.storage.tables import PriceOverrideRow
 
 
@@ -20,34 +21,14 @@ class PriceOverrideRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(
-        self,
-        project_id: str,
-        *,
-        provider: str,
-        model_pattern: str,
-        input_usd_per_mtok: str,
-        output_usd_per_mtok: str,
-        cached_input_usd_per_mtok: str | None = None,
-        cache_write_usd_per_mtok: str | None = None,
-        valid_from: datetime | None = None,
-        note: str = "",
-        by: str,
-    ) -> PriceOverrideRecord:
+    def create(self, project_id: str, *, by: str, **columns: Unpack[PriceColumns]) -> PriceOverrideRecord:
         """Adds one; the newest that matches a model holds."""
         row = PriceOverrideRow(
             id=ids.uuid7(),
             project_id=project_id,
-            provider=provider,
-            model_pattern=model_pattern,
-            input_usd_per_mtok=input_usd_per_mtok,
-            output_usd_per_mtok=output_usd_per_mtok,
-            cached_input_usd_per_mtok=cached_input_usd_per_mtok,
-            cache_write_usd_per_mtok=cache_write_usd_per_mtok,
-            valid_from=valid_from,
-            note=note,
             created_at=datetime.now(UTC),
             created_by=by,
+            **columns,
         )
         with self._database.writing() as session:
             session.add(row)
@@ -64,30 +45,12 @@ class PriceOverrideRepository:
             return [_record(row) for row in rows]
 
     def update(
-        self,
-        project_id: str,
-        override_id: UUID,
-        *,
-        provider: str,
-        model_pattern: str,
-        input_usd_per_mtok: str,
-        output_usd_per_mtok: str,
-        cached_input_usd_per_mtok: str | None,
-        cache_write_usd_per_mtok: str | None,
-        valid_from: datetime | None,
-        note: str,
+        self, project_id: str, override_id: UUID, **columns: Unpack[PriceColumns]
     ) -> PriceOverrideRecord:
         """Changes it, in its place among the others; what was priced by it keeps its price. Raises NotFound."""
         with self._database.writing() as session:
             row = _found(session.get(PriceOverrideRow, override_id), project_id)
-            row.provider = provider
-            row.model_pattern = model_pattern
-            row.input_usd_per_mtok = input_usd_per_mtok
-            row.output_usd_per_mtok = output_usd_per_mtok
-            row.cached_input_usd_per_mtok = cached_input_usd_per_mtok
-            row.cache_write_usd_per_mtok = cache_write_usd_per_mtok
-            row.valid_from = valid_from
-            row.note = note
+            row.sqlmodel_update(dict(columns))
             session.add(row)
         return _record(row)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 
@@ -439,6 +439,19 @@ class CredentialRecord:
     updated_at: datetime
     last_used_at: datetime | None = None
     api_key_ref: str | None = None
+
+
+class PriceColumns(TypedDict):
+    """What an operator says of a price; as in `PriceOverrideRecord`."""
+
+    provider: str
+    model_pattern: str
+    input_usd_per_mtok: str
+    output_usd_per_mtok: str
+    cached_input_usd_per_mtok: NotRequired[str | None]
+    cache_write_usd_per_mtok: NotRequired[str | None]
+    valid_from: NotRequired[datetime | None]
+    note: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

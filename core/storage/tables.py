@@ -141,7 +141,7 @@ class PriceOverrideRow(_Row, table=True):
     cached_input_usd_per_mtok: str | None = None
     cache_write_usd_per_mtok: str | None = None
     valid_from: datetime | None = Field(default=None, sa_type=UtcTime)
-    note: str = Field(sa_type=Text)
+    note: str = Field(default="", sa_type=Text)
     created_at: datetime = Field(sa_type=UtcTime)
     created_by: str
 

@@ -1,6 +1,5 @@
 """Settings: keys, defaults, prices, where everything is kept, and whether it is in order."""
 
-from typing import Any
 from uuid import UUID
 
 import streamlit as st
@@ -10,6 +9,7 @@ from core.errors import AgentLauncherError
 from core.providers import registry
 from core.services.credentials import CredentialPublic
 from core.services.preferences import Preferences, time_zones
+from core.services.prices import PriceAsked
 from dashboard import formatting, queries, state
 from dashboard.backend import application, principal
 from dashboard.components.header import page_header
@@ -119,7 +119,7 @@ def _edit_price(override_id: UUID, entered: EnteredPrice) -> None:
     _changed(application().prices.edit_override(principal(), override_id, **_as_asked(entered)))
 
 
-def _as_asked(entered: EnteredPrice) -> dict[str, Any]:
+def _as_asked(entered: EnteredPrice) -> PriceAsked:
     return {
         "provider": entered.provider,
         "model_pattern": entered.model_pattern,
