@@ -5,6 +5,7 @@ import streamlit as st
 from core.services.installation import Installation
 from dashboard import formatting
 from dashboard.components.failure import literal
+from dashboard.components.settings_table import settings_table
 
 
 def installation_section(found: Installation) -> None:
@@ -44,26 +45,12 @@ def installation_section(found: Installation) -> None:
                 "One verified file, while the program runs. The master key is not in it: keep a copy apart."
             )
         st.code("agent-launcher backup agent-launcher-backup.db", language="shell")
-    with st.container(border=True):
-        with st.container(gap=None):
-            st.markdown("**Settings in effect**")
-            st.caption("From the environment or `.env`, read at the start; secrets are not shown.")
-        rows = [
-            {"variable": s.variable, "value": s.value or None, "from": "set" if s.given else "default"}
-            for s in found.settings
-        ]
-        st.dataframe(
-            rows,
-            hide_index=True,
-            height="content",
-            placeholder="not set",
-            column_config={
-                "variable": st.column_config.TextColumn("Variable", width="medium"),
-                "value": st.column_config.TextColumn("Value", width="large"),
-                "from": st.column_config.TextColumn("From", width="small"),
-            },
-            key="settings-in-effect",
-        )
+    settings_table(
+        "Settings in effect",
+        found.settings,
+        note="From the environment or `.env`, read at the start; secrets are not shown.",
+        key="settings-in-effect",
+    )
 
 
 def _facts(title: str, facts: dict[str, str]) -> None:

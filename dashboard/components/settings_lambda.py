@@ -12,29 +12,17 @@ from core.services.remedies import remedy_for
 from dashboard import formatting, routes
 from dashboard.components.failure import literal
 from dashboard.components.settings_health import check_list
+from dashboard.components.settings_table import settings_table
 
 
 def in_use(settings: Sequence[SettingShown]) -> None:
     """Draws the settings that say which function, and when it is used."""
-    with st.container(border=True):
-        with st.container(gap=None):
-            st.markdown("**Configuration in use**")
-            st.caption("From the environment or `.env`, read at the start: change it there, and start again.")
-        st.dataframe(
-            [
-                {"variable": s.variable, "value": s.value or None, "from": "set" if s.given else "default"}
-                for s in settings
-            ],
-            hide_index=True,
-            height="content",
-            placeholder="not set",
-            column_config={
-                "variable": st.column_config.TextColumn("Variable", width="medium"),
-                "value": st.column_config.TextColumn("Value", width="large"),
-                "from": st.column_config.TextColumn("From", width="small"),
-            },
-            key="settings-lambda-in-use",
-        )
+    settings_table(
+        "Configuration in use",
+        settings,
+        note="From the environment or `.env`, read at the start: change it there, and start again.",
+        key="settings-lambda-in-use",
+    )
 
 
 def checked(checks: Sequence[Check]) -> bool:
