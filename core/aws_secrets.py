@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from core import redaction
 from core.errors import DeadlineExceeded, InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
+from core.forks import renew_in_children
 from core.interruption import Limits
 
 TTL_SECONDS: Final = 300.0
@@ -53,6 +54,7 @@ class AwsSecrets:
         self._lock = threading.Lock()
         self._values: dict[str, tuple[str, float]] = {}
         self._clients: dict[str, Any] = {}
+        renew_in_children(self)
 
     def read(self, arn: str, limits: Limits, *, provider: str) -> str:
         """The key in the secret.
@@ -90,6 +92,11 @@ class AwsSecrets:
                 return
             self._values.clear()
             self._clients.clear()
+
+    def after_fork(self) -> None:
+        """See `core.forks`; the connections are the parent's."""
+        self._lock = threading.Lock()
+        self._clients = {}
 
     def _fetch_within(self, limits: Limits, arn: str, provider: str) -> Mapping[str, object]:
         """As `_fetch`, in a thread that is left behind when the limits come first: its own time-outs end it."""

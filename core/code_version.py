@@ -19,6 +19,7 @@ THIN_PART: Final = (
     "core/contract.py",
     "core/errors.py",
     "core/faults.py",
+    "core/forks.py",
     "core/interruption.py",
     "core/invocation.py",
     "core/loggers.py",

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from core.forks import renew_in_children
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FRACTIONS: Final = 4096
@@ -18,8 +20,30 @@ _DIGITS: Final = 32
 _TOLERATED_STEP_BACK: Final = 1000 * _FRACTIONS
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
 
-_lock = threading.Lock()
-_last_tick = 0
+
+class _Ticks:
+    """The ticks of this process's ids, each above the one before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+        renew_in_children(self)
+
+    def next(self) -> int:
+        """That of now."""
+        tick = _tick(time.time_ns())
+        with self._lock:
+            if 0 <= self._last - tick < _TOLERATED_STEP_BACK:
+                tick = self._last + 1
+            self._last = tick
+        return tick
+
+    def after_fork(self) -> None:
+        """See `core.forks`."""
+        self._lock = threading.Lock()
+
+
+_ticks: Final = _Ticks()
 
 
 def uuid7(at: datetime | None = None) -> UUID:
@@ -27,7 +51,7 @@ def uuid7(at: datetime | None = None) -> UUID:
 
     Ids made without `at` rise within the process, unless the system's clock is set back by over a second.
     """
-    tick = _next_tick() if at is None else _tick(_nanoseconds(at))
+    tick = _ticks.next() if at is None else _tick(_nanoseconds(at))
     milliseconds, fraction = divmod(tick, _FRACTIONS)
     random_bits = int.from_bytes(os.urandom(8), "big") >> 2
     return UUID(int=(milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | random_bits)
@@ -48,16 +72,6 @@ def range_of_prefix(prefix: str) -> tuple[UUID, UUID] | None:
     if not 0 < len(digits) <= _DIGITS or set(digits) - set("0123456789abcdef"):
         return None
     return UUID(hex=digits.ljust(_DIGITS, "0")), UUID(hex=digits.ljust(_DIGITS, "f"))
-
-
-def _next_tick() -> int:
-    global _last_tick
-    tick = _tick(time.time_ns())
-    with _lock:
-        if 0 <= _last_tick - tick < _TOLERATED_STEP_BACK:
-            tick = _last_tick + 1
-        _last_tick = tick
-    return tick
 
 
 def _tick(nanoseconds: int) -> int:

@@ -23,6 +23,7 @@ from core.contract import AgentType, ReasoningEffort, error_response, parse_requ
 from core.environment import apply_dotenv
 from core.errors import InvalidInput, InvalidRequest, InvocationError, NotFound
 from core.execution.choice import BackendChoice
+from core.forks import renew_in_children
 from core.loggers import ROOT
 from core.providers import registry
 from core.services.agent_config import AgentConfig
@@ -54,6 +55,7 @@ class LambdaAgentService:
         self._process_id = os.getpid()
         self._lock = threading.Lock()
         self._inherited: list[Application] = []
+        renew_in_children(self)
 
     def invoke_agent(
         self,
@@ -187,6 +189,10 @@ class LambdaAgentService:
             agent_name=record.name,
         )
         return replace(spec, agent_version_id=counted_version(spec, record.version))
+
+    def after_fork(self) -> None:
+        """See `core.forks`: another thread may be opening the store at this moment."""
+        self._lock = threading.Lock()
 
     def _open(self) -> Application:
         with self._lock:

@@ -10,7 +10,6 @@ import base64
 import html
 import json
 import math
-import os
 import re
 import threading
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from typing import Final, cast
 from urllib.parse import quote, quote_plus
 
 from core import secret_shapes
+from core.forks import renew_in_children
 
 MASK: Final = "[redacted]"
 
@@ -78,6 +78,7 @@ class SecretRegistry:
         self._secrets: OrderedDict[str, None] = OrderedDict()
         # Window -> (form, its secret). Tuples are replaced, never changed, so that readers need no lock.
         self._index: dict[str, tuple[tuple[str, str], ...]] = {}
+        renew_in_children(self)
 
     def remember(self, secret: str) -> None:
         """Finds this secret from now on; one that is too short, or part of the mask, is left out."""
@@ -111,8 +112,8 @@ class SecretRegistry:
         forms = {form for window in hits for form, _ in index.get(window, ())}
         return [span for form in forms for span in _occurrences(text, form)]
 
-    def renew_lock(self) -> None:
-        """For a process that was forked off: takes a lock that nobody holds."""
+    def after_fork(self) -> None:
+        """See `core.forks`."""
         self._lock = threading.Lock()
 
     def _drop(self, secret: str) -> None:
@@ -127,8 +128,6 @@ class SecretRegistry:
 
 
 _in_use = SecretRegistry()
-# Another thread of the parent may have held it at the fork, and would never release it in the child.
-os.register_at_fork(after_in_child=_in_use.renew_lock)
 
 
 def remember(secret: str) -> None:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, assert_never
 from core.contract import utc_now
 from core.errors import ErrorCode
 from core.execution.base import Attempt, Completed
+from core.forks import renew_in_children
 
 FAULTS: Final = 3
 PAUSE_SECONDS: Final = 30.0
@@ -101,6 +102,7 @@ class CircuitBreaker:
         self._close()
         self._faults = 0
         self._reason: str | None = None
+        renew_in_children(self)
 
     def admit(self) -> Ticket | None:
         """Leave to call, to be given back with `settle`; None while it is open."""
@@ -169,6 +171,11 @@ class CircuitBreaker:
             f"No run is sent to {self.target} at present: it did not answer {how_often}{since}{after}. It is "
             f"tried again by itself within {self._longest_pause / 60:g} minutes, or at once when its breaker is reset."
         )
+
+    def after_fork(self) -> None:
+        """See `core.forks`. What is known of the backend holds; a probe that is under way is the parent's."""
+        self._lock = threading.Lock()
+        self._probing = False
 
     def _open(self) -> None:
         pause = self._next_pause

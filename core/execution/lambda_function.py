@@ -4,10 +4,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeGuard, cast
 
 from core.errors import DeadlineExceeded, ExecutionError, InvocationError, LambdaUnreachable
+from core.forks import renew_in_children
 from core.interruption import Limits
 from core.loggers import get_logger
 
@@ -96,14 +97,19 @@ def read_facts(body: bytes, *, region: str) -> FunctionFacts:
     )
 
 
-@dataclass(slots=True)
 class KnownFacts:
     """The function's configuration, asked for once a minute by one thread; the others wait only for the first."""
 
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _facts: FunctionFacts | None = None
-    _until: float = 0.0
-    _asking: threading.Event | None = None
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._facts: FunctionFacts | None = None
+        self._until = 0.0
+        self._asking: threading.Event | None = None
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """See `core.forks`. Whoever asks at this moment is a thread of the parent's."""
+        self._lock, self._asking = threading.Lock(), None
 
     def facts(self, ask: Callable[[Limits], FunctionFacts], limits: Limits) -> FunctionFacts | None:
         """What is known; None if the function does not say, which is no reason not to invoke it.

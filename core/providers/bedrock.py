@@ -44,6 +44,7 @@ from core.errors import (
     InvocationError,
     PermissionDenied,
 )
+from core.forks import renew_in_children
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
 from core.providers.bedrock_errors import explainer
@@ -51,7 +52,6 @@ from core.providers.bedrock_wire import EventReader, read_answer, render
 from core.providers.botocore_adapter import Aws, Purpose, Target
 from core.providers.explaining import Head
 from core.providers.features import require_features
-from core.providers.forks import renew_in_children
 from core.providers.http import Reply
 from core.providers.keys import may_have_own_key, resolve_api_key
 from core.providers.rows_bedrock import BEDROCK

@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 from core import redaction
 from core.errors import InvalidRequest, InvocationError, MissingApiKey, ProviderUnavailable
+from core.forks import renew_in_children
 from core.interruption import Limits
 from core.providers import http
 from core.providers.clients import ClientCache
 from core.providers.connections import Origin
-from core.providers.forks import renew_in_children
 from core.providers.http import MAX_IDLE_PER_HOST, Reply, Transport
 
 CREDENTIALS_SECONDS: Final = 10.0
@@ -288,7 +288,7 @@ class Aws:
             self._sessions.clear()
 
     def after_fork(self) -> None:
-        """See `core.providers.forks`; sessions, and the credentials in them, have locks of their own."""
+        """See `core.forks`; sessions, and the credentials in them, have locks of their own."""
         self._lock = threading.Lock()
         self._sessions = OrderedDict()
 

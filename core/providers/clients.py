@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from core.providers.forks import renew_in_children
+from core.forks import renew_in_children
 
 MAX_CLIENTS: Final = 64
 """Clients kept; they share their connections, so another one is cheap."""
@@ -38,6 +38,6 @@ class ClientCache(Generic[Key, Client]):
             return client
 
     def after_fork(self) -> None:
-        """See `core.providers.forks`; the clients may have locks of their own."""
+        """See `core.forks`; the clients may have locks of their own."""
         self._lock = threading.Lock()
         self._clients = OrderedDict()

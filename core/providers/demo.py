@@ -17,9 +17,9 @@ from typing import Final
 
 from core import errors
 from core.contract import AgentRequest, FinishReason, ReasoningEffort, TokenUsage
+from core.forks import renew_in_children
 from core.interruption import Limits
 from core.providers.base import Completion, Connection, Delta, ModelInfo
-from core.providers.forks import renew_in_children
 from core.providers.rows_demo import DEMO
 from core.providers.wire import as_list, as_object
 
@@ -79,7 +79,7 @@ class DemoProvider:
         renew_in_children(self)
 
     def after_fork(self) -> None:
-        """See `core.providers.forks`."""
+        """See `core.forks`."""
         self._lock = threading.Lock()
 
     def stream(self, request: AgentRequest, limits: Limits) -> Generator[Delta | Completion]:

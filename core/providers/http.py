@@ -25,9 +25,9 @@ from types import MappingProxyType
 from typing import Final
 
 from core.errors import BadProviderResponse, InvalidRequest, InvocationError, ProviderUnavailable
+from core.forks import renew_in_children
 from core.interruption import Limits
 from core.providers.connections import READ_BYTES, Channel, Origin, connect, proxy_authorization
-from core.providers.forks import renew_in_children
 
 IDLE_SECONDS: Final = 30.0
 """How long an unused connection is kept; a shorter time than a server's or a load balancer's own."""
@@ -154,7 +154,7 @@ class Transport:
                 channel.disconnect()
 
     def after_fork(self) -> None:
-        """See `core.providers.forks`."""
+        """See `core.forks`."""
         self._lock = threading.Lock()
         self._idle = {}
 

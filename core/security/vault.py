@@ -18,6 +18,7 @@ from cryptography.fernet import InvalidToken, MultiFernet
 
 from core import redaction
 from core.errors import SecretUnreadable
+from core.forks import renew_in_children
 from core.security.master_key import KeyFile, KeyFileContent, MasterKey
 from core.settings import Settings, split_secret_key
 
@@ -56,6 +57,7 @@ class Vault:
         self._lock = threading.Lock()
         self._ring: _KeyRing | None = None
         self.key_file = KeyFile(settings.key_file)
+        renew_in_children(self)
 
     @property
     def keys_from_environment(self) -> int:
@@ -147,6 +149,10 @@ class Vault:
             keys = MultiFernet([ring.primary.fernet, *(key.fernet for key in ring.known.values())])
             resealed = keys.rotate(_split(token)[1]).decode()
             yield f"{_VERSION}.{ring.primary.fingerprint}.{resealed}"
+
+    def after_fork(self) -> None:
+        """See `core.forks`."""
+        self._lock = threading.Lock()
 
     def _load(self) -> _KeyRing | None:
         """The keys as they are now; None if there is no key file."""

@@ -1,13 +1,7 @@
 """A process that is forked off while other threads of its parent work: it waits for none of them."""
 
-import os
-import threading
-import time
-import warnings
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from openai import OpenAI
@@ -22,51 +16,10 @@ from core.providers.botocore_adapter import Aws, Purpose
 from core.providers.clients import ClientCache
 from core.providers.demo import DemoProvider
 from core.providers.openai import OpenAIProvider
+from tests.support.forks import held, in_a_child
 from tests.support.vendor_server import Reply, VendorServer
 
-PATIENCE_S: Final = 10.0
 Held = Callable[[], AbstractContextManager[object]]
-
-
-def in_a_child(work: Callable[[], bool]) -> bool:
-    """Whether `work` comes to an end in a forked process, and says that all is well there."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: that there are threads
-        pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if work() else 2
-        finally:
-            os._exit(code)
-    give_up = datetime.now(UTC) + timedelta(seconds=PATIENCE_S)
-    while datetime.now(UTC) < give_up:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(0.01)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return False
-
-
-@contextmanager
-def held(work: Callable[[Callable[[], None]], object]) -> Generator[None]:
-    """While another thread is in the middle of `work`, where that calls what it is given."""
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        inside.set()
-        assert go_on.wait(PATIENCE_S * 2)
-
-    thread = threading.Thread(target=work, args=(wait,))
-    thread.start()
-    assert inside.wait(PATIENCE_S)
-    try:
-        yield
-    finally:
-        go_on.set()
-        thread.join()
 
 
 def test_a_client_that_another_thread_of_the_parent_makes_is_not_waited_for():
