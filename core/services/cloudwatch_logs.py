@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
+from core.aws_regions import partition_of
 from core.errors import ConfigurationError, ExecutionError, InvocationError, LogsUnavailable
 from core.interruption import Limits
 from core.providers.botocore_adapter import Aws, Purpose, Target
@@ -41,7 +42,8 @@ class LogGroup:
     @property
     def statement(self) -> str:
         """The IAM statement that allows reading it, as JSON to paste."""
-        resource = f"arn:aws:logs:{self.region}:{self.account or '*'}:log-group:{self.name}:*"
+        where = f"arn:{partition_of(self.region)}:logs:{self.region}:{self.account or '*'}"
+        resource = f"{where}:log-group:{self.name}:*"
         return json.dumps(
             {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": resource}, indent=2
         )

@@ -95,7 +95,7 @@ given=" ${parameters[*]-}"
 if [ -n "${BEDROCK_MODEL_ID:-}" ]; then
     parameters+=("BedrockModelId=$BEDROCK_MODEL_ID")
     if [[ $given != *" BedrockModelArns="* ]]; then
-        arns=$(cd "$root" && .venv/bin/python -m lambda_handler.scripts.bedrock_arns "$BEDROCK_MODEL_ID")
+        arns=$(cd "$root" && .venv/bin/python -m lambda_handler.scripts.bedrock_arns "$region" "$BEDROCK_MODEL_ID")
         parameters+=("BedrockModelArns=$arns")
     fi
 fi

@@ -198,6 +198,21 @@ def test_it_deploys_and_asks_what_it_deployed(checkout: Path, aws_url: str) -> N
     assert len(service.invocations) == 1
 
 
+def test_in_govcloud_the_models_arns_are_of_its_partition(checkout: Path, aws_url: str) -> None:
+    variables = {"Environment": {"Variables": {"AGENT_LAUNCHER_CODE_VERSION": "0.1.0+abc"}}}
+    with LambdaService(configuration=variables) as service:
+        done = deploy(
+            checkout,
+            AWS_ENDPOINT_URL=aws_url,
+            AWS_ENDPOINT_URL_LAMBDA=service.url,
+            AWS_LAMBDA_REGION="us-gov-west-1",
+            BEDROCK_MODEL_ID="amazon.nova-lite-v1:0",
+        )
+    assert done.returncode == 0, done.stderr
+    deployed = (checkout / ".tools" / "sam.log").read_text()
+    assert "BedrockModelArns=arn:aws-us-gov:bedrock:*::foundation-model/amazon.nova-lite-v1:0" in deployed
+
+
 def test_a_deployment_that_did_not_reach_the_function_is_noticed(checkout: Path, aws_url: str) -> None:
     with LambdaService(configuration={"Environment": {"Variables": {}}}) as service:
         done = deploy(checkout, AWS_ENDPOINT_URL=aws_url, AWS_ENDPOINT_URL_LAMBDA=service.url)

@@ -177,4 +177,10 @@ def test_the_parameters(template: dict[str, Any]) -> None:
     ],
 )
 def test_what_a_models_name_needs(model: str, arns: list[str] | None) -> None:
-    assert arns_for(model) == (arns or [model])
+    assert arns_for(model, region="us-east-1") == (arns or [model])
+    elsewhere = [arn.replace("arn:aws:", "arn:aws-us-gov:") for arn in arns or []]
+    assert arns_for(model, region="us-gov-west-1") == (elsewhere or [model])
+
+
+def test_no_arn_in_it_is_of_one_partition_only() -> None:
+    assert "arn:aws" not in (ROOT / "lambda_handler" / "template.yaml").read_text()

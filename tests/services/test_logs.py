@@ -367,4 +367,15 @@ def test_an_empty_line_and_one_without_a_time_are_none() -> None:
 
 def test_the_statement_is_json() -> None:
     group = LogGroup(name="/aws/lambda/x", region="eu-west-1", account="123456789012")
-    assert json.loads(group.statement)["Resource"].endswith("123456789012:log-group:/aws/lambda/x:*")
+    resource = json.loads(group.statement)["Resource"]
+    assert resource == "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/x:*"
+
+
+@pytest.mark.parametrize(
+    ("region", "beginning"),
+    [("us-gov-west-1", "arn:aws-us-gov:logs:us-gov-west-1:"), ("cn-north-1", "arn:aws-cn:logs:cn-north-1:")],
+)
+def test_the_statement_is_of_the_regions_partition(region: str, beginning: str) -> None:
+    assert json.loads(LogGroup(name="/aws/lambda/x", region=region).statement)["Resource"].startswith(
+        beginning
+    )
