@@ -18,21 +18,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from benchmarks.children import child_environment
+from benchmarks.contenders.harness import MODELS
 from benchmarks.plan import PEERS, ROOT
 from lambda_handler.scripts.bytecode import compile_folder
 from lambda_handler.scripts.staging import Target, stage
 
-MODELS: Final = {
-    "OPENAI": "gpt-4o-mini",
-    "ANTHROPIC": "claude-haiku-4-5",
-    "GEMINI": "gemini-2.5-flash",
-    "OLLAMA": "gemma4",
-    "BEDROCK": "anthropic.claude-haiku-4-5-20251001-v1:0",
-}
 _FOLDER: Final = ROOT / "benchmarks" / "cold"
 _BUILD: Final = ROOT / "build" / "cold-start"
 _RUNTIMES_OWN: Final = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-_KEPT: Final = {"PATH", "HOME", "LANG", "LD_LIBRARY_PATH"}
 
 
 @dataclass
@@ -133,16 +127,11 @@ def _uv() -> str:
 
 
 def _start(python: Sequence[str], module: str, path: Sequence[Path], event: str) -> tuple[float, float]:
-    environment = {name: value for name, value in os.environ.items() if name in _KEPT}
-    environment |= {
-        "PYTHONPATH": os.pathsep.join(map(str, path)),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "AGENT_LAUNCHER_ALLOW_LOOPBACK": "1",
-        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    environment = child_environment(
+        PYTHONPATH=os.pathsep.join(map(str, path)),
+        PYTHONDONTWRITEBYTECODE="1",
+        AGENT_LAUNCHER_ALLOW_LOOPBACK="1",
+    )
     command = [*python, str(_FOLDER / "start.py"), module, event]
     began = time.perf_counter()
     done = subprocess.run(command, env=environment, cwd=_BUILD, capture_output=True, text=True, check=False)

@@ -1,7 +1,6 @@
 """The contest of one provider: its contenders' processes, kept waiting, and the rounds that ask each in turn."""
 
 import json
-import os
 import random
 import select
 import subprocess
@@ -11,11 +10,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import IO, Final, Self
 
+from benchmarks.children import child_environment
 from benchmarks.plan import ROOT, TABLES, Contender, Group, Kind, Mode
 from benchmarks.report import Figures
 
 ANSWER_SECONDS: Final = 300
-_KEPT: Final = {"PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT"}
 
 
 class ContenderFailed(Exception):
@@ -27,16 +26,6 @@ class ContenderProcess:
 
     def __init__(self, contender: Contender, provider: str, server: str) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        environment = {key: value for key, value in os.environ.items() if key in _KEPT}
-        environment |= {
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "PYTHONHASHSEED": "0",
-            # Bedrock's requests are signed, by everybody, with the keys of AWS's own examples.
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
         script = str(ROOT / "benchmarks" / "contenders" / contender.script)
         self._process = subprocess.Popen(
             [str(contender.python), script, server, provider],
@@ -44,7 +33,7 @@ class ContenderProcess:
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
-            env=environment,
+            env=child_environment(LITELLM_LOCAL_MODEL_COST_MAP="True", PYTHONHASHSEED="0"),
             cwd=ROOT,
         )
 

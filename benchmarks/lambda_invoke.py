@@ -9,7 +9,6 @@ Run as a program (`python -m benchmarks.lambda_invoke ours URL FUNCTION`), it is
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from benchmarks.children import child_environment
 from benchmarks.plan import ROOT
 
 AT_ONCE: Final = 64
 GOAL: Final = 1.25
 _EVENT: Final = {"provider": "DEMO", "model_name": "demo-echo", "prompt": "Hello", "timeout_seconds": 60}
-_KEPT: Final = {"PATH", "HOME", "LANG", "LD_LIBRARY_PATH"}
 
 Who = Literal["ours", "bare"]
 
@@ -70,19 +69,13 @@ class Invokes:
 
 class _Contender:
     def __init__(self, who: Who, url: str, function: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if name in _KEPT}
-        environment |= {
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.lambda_invoke", who, url, function],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=environment,
+            env=child_environment(),
         )
 
     def measure(self, mode: Mode) -> float:

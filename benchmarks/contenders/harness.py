@@ -22,11 +22,23 @@ AsyncCall = Callable[[str], Awaitable[float | None]]
 THREADS = 32
 PROMPT = "Tell me about foxes."
 SLOW_PROMPT = "Tell me about foxes, after 200 ms."
+MODELS = {
+    "OPENAI": "gpt-4o-mini",
+    "ANTHROPIC": "claude-haiku-4-5",
+    "GEMINI": "gemini-2.5-flash",
+    "OLLAMA": "gemma4",
+    "BEDROCK": "anthropic.claude-haiku-4-5-20251001-v1:0",
+}
 
 
 def server() -> str:
     """The loopback server's address."""
     return sys.argv[1]
+
+
+def model() -> str:
+    """The name of the model that is asked for."""
+    return MODELS[sys.argv[2]]
 
 
 def contend(

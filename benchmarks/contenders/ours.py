@@ -6,7 +6,7 @@ import tempfile
 import time
 from dataclasses import replace
 
-from harness import PROMPT, contend, server
+from harness import PROMPT, contend, model, server
 
 folder = tempfile.TemporaryDirectory(prefix="bench-")
 os.environ["AGENT_LAUNCHER_DATA_DIR"] = folder.name
@@ -19,17 +19,10 @@ from core.services.runs import RunSpec  # noqa: E402
 from core.settings import load_settings  # noqa: E402
 
 provider = sys.argv[2]
-MODELS = {
-    "OPENAI": "gpt-4o-mini",
-    "ANTHROPIC": "claude-haiku-4-5",
-    "GEMINI": "gemini-2.5-flash",
-    "OLLAMA": "gemma4",
-    "BEDROCK": "anthropic.claude-haiku-4-5-20251001-v1:0",
-}
 application = Application.open(load_settings(), kind="bench")
 config = AgentConfig(
     provider=provider,
-    model_name=MODELS[provider],
+    model_name=model(),
     system_prompt="You are brief.",
     base_url=f"{server()}/v1" if provider == "OPENAI" else server(),
 )

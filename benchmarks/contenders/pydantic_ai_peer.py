@@ -2,7 +2,7 @@
 
 import time
 
-from harness import EventLoop, contend, server
+from harness import EventLoop, contend, model, server
 from openai import AsyncOpenAI
 from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -14,8 +14,8 @@ one_after_another = EventLoop()
 def new_agent():
     """An agent with a client of its own, for one event loop."""
     client = AsyncOpenAI(api_key="sk-bench", base_url=f"{server()}/v1", max_retries=0)
-    model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(openai_client=client))
-    return Agent(model, instructions="You are brief.")
+    chat = OpenAIChatModel(model(), provider=OpenAIProvider(openai_client=client))
+    return Agent(chat, instructions="You are brief.")
 
 
 async def complete(agent, prompt: str) -> None:

@@ -4,9 +4,9 @@ import time
 
 from anthropic import Anthropic, AsyncAnthropic, DefaultAioHttpClient
 from anthropic.types import MessageParam
-from harness import contend, server
+from harness import contend, model, server
 
-MODEL = "claude-haiku-4-5"
+MODEL = model()
 SYSTEM = "You are brief."
 client = Anthropic(api_key="sk-bench", base_url=server(), max_retries=0)
 on_httpx = AsyncAnthropic(api_key="sk-bench", base_url=server(), max_retries=0)

@@ -5,9 +5,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from harness import THREADS, contend, server
+from harness import THREADS, contend, model, server
 
-MODEL = "anthropic.claude-haiku-4-5-20251001-v1:0"
+MODEL = model()
 # Its pool holds 10 connections unless told otherwise, and threads beyond them open a new one for each call.
 client: Any = boto3.client(
     "bedrock-runtime",

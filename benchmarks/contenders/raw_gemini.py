@@ -4,9 +4,9 @@ import time
 
 from google import genai
 from google.genai import types
-from harness import contend, server
+from harness import contend, model, server
 
-MODEL = "gemini-2.5-flash"
+MODEL = model()
 client = genai.Client(api_key="sk-bench", http_options=types.HttpOptions(base_url=server()))
 CONFIG = types.GenerateContentConfig(system_instruction="You are brief.")
 

@@ -2,10 +2,10 @@
 
 import time
 
-from harness import contend, server
+from harness import contend, model, server
 from ollama import AsyncClient, Client
 
-MODEL = "gemma4"
+MODEL = model()
 client = Client(host=server())
 on_httpx = AsyncClient(host=server())
 

@@ -2,11 +2,11 @@
 
 import time
 
-from harness import contend, server
+from harness import contend, model, server
 from openai import AsyncOpenAI, DefaultAioHttpClient, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-MODEL = "gpt-4o-mini"
+MODEL = model()
 base_url = f"{server()}/v1"
 client = OpenAI(api_key="sk-bench", base_url=base_url, max_retries=0)
 on_httpx = AsyncOpenAI(api_key="sk-bench", base_url=base_url, max_retries=0)

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from benchmarks.bodies import ANSWER, CACHED_TOKENS, CHUNKS, INPUT_TOKENS, OUTPUT_TOKENS, TEXTS
 from benchmarks.cold_start import ColdStarts, cold_start_tables
+from benchmarks.contenders.harness import MODELS
 from benchmarks.contest import compete
 from benchmarks.lambda_invoke import MODES, Invokes, invoke_tables, measure_invokes
 from benchmarks.plan import GROUPS, Contender, Group, Kind, Mode
@@ -18,14 +19,6 @@ from benchmarks.run import loopback_server, with_figures
 from benchmarks.startup import Startup
 from core.contract import AgentRequest, AgentResponse
 from core.invocation import invoke
-
-MODELS = {
-    "OPENAI": "gpt-4o-mini",
-    "ANTHROPIC": "claude-haiku-4-5",
-    "GEMINI": "gemini-2.5-flash",
-    "OLLAMA": "gemma4",
-    "BEDROCK": "anthropic.claude-haiku-4-5-20251001-v1:0",
-}
 
 
 @pytest.fixture(scope="module")
