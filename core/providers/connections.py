@@ -85,7 +85,7 @@ class Channel:
 
     def _wait(self, *, to_write: bool = False) -> None:
         """Until the socket is ready, was shut down, or the call's time is up."""
-        wait_for_socket(self._sock, self._grant().remaining_seconds(), to_write=to_write)
+        _wait_for_socket(self._sock, self._grant().remaining_seconds(), to_write=to_write)
 
     def receive_into(self, buffer: memoryview) -> int | None:
         """Waits for bytes; 0 at the end, None while no call uses the connection."""
@@ -153,7 +153,7 @@ class Channel:
         self._sock.close()
 
 
-def wait_for_socket(sock: socket.socket, seconds: float | None, *, to_write: bool = False) -> None:
+def _wait_for_socket(sock: socket.socket, seconds: float | None, *, to_write: bool = False) -> None:
     """Returns when the socket can be read (or written), has ended, or so many seconds have passed; None is for ever."""
     if not hasattr(select, "poll"):  # Windows
         reading, writing = ([], [sock]) if to_write else ([sock], [])
