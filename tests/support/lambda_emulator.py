@@ -163,11 +163,6 @@ class LambdaEmulator:
         if self._process is process:  # a test's thread may be killing it at the same moment
             self._process = None
 
-    def kill_function(self) -> None:
-        """Ends the function's process alone, as Lambda does when it has used too much memory."""
-        for pid in self.runtime_pids:
-            os.kill(pid, signal.SIGKILL)
-
     def __enter__(self) -> Self:
         return self.start()
 
