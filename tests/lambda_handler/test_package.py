@@ -62,6 +62,15 @@ def built(make: Callable[..., Built]) -> Built:
     return make(MINE)
 
 
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, empty so far, that stands for the installed wheels of every target."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setattr(staging, "installed_wheels", lambda target, *, uv: folder)
+    return folder
+
+
 @pytest.mark.slow
 def test_the_same_sources_give_the_same_bytes(built: Built, make: Callable[..., Built]) -> None:
     again = make(MINE)
@@ -176,23 +185,17 @@ def test_a_plug_in_is_packed_in(make: Callable[..., Built], tmp_path: Path) -> N
     assert json.loads(done.stdout)["answer"]["response"]
 
 
-def test_a_package_that_has_no_place_there_is_refused(
-    uv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheels = tmp_path / "wheels"
-    (wheels / "pandas").mkdir(parents=True)
+def test_a_package_that_has_no_place_there_is_refused(uv: str, tmp_path: Path, wheels: Path) -> None:
+    (wheels / "pandas").mkdir()
     (wheels / "pandas" / "__init__.py").touch()
-    monkeypatch.setattr(staging, "installed_wheels", lambda target, *, uv: wheels)
     with pytest.raises(ScriptError, match="would hold pandas"):
         staging.stage(Target(architecture=MINE, python=HERE), tmp_path / "out", uv=uv)
 
 
+@pytest.mark.usefixtures("wheels")
 def test_without_the_targets_python_it_is_built_without_bytecode(
     uv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    monkeypatch.setattr(staging, "installed_wheels", lambda target, *, uv: wheels)
     monkeypatch.setattr("lambda_handler.scripts.package.find_interpreter", lambda python, *, uv: None)
     assert main(["--python", "3.14", "--output", str(tmp_path / "out"), "--uv", uv]) == 0
     assert "no Python 3.14 was found" in capsys.readouterr().err
@@ -203,12 +206,10 @@ def test_without_the_targets_python_it_is_built_without_bytecode(
     ]
 
 
+@pytest.mark.usefixtures("wheels")
 def test_one_that_grew_too_large_is_refused(
     uv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    monkeypatch.setattr(staging, "installed_wheels", lambda target, *, uv: wheels)
     monkeypatch.setattr("lambda_handler.scripts.package.find_interpreter", lambda python, *, uv: None)
     monkeypatch.setattr("lambda_handler.scripts.package.MAX_UNZIPPED_BYTES", 1000)
     assert main(["--output", str(tmp_path / "out"), "--uv", uv]) == 1
