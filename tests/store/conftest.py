@@ -22,6 +22,14 @@ def database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -
     return request.getfixturevalue("migrated_postgres_url")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database beside that of `database_url`, to restore into: on both, whatever the other is."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'target.db'}"
+    return request.getfixturevalue("postgres_url")
+
+
 @pytest.fixture
 def store(database_url: str) -> Generator[Store]:
     """An open store."""

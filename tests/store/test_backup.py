@@ -57,10 +57,7 @@ def _content(store: Store) -> Sequence[Any]:
     ]
 
 
-@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
-def test_a_backup_restores_everything(
-    store: Store, into: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_backup_restores_everything(store: Store, target_url: str, tmp_path: Path) -> None:
     _fill(store)
     file = tmp_path / "backup.db"
     report = store.backup(file)
@@ -70,17 +67,14 @@ def test_a_backup_restores_everything(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.glob("*backup*")) == ["backup.db", "backup.db.sha256"]
 
-    url = (
-        f"sqlite:///{tmp_path / 'target.db'}" if into == "sqlite" else request.getfixturevalue("postgres_url")
-    )
-    before = Store.open(url, migrate=True)
+    before = Store.open(target_url, migrate=True)
     stored_run(before, prompt="This will be gone.")
     before.close()
     as_written = file.read_bytes()
-    restored = Store.restore(file, url, keep_in=tmp_path)
+    restored = Store.restore(file, target_url, keep_in=tmp_path)
     assert restored.tables == report.tables
     assert file.read_bytes() == as_written
-    copy = Store.open(url)
+    copy = Store.open(target_url)
     assert _content(copy) == _content(store)
     # And it goes on from there.
     run = stored_run(copy, prompt="New")
@@ -93,34 +87,26 @@ def test_a_backup_restores_everything(
 
 
 @pytest.mark.parametrize(("backup_pages", "target_pages"), [(16_384, 8_192), (8_192, 16_384), (4_096, 8_192)])
-@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
 def test_a_backup_of_another_page_size_is_restored(
-    store: Store,
-    into: str,
-    backup_pages: int,
-    target_pages: int,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    store: Store, target_url: str, backup_pages: int, target_pages: int, tmp_path: Path
 ) -> None:
     _fill(store)
     store.backup(tmp_path / "made.db")
     file, target = tmp_path / "backup.db", tmp_path / "target.db"
     _with_pages(tmp_path / "made.db", file, backup_pages)
-    if into == "sqlite":
+    on_sqlite = target_url.startswith("sqlite")
+    if on_sqlite:
         before = Store.open(f"sqlite:///{tmp_path / 'before.db'}")
         stored_run(before, prompt="This will be gone.")
         before.close()
         _with_pages(tmp_path / "before.db", target, target_pages)
-        url = f"sqlite:///{target}"
-    else:
-        url = request.getfixturevalue("postgres").create_database()
-    Store.restore(file, url, keep_in=tmp_path)
-    copy = Store.open(url)
+    Store.restore(file, target_url, keep_in=tmp_path)
+    copy = Store.open(target_url)
     assert _content(copy) == _content(store)
     run = stored_run(copy, prompt="New")
     assert copy.runs.get(PROJECT, run.id).request["prompt"] == "New"
     copy.close()
-    if into == "sqlite":
+    if on_sqlite:
         assert _page_size(target) == target_pages
 
 
@@ -293,10 +279,7 @@ def _copy_with_its_log(source: Path, target: Path) -> None:
         shutil.copyfile(f"{source}{suffix}", f"{target}{suffix}")
 
 
-@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
-def test_a_database_that_was_copied_with_its_log_is_restored_whole(
-    into: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_database_that_was_copied_with_its_log_is_restored_whole(target_url: str, tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
     store.backup(tmp_path / "empty.db")
     _fill(store)
@@ -304,11 +287,10 @@ def test_a_database_that_was_copied_with_its_log_is_restored_whole(
     _copy_with_its_log(tmp_path / "store.db", copied)
     as_they_were = copied.read_bytes(), (tmp_path / "copied.db-wal").read_bytes()
     assert as_they_were[1]
-    url = f"sqlite:///{tmp_path / 'to.db'}" if into == "sqlite" else request.getfixturevalue("postgres_url")
 
-    assert Store.restore(copied, url, keep_in=tmp_path).tables["run"] == 31
+    assert Store.restore(copied, target_url, keep_in=tmp_path).tables["run"] == 31
 
-    target = Store.open(url)
+    target = Store.open(target_url)
     assert _content(target) == _content(store)
     target.close()
     store.close()

@@ -139,19 +139,13 @@ def test_no_row_is_written_again_however_many_there_are(database_url: str, befor
     assert [s.split("(")[0].split() for s in others] == [["CREATE", "TABLE", "usage_by_function"]]
 
 
-@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
 def test_a_backup_of_the_first_schema_is_restored(
-    database_url: str, before: Before, into: str, tmp_path: Path, request: pytest.FixtureRequest
+    database_url: str, before: Before, target_url: str, tmp_path: Path
 ) -> None:
     report = Store.backup_of(database_url, tmp_path / "backup.db")
     assert (report.schema, report.tables["run"]) == (FIRST, len(before.runs))
-    target = (
-        f"sqlite:///{tmp_path / 'to.db'}"
-        if into == "sqlite"
-        else request.getfixturevalue("postgres").create_database()
-    )
-    Store.restore(tmp_path / "backup.db", target, keep_in=tmp_path)
-    restored = Store.open(target)
+    Store.restore(tmp_path / "backup.db", target_url, keep_in=tmp_path)
+    restored = Store.open(target_url)
     holds(restored, before)
     restored.close()
     database = Database(database_url)

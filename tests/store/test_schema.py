@@ -210,9 +210,8 @@ def program_of_two_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("program_of_two_migrations")
-@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
 def test_what_waits_for_its_migration_can_be_backed_up_first(
-    database_url: str, dialect: str, into: str, tmp_path: Path, request: pytest.FixtureRequest
+    database_url: str, dialect: str, target_url: str, tmp_path: Path
 ) -> None:
     store = Store.open(database_url)
     agent = store.agents.create(
@@ -237,13 +236,8 @@ def test_what_waits_for_its_migration_can_be_backed_up_first(
     database = Database(database_url)
     assert schema.current_revision(database) == "0000"
     database.close()
-    target = (
-        f"sqlite:///{tmp_path / 'to.db'}"
-        if into == "sqlite"
-        else request.getfixturevalue("postgres").create_database()
-    )
-    Store.restore(tmp_path / "backup.db", target, keep_in=tmp_path)
-    restored = Store.open(target)
+    Store.restore(tmp_path / "backup.db", target_url, keep_in=tmp_path)
+    restored = Store.open(target_url)
     assert restored.describe()["schema"] == HEAD_REVISION
     assert restored.agents.get(PROJECT, agent.id).version.config == {"a": [1, None]}
     assert restored.runs.get(PROJECT, run.id).response == "Hello."
