@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, TypeGuard, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
@@ -99,6 +99,7 @@ def _is_endpoint(url: str) -> str:
 Text = Annotated[str, AfterValidator(_no_surrogates)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 StopText = Annotated[Text, Field(min_length=1, max_length=200)]
+_VERSION: Final = r"^\d{1,3}\.\d{1,3}$"
 _KEY_REFERENCE: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|arn:aws[a-z-]*:secretsmanager:[!-~]+)$"
 
 
@@ -175,7 +176,7 @@ class AgentRequest(_Model):
     response_schema: dict[str, JsonValue] | None = None
     reasoning_effort: ReasoningEffort | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS)] | None = None
-    contract_version: Annotated[str, Field(pattern=r"^\d{1,3}\.\d{1,3}$")] | None = None
+    contract_version: Annotated[str, Field(pattern=_VERSION)] | None = None
 
     @field_validator("agent_name", "system_prompt", mode="before")
     @classmethod
@@ -425,7 +426,7 @@ def parse_request(payload: object, *, providers: Collection[str]) -> AgentReques
     try:
         return AgentRequest.model_validate(fields)
     except ValidationError as exc:
-        raise InvalidRequest(_describe(exc)) from None
+        raise InvalidRequest(_describe(exc, caller=fields.get("contract_version"))) from None
     except RecursionError:
         raise InvalidRequest("The request is nested too deep to be read.") from None
 
@@ -439,9 +440,26 @@ def invalid_provider_message(provider: str, providers: Collection[str]) -> str:
     return f"Invalid provider: {provider[:100]!r}. {meant}Use one of {known}: names are case-sensitive."
 
 
-def _describe(exc: ValidationError) -> str:
-    newer = f" (this is contract {CONTRACT_VERSION}; if the caller is newer, the deployed function is older: deploy)"
-    return f"Invalid request: {faults_in(exc, unknown_field=newer)}"
+def _describe(exc: ValidationError, *, caller: object) -> str:
+    if _is_newer(caller):
+        return (
+            f"Invalid request: {faults_in(exc)}. The caller speaks contract {caller}: the deployed function is older "
+            f"(contract {CONTRACT_VERSION}): deploy."
+        )
+    perhaps = f" (this is contract {CONTRACT_VERSION}; if the caller is newer, the deployed function is older: deploy)"
+    return f"Invalid request: {faults_in(exc, unknown_field='' if _is_version(caller) else perhaps)}"
+
+
+def _is_version(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(_VERSION, value) is not None
+
+
+def _is_newer(version: object) -> bool:
+    """Whether it is above ours."""
+    if not _is_version(version):
+        return False
+    theirs, ours = (tuple(map(int, text.split("."))) for text in (version, CONTRACT_VERSION))
+    return theirs > ours
 
 
 def error_response(error: InvocationError, *, provider: object, model: object) -> AgentResponse:

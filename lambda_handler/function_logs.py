@@ -16,7 +16,9 @@ from typing import Any, Final
 
 from core import redaction, secret_shapes
 from core.contract import AgentRequest, AgentResponse
+from core.errors import ErrorCode
 from core.loggers import ROOT, JsonFormatter, get_logger
+from core.providers import registry
 from lambda_handler.call import Call
 
 LOG_LEVEL: Final = "AGENT_LAUNCHER_LOG_LEVEL"
@@ -74,20 +76,24 @@ class CallLog:
     def finished(self, response: AgentResponse) -> None:
         """The one line of a finished invocation: INFO, or WARNING if it failed.
 
-        Of an event that could not be read, nothing is written: it may be anything, a key too.
+        Of an event that could not be read, no value is written but a provider's name that there is: any other may be
+        anything, a key too.
         """
         error, usage, request = response.error, response.token_usage, self.request
+        unread = request is None
+        # The text of an unknown provider repeats what came as its name.
+        told = None if unread and error is not None and error.code is ErrorCode.UNKNOWN_PROVIDER else error
         fields: dict[str, Any] = {
             "agent": None if request is None else request.agent_name,
-            "provider": response.provider,
-            "model": response.model,
+            "provider": None if unread and response.provider not in registry.specs() else response.provider,
+            "model": None if unread else response.model,
             "duration_seconds": round(time.monotonic() - self._started, 6),
             "provider_seconds": response.execution_time_seconds,
             "input_tokens": None if usage is None else usage.input_tokens,
             "output_tokens": None if usage is None else usage.output_tokens,
             "finish_reason": response.finish_reason,
             "error_code": None if error is None else error.code.value,
-            "error_message": None if error is None else error.message,
+            "error_message": None if told is None else told.message,
             "provider_request_id": response.provider_request_id,
             "caller_contract": None if request is None else request.contract_version,
             "code_version": os.environ.get(CODE_VERSION),

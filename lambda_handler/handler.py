@@ -79,7 +79,7 @@ def _read(event: object) -> AgentRequest:
     try:
         return parse_request(event, providers=registry.specs())
     except InvocationError as exc:
-        raise refusals.explained(exc, event) from None
+        raise refusals.explained(exc) from None
 
 
 def _with_key(request: AgentRequest, limits: Limits) -> AgentRequest:

@@ -1,9 +1,9 @@
 """What is refused before a provider is looked for, each with what to do instead."""
 
 import os
-from typing import Final, cast
+from typing import Final
 
-from core.contract import CONTRACT_VERSION, AgentRequest
+from core.contract import AgentRequest
 from core.errors import InvalidRequest, InvocationError, UnknownProvider
 from core.providers import registry
 from core.providers.addresses import is_this_machine
@@ -54,27 +54,10 @@ def refuse_own_machine(request: AgentRequest) -> None:
     )
 
 
-def explained(error: InvocationError, event: object) -> InvocationError:
-    """The error, with what to do where the function may be older, or smaller, than its caller takes it to be."""
+def explained(error: InvocationError) -> InvocationError:
+    """The error, with what to do where the function may have less in it than its caller takes it to have."""
     if isinstance(error, UnknownProvider):
         return UnknownProvider(
             f"{error.message} One that a package adds is packed in by lambda_handler/scripts/deploy.sh --with PACKAGE."
         )
-    caller = cast("dict[str, object]", event).get("contract_version") if isinstance(event, dict) else None
-    if isinstance(error, InvalidRequest) and _is_newer(caller):
-        return InvalidRequest(
-            f"{error.message} The caller speaks contract {caller}: the deployed function is older (contract "
-            f"{CONTRACT_VERSION}): deploy."
-        )
     return error
-
-
-def _is_newer(version: object) -> bool:
-    if not isinstance(version, str) or len(version) > 7:
-        return False
-    try:
-        major, minor = (int(part) for part in version.split("."))
-    except ValueError:
-        return False
-    own_major, own_minor = (int(part) for part in CONTRACT_VERSION.split("."))
-    return (major, minor) > (own_major, own_minor)
