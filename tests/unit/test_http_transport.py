@@ -1,11 +1,9 @@
 """The transport below the SDKs, against real sockets: reuse, TLS, proxies, threads, what must not be sent."""
 
-import os
 import socket
 import ssl
 import threading
 import time
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -30,6 +28,7 @@ from core.interruption import CancelToken, Limits
 from core.providers import connections, http
 from core.providers.connections import Origin
 from core.providers.http import Transport, bounded_by
+from tests.support.forks import in_a_child
 from tests.support.vendor_server import Reply, VendorServer
 
 HEADERS = [(b"Host", b"test"), (b"Content-Length", b"2")]
@@ -352,17 +351,7 @@ def test_stops_hit_only_their_own_call(vendor: VendorServer, transport: Transpor
 def test_after_a_fork_the_child_makes_its_own_connections(vendor: VendorServer, transport: Transport):
     vendor.otherwise(Reply.json([]))
     post(transport, origin_of(vendor.url))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: that there are threads
-        pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            post(transport, origin_of(vendor.url))
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
+    assert in_a_child(lambda: post(transport, origin_of(vendor.url)) == b"[]")
     post(transport, origin_of(vendor.url))
     assert vendor.connections == 2
 
