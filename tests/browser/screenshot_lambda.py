@@ -22,8 +22,9 @@ from core.services.run_spec import RunSpec
 from core.storage.records import RunStatus
 from dashboard import state
 from tests.support.app_server import AppServer
-from tests.support.lambda_app import FUNCTION, application_on_lambda, lambda_environment
+from tests.support.lambda_app import application_on_lambda, lambda_environment
 from tests.support.lambda_service import Act, LambdaService
+from tests.support.lambda_settings import FUNCTION
 from tests.support.moto_server import client, moto_server
 from tests.support.stored_runs import executed_on_lambda, store_run
 

@@ -10,8 +10,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.app_server import AppServer
 from tests.support.browser import drawn
-from tests.support.lambda_app import FUNCTION, lambda_environment
+from tests.support.lambda_app import lambda_environment
 from tests.support.lambda_service import Act, LambdaService
+from tests.support.lambda_settings import FUNCTION
 from tests.support.moto_server import client, moto_server
 
 GROUP = f"/aws/lambda/{FUNCTION}"

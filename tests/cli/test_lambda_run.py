@@ -13,6 +13,7 @@ from core.services.run_spec import RunSpec
 from core.services.snippets import command_line
 from tests.cli.conftest import Cli
 from tests.support.lambda_service import Act, LambdaService
+from tests.support.lambda_settings import lambda_variables
 
 ECHO = ("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Hello")
 
@@ -20,9 +21,8 @@ ECHO = ("run", "--provider", "DEMO", "--model", "demo-echo", "--prompt", "Hello"
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> Generator[LambdaService]:
     with LambdaService() as service:
-        monkeypatch.setenv("LAMBDA_AGENT_FUNCTION_NAME", "agent")
-        monkeypatch.setenv("AWS_LAMBDA_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", service.url)
+        for name, value in lambda_variables(service.url).items():
+            monkeypatch.setenv(name, value)
         yield service
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from core.ids import uuid7
 from tests.cli.conftest import Cli
+from tests.support.lambda_settings import lambda_variables
 from tests.support.moto_server import client, moto_server
 
 GROUP = "/aws/lambda/agent"
@@ -20,12 +21,7 @@ GROUP = "/aws/lambda/agent"
 @pytest.fixture
 def put(monkeypatch: pytest.MonkeyPatch, nobody_url: str) -> Generator[Callable[..., None]]:
     with moto_server() as url:
-        for name, value in (
-            ("AWS_ENDPOINT_URL_LOGS", url),
-            ("AWS_ENDPOINT_URL_LAMBDA", nobody_url),
-            ("AWS_LAMBDA_REGION", "us-east-1"),
-            ("LAMBDA_AGENT_FUNCTION_NAME", "agent"),
-        ):
+        for name, value in {**lambda_variables(nobody_url), "AWS_ENDPOINT_URL_LOGS": url}.items():
             monkeypatch.setenv(name, value)
         aws = client("logs", url)
         aws.create_log_group(logGroupName=GROUP)

@@ -12,6 +12,7 @@ from core.services.lambda_checks import lambda_checks
 from core.services.principal import LOCAL
 from core.settings import Settings, load_settings
 from tests.support.lambda_service import Act, LambdaService
+from tests.support.lambda_settings import lambda_settings, lambda_variables
 from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -25,12 +26,7 @@ def service() -> Generator[LambdaService]:
 
 @pytest.fixture
 def settings(service: LambdaService) -> Settings:
-    return replace(
-        load_settings(),
-        lambda_agent_function_name="agent",
-        aws_lambda_region="us-east-1",
-        aws_endpoint_url_lambda=service.url,
-    )
+    return lambda_settings(service.url)
 
 
 def look(settings: Settings, *local_keys: str) -> dict[str, Check]:
@@ -146,9 +142,8 @@ def test_bedrocks_permission_is_tried_without_asking_a_model(
 def test_a_page_that_is_drawn_again_does_not_ask_again(
     service: LambdaService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LAMBDA_AGENT_FUNCTION_NAME", "agent")
-    monkeypatch.setenv("AWS_LAMBDA_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", service.url)
+    for name, value in lambda_variables(service.url).items():
+        monkeypatch.setenv(name, value)
     with opened_application() as application:
         for _ in range(3):
             names = [check.name for check in application.health.checks(LOCAL)]

@@ -26,9 +26,8 @@ def emulator(
     """One that runs, and the settings that lead to it."""
     emulator = make_lambda_emulator()
     monkeypatch.setenv("USE_LAMBDA_FOR_AGENT_EXECUTION", "true")
-    monkeypatch.setenv("LAMBDA_AGENT_FUNCTION_NAME", emulator.function_name)
-    monkeypatch.setenv("AWS_LAMBDA_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", emulator.url)
+    for name, value in emulator.settings.items():
+        monkeypatch.setenv(name, value)
     return emulator
 
 

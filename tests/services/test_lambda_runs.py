@@ -41,6 +41,7 @@ from core.storage.records import (
     UsageFigures,
 )
 from tests.support.lambda_service import Act, Context, LambdaService, run_in_process
+from tests.support.lambda_settings import lambda_variables
 from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -58,9 +59,8 @@ def function() -> Generator[LambdaService]:
 def set_up(function: LambdaService, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings that lead to it."""
     monkeypatch.setenv("USE_LAMBDA_FOR_AGENT_EXECUTION", "true")
-    monkeypatch.setenv("LAMBDA_AGENT_FUNCTION_NAME", "agent")
-    monkeypatch.setenv("AWS_LAMBDA_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", function.url)
+    for name, value in lambda_variables(function.url).items():
+        monkeypatch.setenv(name, value)
     # As `run_local.sh` sets it where the function is on this machine, as the vendors of these tests are.
     monkeypatch.setenv("AGENT_LAUNCHER_ALLOW_LOOPBACK", "1")
 

@@ -22,6 +22,7 @@ from core.services.log_lines import LogLine, LogOrigin, LogQuery, read_line
 from core.services.logs import LogService
 from core.services.principal import LOCAL
 from core.settings import Settings, load_settings
+from tests.support.lambda_settings import lambda_settings
 from tests.support.moto_server import client, moto_server
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -38,12 +39,7 @@ def moto_url() -> Generator[str]:
 
 @pytest.fixture
 def settings(nobody_url: str) -> Settings:
-    return replace(
-        load_settings(),
-        lambda_agent_function_name="agent",
-        aws_lambda_region="us-east-1",
-        aws_endpoint_url_lambda=nobody_url,  # so that the log group is where Lambda writes by itself
-    )
+    return lambda_settings(nobody_url)  # so that the log group is where Lambda writes by itself
 
 
 @pytest.fixture

@@ -8,18 +8,15 @@ import pytest
 from core.services.application import Application
 from dashboard import backend
 from tests.support.lambda_service import LambdaService
+from tests.support.lambda_settings import lambda_variables
 from tests.support.stored_runs import opened_application
-
-FUNCTION = "agent"
 
 
 def lambda_environment(service: LambdaService) -> Mapping[str, str]:
     """What an operator sets, and what they have."""
     return {
         "USE_LAMBDA_FOR_AGENT_EXECUTION": "true",
-        "LAMBDA_AGENT_FUNCTION_NAME": FUNCTION,
-        "AWS_LAMBDA_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_LAMBDA": service.url,
+        **lambda_variables(service.url),
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
     }

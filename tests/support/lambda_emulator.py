@@ -22,6 +22,7 @@ from typing import Final, Self
 
 from tests.support.app_server import free_port
 from tests.support.environment import ROOT
+from tests.support.lambda_settings import lambda_variables
 
 FUNCTION_NAME: Final = "function"
 HANDLER: Final = "lambda_handler.handler.handle"
@@ -92,11 +93,7 @@ class LambdaEmulator:
     @property
     def settings(self) -> dict[str, str]:
         """The variables with which the program invokes this function."""
-        return {
-            "AWS_ENDPOINT_URL_LAMBDA": self.url,
-            "LAMBDA_AGENT_FUNCTION_NAME": self.function_name,
-            "AWS_LAMBDA_REGION": "us-east-1",
-        }
+        return lambda_variables(self.url, function=self.function_name)
 
     @property
     def log(self) -> str:
