@@ -61,7 +61,12 @@ START_SECONDS: Final = 30.0
 GRACE_SECONDS: Final = 0.5
 """How long after the deadline the function's own answer to it is waited for."""
 
-_PURPOSE: Final = Purpose("AWS Lambda", "AWS_LAMBDA_REGION", "Runs on LOCAL need none.")
+_PURPOSE: Final = Purpose(
+    "AWS Lambda",
+    "AWS_LAMBDA_REGION",
+    "Runs on LOCAL need none.",
+    address="AWS_LAMBDA_REGION and AWS_ENDPOINT_URL_LAMBDA",
+)
 _ANYWHERE: Final = "us-east-1"
 """Stands in a request to another server, where no region is known and none matters."""
 _SIGNS: Final = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -217,8 +222,11 @@ class LambdaExecutor:
         refusal = Refusal(self.target.function, where.region, reply.status, headers, body)
         if reply.status != 200 and not refusal.is_the_functions:
             raise self._refused(refusal)
+        log_result = headers.get("x-amz-log-result")
+        if facts is None and log_result:
+            facts = self._known.late(self._ask, limits)
         report = read_report(
-            headers.get("x-amz-log-result"),
+            log_result,
             request_id=headers.get("x-amzn-requestid"),
             region=where.region,
             architecture=None if facts is None else facts.architecture,

@@ -48,7 +48,7 @@ def as_ours(error: InvocationError) -> ExecutionError:
         return LambdaUnreachable(error.message, detail=error.detail, sent=False)
     if not error.sent:
         return LambdaUnreachable(
-            f"AWS Lambda cannot be reached. {error.message} Is AWS_LAMBDA_REGION right, or AWS_ENDPOINT_URL_LAMBDA?",
+            f"AWS Lambda cannot be reached. {error.message}",
             detail=error.detail,
             # Refused is refused at once, and for a moment perhaps; the rest would take as long again.
             retryable=isinstance(error.__cause__, ConnectionRefusedError),

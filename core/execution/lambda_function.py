@@ -21,6 +21,10 @@ DEFAULT_TIMEOUT_SECONDS: Final = 3.0
 FACTS_SECONDS: Final = 5.0
 """How long reading the function's configuration may hold up a call: the first, and then one a minute."""
 FACTS_FRESH_SECONDS: Final = 60.0
+FACTS_AGAIN_SECONDS: Final = 5.0
+"""After a look that failed; twice as long after each further one, up to `FACTS_FRESH_SECONDS`."""
+LATE_FACTS_SECONDS: Final = 1.0
+"""How long an answer that is here already may wait for them: without the architecture its price is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,7 @@ class KnownFacts:
         self._lock = threading.Lock()
         self._facts: FunctionFacts | None = None
         self._until = 0.0
+        self._failures = 0
         self._asking: threading.Event | None = None
         renew_in_children(self)
 
@@ -118,7 +123,7 @@ class KnownFacts:
             InvocationError: Lambda cannot even be asked, so that the invocation would fail in the same way.
         """
         with self._lock:
-            waiting = self._asking if self._facts is None else None
+            waiting = None if self._facts is not None or self._failures else self._asking
             mine = self._asking is None and time.monotonic() >= self._until
             if mine:
                 self._asking = threading.Event()
@@ -127,13 +132,23 @@ class KnownFacts:
                 limits.check(sent=False)
         return self._ask(ask, limits) if mine else self._facts
 
+    def late(self, ask: Callable[[Limits], FunctionFacts], limits: Limits) -> FunctionFacts | None:
+        """As `facts`, when the answer is here, which nothing of this may spoil: at most for a second."""
+        remaining = limits.remaining_seconds()
+        seconds = LATE_FACTS_SECONDS if remaining is None else min(LATE_FACTS_SECONDS, remaining)
+        try:
+            return self.facts(ask, Limits(timeout_seconds=seconds, cancel=limits.cancel))
+        except InvocationError:
+            return self._facts
+
     def _ask(self, ask: Callable[[Limits], FunctionFacts], limits: Limits) -> FunctionFacts | None:
         remaining = limits.remaining_seconds()
         seconds = FACTS_SECONDS if remaining is None else min(FACTS_SECONDS, remaining)
-        facts, fresh = self._facts, 0.0  # only an answer is kept: the next call asks, if this one is stopped
+        # Only an answer is kept: the next call asks, if this one is stopped.
+        facts, fresh, failures = self._facts, 0.0, self._failures
         try:
             facts = ask(Limits(timeout_seconds=seconds, cancel=limits.cancel))
-            fresh = FACTS_FRESH_SECONDS
+            fresh, failures = FACTS_FRESH_SECONDS, 0
         except InvocationError as exc:
             limits.check(sent=False)
             if not exc.sent and not isinstance(exc, ExecutionError):
@@ -144,12 +159,15 @@ class KnownFacts:
                     "then. Check AWS_LAMBDA_REGION, the network and the AWS credentials.",
                     sent=False,
                 ) from exc
-            # Not allowed, or an emulator: the invocation itself tells whether the function is there.
-            fresh = FACTS_FRESH_SECONDS
+            # Not allowed, or an emulator: the invocation itself tells whether the function is there. Of what may pass
+            # (throttling, a time-out) the first look is repeated as soon as somebody asks again.
+            if failures or isinstance(exc, LambdaUnreachable):
+                fresh = min(FACTS_AGAIN_SECONDS * 2 ** min(failures, 10), FACTS_FRESH_SECONDS)
+            failures += 1
             log.info("the function's configuration is not known: %s", exc.message)
         finally:
             with self._lock:
-                self._facts, self._until = facts, time.monotonic() + fresh
+                self._facts, self._failures, self._until = facts, failures, time.monotonic() + fresh
                 asking, self._asking = self._asking, None
             if asking is not None:
                 asking.set()

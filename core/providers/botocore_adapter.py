@@ -73,11 +73,13 @@ class Purpose:
         name: Such as BEDROCK.
         region_setting: The variable that names the region.
         otherwise: What works without any credentials.
+        address: What names the server.
     """
 
     name: str
     region_setting: str
     otherwise: str
+    address: str = "the base URL"
 
     @property
     def credentials_remedy(self) -> str:
@@ -230,7 +232,7 @@ class Aws:
     def __init__(self, purpose: Purpose, *, max_idle: int = MAX_IDLE_PER_HOST) -> None:
         self._purpose = purpose
         self._lock = threading.Lock()
-        self._transport = Transport(_ssl_context, max_idle=max_idle)
+        self._transport = Transport(_ssl_context, max_idle=max_idle, address=purpose.address)
         self._sessions: OrderedDict[tuple[str | None, ...], _Session] = OrderedDict()
         renew_in_children(self)
 
@@ -272,8 +274,8 @@ class Aws:
             raise _unusable(self._purpose, exc) from exc
         except (errors.BotoCoreError, ValueError) as exc:
             raise InvalidRequest(
-                f"boto3 cannot make this request. Check the region ({self._purpose.region_setting}), the base URL, and "
-                "the AWS profile and its files.",
+                f"boto3 cannot make this request. Check the region ({self._purpose.region_setting}), "
+                f"{self._purpose.address}, and the AWS profile and its files.",
                 detail=repr(exc),
             ) from exc
         finally:

@@ -178,13 +178,16 @@ class _Reader(io.RawIOBase):
         return True
 
 
-def connect(origin: Origin, limits: Limits, tls: Callable[[], ssl.SSLContext]) -> Channel:
+def connect(
+    origin: Origin, limits: Limits, tls: Callable[[], ssl.SSLContext], *, address: str = "the base URL"
+) -> Channel:
     """A new connection, through the environment's proxy if it names one.
 
     Args:
         origin: The server.
         limits: When to give up; stop is obeyed at once, though the attempt may go on unseen for a while.
         tls: Gives the settings for https.
+        address: What an operator set to name the server, for the texts.
 
     Raises:
         Cancelled, DeadlineExceeded, ProviderTimeout, ProviderUnavailable: Nothing was sent.
@@ -209,11 +212,11 @@ def connect(origin: Origin, limits: Limits, tls: Callable[[], ssl.SSLContext]) -
         limits.check(sent=False)
         raise ProviderTimeout(
             f"{origin} accepted no connection within {CONNECT_TIMEOUT_SECONDS:.0f} s. "
-            "Check the base URL, the network and the proxy settings.",
+            f"Check {address}, the network and the proxy settings.",
             sent=False,
         )
     if dial.error is not None:
-        raise _cannot_connect(origin, dial.error) from dial.error
+        raise _cannot_connect(origin, dial.error, address) from dial.error
     assert dial.sock is not None
     _keep_alive(dial.sock)
     return Channel(dial.sock, proxy=proxy)
@@ -290,7 +293,7 @@ def proxy_authorization(proxy: str) -> list[tuple[bytes, bytes]]:
     return [(b"Proxy-Authorization", b"Basic " + b64encode(pair.encode()))]
 
 
-def _cannot_connect(origin: Origin, error: Exception) -> ProviderUnavailable | ProviderTimeout:
+def _cannot_connect(origin: Origin, error: Exception, address: str) -> ProviderUnavailable | ProviderTimeout:
     match error:
         case ssl.SSLError():
             reason = "no secure connection could be made"
@@ -300,14 +303,14 @@ def _cannot_connect(origin: Origin, error: Exception) -> ProviderUnavailable | P
             reason = "the connection was refused"
         case TimeoutError():
             return ProviderTimeout(
-                f"{origin} accepted no connection in time. Check the base URL and the network.",
+                f"{origin} accepted no connection in time. Check {address} and the network.",
                 detail=repr(error),
                 sent=False,
             )
         case _:
             reason = "no connection could be made"
     return ProviderUnavailable(
-        f"{origin} cannot be reached: {reason}. Check the base URL, that the server runs, and the network.",
+        f"{origin} cannot be reached: {reason}. Check {address}, that the server runs, and the network.",
         detail=repr(error),
         sent=False,
     )

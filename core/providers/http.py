@@ -66,13 +66,19 @@ class Transport:
     Args:
         ssl_context: Makes the TLS settings, once, on the first https request.
         max_idle: How many unused connections to one host are kept.
+        address: What an operator set to name the server, for the texts.
     """
 
     def __init__(
-        self, ssl_context: Callable[[], ssl.SSLContext], *, max_idle: int = MAX_IDLE_PER_HOST
+        self,
+        ssl_context: Callable[[], ssl.SSLContext],
+        *,
+        max_idle: int = MAX_IDLE_PER_HOST,
+        address: str = "the base URL",
     ) -> None:
         self._make_ssl_context = ssl_context
         self._max_idle = max_idle
+        self.address = address
         self._ssl_context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[Channel, float]]] = {}
@@ -94,7 +100,7 @@ class Transport:
         limits = current_limits()
         limits.check(sent=False)
         block = _header_block(headers)
-        channel = self._take(origin) or connect(origin, limits, self._tls)
+        channel = self._take(origin) or connect(origin, limits, self._tls, address=self.address)
         if channel.proxy is not None and origin.scheme == "http":
             target = f"http://{origin.authority}".encode() + target
             block += _header_block(proxy_authorization(channel.proxy))
@@ -197,7 +203,8 @@ class _Exchange:
             ) from exc
         except http.client.HTTPException as exc:
             raise BadProviderResponse(
-                f"{self.origin} did not answer in HTTP. Check the base URL and the port.", detail=repr(exc)
+                f"{self.origin} did not answer in HTTP. Check {self._transport.address} and the port.",
+                detail=repr(exc),
             ) from exc
         except (OSError, ValueError) as exc:
             raise ProviderUnavailable(

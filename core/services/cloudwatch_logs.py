@@ -20,7 +20,10 @@ MAX_PAGES: Final = 50
 ENDPOINT_VARIABLE: Final = "AWS_ENDPOINT_URL_LOGS"
 
 _PURPOSE: Final = Purpose(
-    "Amazon CloudWatch Logs", "AWS_LAMBDA_REGION", "This installation's own log needs none."
+    "Amazon CloudWatch Logs",
+    "AWS_LAMBDA_REGION",
+    "This installation's own log needs none.",
+    address=f"AWS_LAMBDA_REGION and {ENDPOINT_VARIABLE}",
 )
 _ACCOUNT_IN_ARN: Final = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:(\d{12}):")
 
@@ -116,9 +119,7 @@ class CloudWatchLogs:
         except ConfigurationError as exc:
             raise LogsUnavailable(exc.message) from exc
         except InvocationError as exc:
-            raise LogsUnavailable(
-                f"Amazon CloudWatch Logs cannot be read. {exc.message} Is {ENDPOINT_VARIABLE} right?"
-            ) from exc
+            raise LogsUnavailable(f"Amazon CloudWatch Logs cannot be read. {exc.message}") from exc
         if reply.status == 200:
             return body
         name = str(body.get("__type", "")).rpartition("#")[2]

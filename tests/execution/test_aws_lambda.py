@@ -9,13 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
 from core.contract import CONTRACT_VERSION, AgentRequest
 from core.errors import Cancelled, ErrorCode, LambdaUnreachable
-from core.execution import aws_lambda
+from core.execution import aws_lambda, lambda_function
 from core.execution.aws_lambda import LambdaExecutor, LambdaTarget
 from core.execution.base import Attempt, Completed, run_in_hand
 from core.execution.lambda_answer import MAX_RESPONSE_BYTES
@@ -129,6 +129,52 @@ def test_a_configuration_that_may_not_be_read_changes_nothing_but_the_price(requ
         assert service.configuration_reads == 1
         with pytest.raises(LambdaUnreachable, match="does not allow"):
             executor.function()
+
+
+def test_a_look_that_was_throttled_is_repeated_when_the_answer_is_here(
+    service: LambdaService, executor: LambdaExecutor, request_of: RequestOf
+) -> None:
+    service.configuration_faults = 1
+    attempt = executor.invoke(request_of())
+    assert attempt.lambda_report is not None
+    assert attempt.lambda_report.architecture == "arm64", "without it no price is known"
+    assert (service.configuration_reads, service.executions) == (2, 1)
+
+
+def test_looks_that_fail_become_rarer_and_an_answer_ends_that(
+    service: LambdaService, make_executor: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(lambda_function, "time", SimpleNamespace(monotonic=lambda: now))
+    known, ask = KnownFacts(), make_executor().function
+    service.configuration_faults = 6
+    asked: list[float] = []
+    while service.configuration_faults:
+        before = service.configuration_reads
+        assert known.facts(ask, Limits()) is None
+        if service.configuration_reads > before:
+            asked.append(now - 1_000.0)
+        else:
+            now += 1
+    assert asked == [0, 0, 10, 30, 70, 130]
+    now += 60
+    assert known.facts(ask, Limits()) is not None
+    assert known.facts(ask, Limits()) is not None
+    assert service.configuration_reads == 7
+
+
+def test_nothing_that_a_late_look_meets_spoils_the_answer() -> None:
+    cancel = CancelToken()
+
+    def hang(limits: Limits) -> FunctionFacts:
+        cancel.cancel()
+        limits.wait(20)
+        raise AssertionError
+
+    started = time.monotonic()
+    assert KnownFacts().late(hang, Limits(cancel=cancel)) is None
+    assert KnownFacts().late(lambda limits: limits.wait(20), Limits()) is None  # type: ignore[arg-type, return-value]
+    assert time.monotonic() - started < 5
 
 
 def test_a_call_that_is_stopped_while_it_looks_leaves_the_look_to_the_next(
@@ -416,7 +462,8 @@ def test_a_refused_connection_is_tried_again_and_nothing_ran(nobody_url: str, re
     assert [code_of(attempt) for attempt in attempts] == [ErrorCode.LAMBDA_UNREACHABLE] * 3
     assert {attempt.completed for attempt in attempts} == {Completed.NOTHING}
     assert all(attempt.response.billed_nothing for attempt in attempts)
-    assert "AWS_ENDPOINT_URL_LAMBDA" in message_of(attempts[0])
+    assert "Check AWS_LAMBDA_REGION and AWS_ENDPOINT_URL_LAMBDA" in message_of(attempts[0])
+    assert "base URL" not in message_of(attempts[0])
 
 
 def test_a_name_that_does_not_resolve_is_not_tried_again(

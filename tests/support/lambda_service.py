@@ -220,6 +220,8 @@ class LambdaService:
         """What the function's log has besides AWS's own lines."""
         self.invocations: list[dict[str, Any]] = []
         self.configuration_reads = 0
+        self.configuration_faults = 0
+        """How many of the next looks at the configuration AWS throttles."""
         self.started = 0
         self.executions = 0
         self.connections = 0
@@ -375,7 +377,11 @@ class _Handler(BaseHTTPRequestHandler):
         match urlsplit(self.path).path.split("/"):
             case ["", "2015-03-31", "functions", name, "configuration"]:
                 self._service.configuration_reads += 1
-                if self._service.configuration is None:
+                if self._service.configuration_faults:
+                    self._service.configuration_faults -= 1
+                    body = b'{"message": "Rate exceeded"}'
+                    self._send(429, body, {"X-Amzn-ErrorType": "TooManyRequestsException"})
+                elif self._service.configuration is None:
                     body = b'{"Message": "not authorized to perform: lambda:GetFunctionConfiguration"}'
                     self._send(403, body, {"X-Amzn-ErrorType": "AccessDeniedException"})
                 else:
