@@ -122,6 +122,9 @@ def show_run(
         outcome = attempt.error_code or attempt.status.value
         spent = f"{formatting.duration(attempt.latency_us)}, {_cost_by_part(attempt)}{_why(attempt)}"
         typer.echo(f"{'attempt':>8}  {attempt.ordinal} on {attempt.backend.value}: {outcome}, {spent}")
+        # The run's own error stands below, and is its last attempt's.
+        if attempt.error_message and attempt.error_message != detail.error_message:
+            typer.echo(f"{'':>8}  {on_screen(attempt.error_message)}")
     if detail.backend_note:
         typer.echo(f"{'note':>8}  {on_screen(detail.backend_note)}")
     if detail.error_message:

@@ -9,6 +9,7 @@ import streamlit as st
 from core.storage.records import AttemptRecord, RunStatus
 from dashboard import formatting, palette
 from dashboard.chart_frame import CONFIG
+from dashboard.components.failure import literal
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS
 from dashboard.components.run_lambda import why
 
@@ -110,6 +111,18 @@ def attempts_table(attempts: Sequence[AttemptRecord]) -> None:
         hide_index=True,
         hide_header=False,
     )
+
+
+def attempts_errors(attempts: Sequence[AttemptRecord], *, shown: str | None) -> None:
+    """Draws what was said of each attempt that failed, with its remedy.
+
+    Args:
+        attempts: By ordinal.
+        shown: The run's own error, which stands elsewhere.
+    """
+    for attempt in attempts:
+        if attempt.error_message and attempt.error_message != shown:
+            st.caption(f":material/error: **{_name(attempt)}** {literal(attempt.error_message)}")
 
 
 def _trace(kind: str, rows: Sequence[tuple[str, float, float]]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dashboard.components.run_lambda import backend_note, run_it_locally
 from dashboard.components.run_live import run_live
 from dashboard.components.run_money import money_by_part
 from dashboard.components.run_request import run_request
-from dashboard.components.run_timeline import attempts_table, attempts_timeline
+from dashboard.components.run_timeline import attempts_errors, attempts_table, attempts_timeline
 from dashboard.runs.lambda_view import lambda_view
 from dashboard.runs.lookup import find, version_of
 
@@ -78,6 +78,7 @@ def whole(detail: RunDetail) -> None:
             with card("Attempts", "Each try at this run, in seconds since it was stored"):
                 attempts_timeline(detail.attempts, started_at=run.created_at)
                 attempts_table(detail.attempts)
+                attempts_errors(detail.attempts, shown=detail.error_message)
             lambda_view(detail.attempts)
     with right:
         with st.container(border=True):

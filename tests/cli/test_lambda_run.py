@@ -58,9 +58,19 @@ def test_a_run_that_falls_back_says_why(
     shown = cli("runs", "show", run_id).stdout
     assert " backend  LOCAL, instead of LAMBDA\n" in shown
     assert " attempt  1 on LAMBDA: LAMBDA_UNREACHABLE, " in shown
+    assert (
+        shown.count("\n          There is no function agent in us-east-1. Check LAMBDA_AGENT_FUNCTION_NAME")
+        == 1
+    )
     assert "tokens $0.00, compute $0.00, request $0.00" in shown
     assert " attempt  2 on LOCAL: SUCCEEDED, " in shown
     assert shown.count("; the fall-back\n") == 1
+
+
+def test_the_error_of_the_run_itself_is_said_once(cli: Cli, function: LambdaService) -> None:
+    function.will(Act.refuse(404, "ResourceNotFoundException"))
+    run_id = json.loads(cli(*ECHO, "--backend", "lambda", "--json", code=1).stdout)["run_id"]
+    assert cli("runs", "show", run_id).stdout.count("There is no function agent") == 1
 
 
 def test_every_attempt_says_why_it_was_made(cli: Cli, function: LambdaService, tmp_path: Path) -> None:

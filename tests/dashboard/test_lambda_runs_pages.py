@@ -58,6 +58,7 @@ def test_a_fall_back_says_from_where_and_why_and_counts_once(
     app = open_there(routes.RUN_DETAIL, id=run(there))
     assert not app.exception
     assert "fell back from AWS Lambda, after lambda timeout" in tables(app)
+    assert "AWS Lambda ended agent after 60 s" in texts(app)
     assert "1 · AWS Lambda" in tables(app)
     assert "2 · Local" in tables(app)
 
