@@ -34,6 +34,8 @@ PAGE_SIZE: Final = 8_192
 """A commit writes whole pages, so small ones are quicker; but texts of a few kilobytes fill pages of 4 KB badly."""
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
+_OLDEST_SQLITE: Final = (3, 33)
+"""The first with UPDATE ... FROM."""
 _READERS: Final = 32
 _POSTGRES_POOL: Final = 10
 _POSTGRES_OVERFLOW: Final = 30
@@ -90,6 +92,11 @@ class Database:
             )
 
     def _open_sqlite(self, path: Path, opening: Opening) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            raise StoreUnavailable(
+                f"This Python has SQLite {sqlite3.sqlite_version}; {'.'.join(map(str, _OLDEST_SQLITE))} or newer is "
+                "needed. Take another Python (PYTHON=/path/to/python make setup), or Postgres by DATABASE_URL."
+            )
         key = str(path.resolve())
         with _writer_locks_guard:
             self._writer_lock = _writer_locks.get(key)

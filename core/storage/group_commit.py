@@ -6,7 +6,7 @@ transaction. Nobody waits for company: a lone thread commits at once, and each r
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -15,6 +15,28 @@ Work = Callable[[Connection], Any]
 Transaction = Callable[[Work], Any]
 
 _MOST_AT_ONCE: Final = 64
+
+
+class NotTogether(Exception):
+    """Raised by work for several: they have to be done each by itself."""
+
+
+class Shared:
+    """Work of which several are done in fewer statements than one after another.
+
+    Args:
+        do: Does it for several items, in the order given; returns as many results.
+        item: What it is to be done for.
+    """
+
+    __slots__ = ("do", "item")
+
+    def __init__(self, do: Callable[[Connection, Sequence[Any]], Sequence[Any]], item: Any) -> None:
+        self.do, self.item = do, item
+
+    def __call__(self, connection: Connection) -> Any:
+        """Does it for this item alone."""
+        return self.do(connection, [self.item])[0]
 
 
 class _Job:
@@ -115,10 +137,10 @@ class GroupCommit:
         batch = [own, *own.followers]
         interruption: BaseException | None = None
         if len(batch) > 1:
-            together = _Job(lambda connection: [job.work(connection) for job in batch])
+            together = _Job(lambda connection: _all(batch, connection))
             together.settle(self._transaction)
             if together.error is None:
-                for job, result in zip(batch, together.result, strict=True):
+                for job, result in together.result:
                     job.result, job.finished = result, True
                 return
             if together.interrupted:
@@ -131,3 +153,19 @@ class GroupCommit:
                 job.settle(self._transaction)
         if interruption is not None:
             raise interruption
+
+
+def _all(batch: Sequence[_Job], connection: Connection) -> list[tuple[_Job, Any]]:
+    """Does the jobs of threads that wait, so none needs another's: those of a kind together."""
+    shared: dict[Callable[..., Any], tuple[list[_Job], list[Any]]] = {}
+    done: list[tuple[_Job, Any]] = []
+    for job in batch:
+        if isinstance(job.work, Shared):
+            jobs, items = shared.setdefault(job.work.do, ([], []))
+            jobs.append(job)
+            items.append(job.work.item)
+        else:
+            done.append((job, job.work(connection)))
+    for do, (jobs, items) in shared.items():
+        done += zip(jobs, do(connection, items), strict=True)
+    return done

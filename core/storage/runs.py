@@ -6,12 +6,12 @@ one, and never count one twice.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, select, type_coerce, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from core import ids
 from core.errors import ErrorCode, NotFound
@@ -19,15 +19,15 @@ from core.storage import rollups, texts
 from core.storage.columns import to_micros
 from core.storage.dialects import clock
 from core.storage.engine import Database
-from core.storage.facts import COLUMNS, facts
+from core.storage.group_commit import NotTogether, Shared
 from core.storage.records import AttemptReason, AttemptRecord, Backend, NewRun, RunStatus
 from core.storage.run_lanes import projects_seen
-from core.storage.statements import Statement
+from core.storage.run_statements import ATTEMPT_FIELDS, NEW_RUN_FIELDS, Packed, RunStatements
+from core.storage.statements import Values
 from core.storage.tables import (
     AttemptRow,
     RunContentRow,
     RunRow,
-    UsageTailRow,
     WorkerRow,
     table_of,
 )
@@ -45,12 +45,6 @@ _run = table_of(RunRow)
 _content = table_of(RunContentRow)
 _attempt = table_of(AttemptRow)
 _worker = table_of(WorkerRow)
-_ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
-_LOCAL_FIELDS: Final = tuple(name for name in _ATTEMPT_FIELDS if not name.startswith("lambda_"))
-"""What there is to say of an attempt that was not on AWS Lambda."""
-_NEW_RUN_FIELDS: Final = tuple(
-    field.name for field in fields(NewRun) if field.name not in {"request", "credential_id", "asked"}
-)
 CREDENTIAL: Final = "_credential_id"
 """Beside the request's own fields, in the text that is stored of it: no field of the contract begins so."""
 ASKED: Final = "_asked"
@@ -62,39 +56,7 @@ class RunWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        dialect = database.engine.dialect
-        self._insert_run = Statement(
-            insert(_run),
-            dialect,
-            names=(*_NEW_RUN_FIELDS, "status", "attempts", "unpriced", "prompt_preview", "request_content"),
-        )
-        self._numbers_rows = dialect.name == "sqlite"
-        insert_content = insert(_content)
-        if not self._numbers_rows:
-            insert_content = insert_content.returning(_content.c.id)
-        self._insert_content = Statement(insert_content, dialect, names=("encoding", "body"))
-        self._insert_attempt = Statement(insert(_attempt), dialect, names=_ATTEMPT_FIELDS)
-        self._insert_local_attempt = Statement(insert(_attempt), dialect, names=_LOCAL_FIELDS)
-        self._insert_facts = Statement(
-            insert(table_of(UsageTailRow)).from_select(
-                list(COLUMNS),
-                facts().where(
-                    _attempt.c.run_id == bindparam("of_run"), _attempt.c.ordinal == bindparam("of_ordinal")
-                ),
-            ),
-            dialect,
-        )
-        changes: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _ENDING}
-        created_us = type_coerce(_run.c.created_at, BigInteger())
-        changes["latency_us"] = bindparam("ended_us", type_=BigInteger()) - created_us
-        changes["first_token_us"] = bindparam("first_token_at_us", type_=BigInteger()) - created_us
-        end = (
-            update(_run)
-            .where(_run.c.id == bindparam("of_run"), _run.c.status == RunStatus.RUNNING.value)
-            .values(changes)
-        )
-        self._end_run = Statement(end.where(_run.c.attempts == 0), dialect)
-        self._end_continued_run = Statement(end, dialect)
+        self._statements = RunStatements(database.engine.dialect)
 
     def start(self, new: NewRun) -> None:
         """Writes a run as RUNNING, with its request.
@@ -109,13 +71,16 @@ class RunWriter:
         """As `start`, for runs side by side: all of them are written, or none."""
         rows = [_new_run_row(item) for item in new]
         requests = [texts.pack(_to_json(_content_of(item))) for item in new]
+        self._database.commit(Shared(self._insert_started, list(zip(rows, requests, strict=True))))
 
-        def insert_all(connection: Connection) -> None:
-            for row, request in zip(rows, requests, strict=True):
-                number = self._add_text(connection, request)
-                self._insert_run.run(connection, {**row, "request_content": number})
-
-        self._database.commit(insert_all)
+    def _insert_started(
+        self, connection: Connection, asked: Sequence[Sequence[tuple[Values, Packed]]]
+    ) -> Sequence[None]:
+        started = [run for together in asked for run in together]
+        numbers = self._statements.add_texts(connection, [request for _, request in started])
+        rows = [{**row, "request_content": number} for (row, _), number in zip(started, numbers, strict=True)]
+        self._statements.insert_runs(connection, rows)
+        return [None] * len(asked)
 
     def add_attempt(self, attempt: AttemptRecord) -> bool:
         """Stores an attempt of a running run that did not decide it. Again with the same ordinal is free.
@@ -134,7 +99,7 @@ class RunWriter:
                 return False
             if attempt.ordinal in {known.ordinal for known in stored_attempts(connection, attempt.run_id)}:
                 return True
-            self._insert_attempts(connection, [attempt])
+            self._statements.insert_attempts(connection, [attempt])
             connection.execute(
                 update(_run).where(_run.c.id == attempt.run_id).values(attempts=_run.c.attempts + 1)
             )
@@ -179,25 +144,38 @@ class RunWriter:
             raise ValueError("two attempts are final; one decides a run")
         ending = _Ending(run_id, status, finished_at, error_code, error_message, fell_back_from, backend_note)
         answer = None if response is None else texts.pack(response)
-        return self._database.commit(lambda connection: self._end(connection, ending, attempts, answer))
+        end = _End(ending, attempts, answer)
+        return self._database.commit(Shared(self._end_several, end))
 
-    def _end(
-        self,
-        connection: Connection,
-        ending: "_Ending",
-        given: Sequence[AttemptRecord],
-        answer: tuple[int, bytes] | None,
-    ) -> bool:
-        number = None if answer is None else self._add_text(connection, answer)
-        if any(attempt.final for attempt in given):
-            values = ending.values(given, answer=number)
-            if self._end_run.run(connection, values).rowcount == 1:
-                self._insert_attempts(connection, given)
-                return True
+    def _end_several(self, connection: Connection, ends: Sequence["_End"]) -> Sequence[bool]:
+        if len(ends) == 1:
+            return [self._end(connection, ends[0])]
+        usual = [end for end in ends if end.usual]
+        if not self._end_unstored(connection, usual):
+            raise NotTogether
+        return [end.usual or self._end(connection, end) for end in ends]
+
+    def _end_unstored(self, connection: Connection, ends: Sequence["_End"]) -> bool:
+        """Whether each of them was RUNNING, with no attempt stored, and has ended."""
+        added = self._statements.add_texts(connection, [end.answer for end in ends if end.answer is not None])
+        numbers = iter(added)
+        values = [
+            end.ending.values(end.attempts, answer=None if end.answer is None else next(numbers))
+            for end in ends
+        ]
+        if self._statements.end(connection, values) != len(ends):
+            connection.execute(delete(_content).where(_content.c.id.in_(added)))
+            return False
+        self._statements.insert_attempts(connection, [attempt for end in ends for attempt in end.attempts])
+        return True
+
+    def _end(self, connection: Connection, end: "_End") -> bool:
+        if end.decided and self._end_unstored(connection, [end]):
+            return True
+        ending, given = end.ending, end.attempts
         run = self._lock(connection, ending.run_id)
         if run.status != RunStatus.RUNNING:
             if run.error_message != _REAPED or ending.message == _REAPED:
-                connection.execute(delete(_content).where(_content.c.id == number))
                 return False
             self._take_back_reaping(connection, ending.run_id)
         stored = stored_attempts(connection, ending.run_id)
@@ -216,10 +194,11 @@ class RunWriter:
                 # What it added to the figures, when it decided nothing, is added anew below.
                 rollups.forget(connection, last.id)
                 connection.execute(update(_attempt).where(_attempt.c.id == last.id).values(final=True))
-        self._end_continued_run.run(connection, ending.values([*stored, *new], answer=number))
+        number = None if end.answer is None else self._statements.add_texts(connection, [end.answer])[0]
+        self._statements.end_continued(connection, ending.values([*stored, *new], answer=number))
         if last is not None:
-            self._insert_facts.run(connection, {"of_run": last.run_id, "of_ordinal": last.ordinal})
-        self._insert_attempts(connection, new)
+            self._statements.insert_facts(connection, [last])
+        self._statements.insert_attempts(connection, new)
         return True
 
     def _take_back_reaping(self, connection: Connection, run_id: UUID) -> None:
@@ -233,10 +212,6 @@ class RunWriter:
             .where(_run.c.id == run_id)
             .values(status=RunStatus.RUNNING, attempts=_run.c.attempts - 1)
         )
-
-    def _add_text(self, connection: Connection, packed: tuple[int, bytes]) -> int:
-        cursor = self._insert_content.run(connection, {"encoding": packed[0], "body": packed[1]})
-        return cursor.lastrowid if self._numbers_rows else int(cursor.fetchall()[0][0])
 
     def reap(
         self,
@@ -293,14 +268,6 @@ class RunWriter:
             raise NotFound(f"There is no run {run_id}.")
         return found
 
-    def _insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
-        for attempt in attempts:
-            local = attempt.backend is Backend.LOCAL
-            fields = _LOCAL_FIELDS if local else _ATTEMPT_FIELDS
-            statement = self._insert_local_attempt if local else self._insert_attempt
-            statement.run(connection, {name: getattr(attempt, name) for name in fields})
-            self._insert_facts.run(connection, {"of_run": attempt.run_id, "of_ordinal": attempt.ordinal})
-
 
 def stored_attempts(connection: Connection, run_id: UUID) -> list[AttemptRecord]:
     """A run's attempts so far, first one first."""
@@ -312,28 +279,11 @@ def stored_attempts(connection: Connection, run_id: UUID) -> list[AttemptRecord]
 
 def attempt_record(row: Row[*tuple[Any, ...]]) -> AttemptRecord:
     """The record of a row with all columns of `attempt`."""
-    values: dict[str, Any] = {name: getattr(row, name) for name in _ATTEMPT_FIELDS}
+    values: dict[str, Any] = {name: getattr(row, name) for name in ATTEMPT_FIELDS}
     values["backend"] = Backend(row.backend)
     values["status"] = RunStatus(row.status)
     values["reason"] = None if row.reason is None else AttemptReason(row.reason)
     return AttemptRecord(**values)
-
-
-_ENDING: Final = (
-    "status",
-    "finished_at",
-    "backend",
-    "attempts",
-    "input_tokens",
-    "output_tokens",
-    "cost_nanousd",
-    "unpriced",
-    "error_code",
-    "error_message",
-    "response_content",
-    "fell_back_from",
-    "backend_note",
-)
 
 
 class _Ending:
@@ -353,7 +303,7 @@ class _Ending:
         self.code, self.message = code, message
         self.fell_back_from, self.note = fell_back_from, note
 
-    def values(self, attempts: Sequence[AttemptRecord], *, answer: int | None) -> Mapping[str, Any]:
+    def values(self, attempts: Sequence[AttemptRecord], *, answer: int | None) -> Values:
         final = next(attempt for attempt in attempts if attempt.final)
         cost = _cost(attempts)
         return {
@@ -404,6 +354,24 @@ class _Ending:
         )
 
 
+class _End(NamedTuple):
+    """The end of a run, with what is stored of it."""
+
+    ending: _Ending
+    attempts: Sequence[AttemptRecord]
+    answer: Packed | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known which attempt was the last."""
+        return any(attempt.final for attempt in self.attempts)
+
+    @property
+    def usual(self) -> bool:
+        """Whether it was decided at once: of more than one attempt, the earlier ones are stored as a rule."""
+        return len(self.attempts) == 1 and self.decided
+
+
 def _tokens(attempts: Sequence[AttemptRecord], name: str) -> int | None:
     """The sum; as with money, unknown when an attempt's is."""
     counts = [getattr(attempt, name) for attempt in attempts]
@@ -426,7 +394,7 @@ def _new_run_row(new: NewRun) -> Mapping[str, Any]:
         raise ValueError(
             f"the id of a run carries its time: make it with core.ids.uuid7(at={new.created_at!r})"
         )
-    row: dict[str, Any] = {name: getattr(new, name) for name in _NEW_RUN_FIELDS}
+    row: dict[str, Any] = {name: getattr(new, name) for name in NEW_RUN_FIELDS}
     prompt = new.request.get("prompt")
     text = prompt if isinstance(prompt, str) and prompt else _last_message(new.request)
     row["prompt_preview"] = text[:PREVIEW_CHARS]

@@ -97,7 +97,7 @@ def crash(url: str, times: str) -> dict[str, Any]:
     for _ in range(int(times)):
         pid, reading = _fork(work)
         first = os.read(reading, 1)  # at least one run has been started
-        time.sleep(rng.random() * 0.03)
+        time.sleep(rng.random() ** 3 * 0.3)  # mostly soon, but on a slow machine too some have finished
         os.kill(pid, signal.SIGKILL)
         _wait(pid)
         lines = (first.decode() + "\n".join(_read(reading))).splitlines()

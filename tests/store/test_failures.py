@@ -177,6 +177,12 @@ def test_a_file_that_is_no_database(sqlite_path: Path) -> None:
     assert sqlite_path.read_bytes().startswith(b"This is a letter")
 
 
+def test_a_sqlite_that_is_too_old(sqlite_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 26, 0))
+    with pytest.raises(StoreUnavailable, match=r"3\.33 or newer.*another Python.*DATABASE_URL"):
+        Store.open(f"sqlite:///{sqlite_path}")
+
+
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable, match=r"folder .* cannot be made"):

@@ -1,0 +1,176 @@
+"""The SQL that every run takes: its rows are inserted, ended and counted, for one run or for several at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    TextClause,
+    Update,
+    and_,
+    bindparam,
+    column,
+    insert,
+    or_,
+    text,
+    type_coerce,
+    update,
+)
+from sqlalchemy.engine.interfaces import Dialect
+
+from core.storage.facts import COLUMNS, facts
+from core.storage.records import AttemptRecord, Backend, NewRun, RunStatus
+from core.storage.statements import RowsStatement, Statement, Values, of_row
+from core.storage.tables import AttemptRow, RunContentRow, RunRow, UsageTailRow, table_of
+
+Packed = tuple[int, bytes]
+"""A text as it is kept, see `texts.pack`."""
+
+ATTEMPT_FIELDS: Final = tuple(field.name for field in fields(AttemptRecord))
+NEW_RUN_FIELDS: Final = tuple(
+    field.name for field in fields(NewRun) if field.name not in {"request", "credential_id", "asked"}
+)
+
+_run = table_of(RunRow)
+_content = table_of(RunContentRow)
+_attempt = table_of(AttemptRow)
+
+_RUN_COLUMNS: Final = (
+    *NEW_RUN_FIELDS,
+    "status",
+    "attempts",
+    "unpriced",
+    "prompt_preview",
+    "request_content",
+)
+_LOCAL_FIELDS: Final = tuple(name for name in ATTEMPT_FIELDS if not name.startswith("lambda_"))
+"""What there is to say of an attempt that was not on AWS Lambda."""
+_ENDING: Final = (
+    "status",
+    "finished_at",
+    "backend",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cost_nanousd",
+    "unpriced",
+    "error_code",
+    "error_message",
+    "response_content",
+    "fell_back_from",
+    "backend_note",
+)
+ENDING_VALUES: Final = ("of_run", "ended_us", "first_token_at_us", *(f"new_{name}" for name in _ENDING))
+
+
+class RunStatements:
+    """Each is run in the connection's transaction, on the driver's cursor."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._numbers_rows = dialect.name == "sqlite"
+        self._insert_runs = RowsStatement(_inserting(_run, _RUN_COLUMNS), dialect)
+        self._insert_contents = RowsStatement(_inserting(_content, ("encoding", "body")), dialect)
+        self._insert_content = Statement(
+            insert(_content).returning(_content.c.id), dialect, names=("encoding", "body")
+        )
+        self._insert_attempts = RowsStatement(_inserting(_attempt, ATTEMPT_FIELDS), dialect)
+        self._insert_local_attempts = RowsStatement(_inserting(_attempt, _LOCAL_FIELDS), dialect)
+        self._insert_facts = RowsStatement(_inserting_facts, dialect)
+        ending = _ending(bindparam)
+        self._end_run = Statement(ending.where(_run.c.attempts == 0), dialect)
+        self._end_continued_run = Statement(ending, dialect)
+        self._end_runs = RowsStatement(_ending_several, dialect)
+
+    def add_texts(self, connection: Connection, packed: Sequence[Packed]) -> list[int]:
+        """Stores texts; returns their numbers, in order."""
+        rows = [{"encoding": encoding, "body": body} for encoding, body in packed]
+        if not self._numbers_rows:
+            cursors = [self._insert_content.run(connection, row) for row in rows]
+            return [int(cursor.fetchall()[0][0]) for cursor in cursors]
+        numbers: list[int] = []
+        for size, cursor in self._insert_contents.run(connection, rows):
+            # Nobody else writes meanwhile, so each got one more than the highest before it.
+            numbers += range(cursor.lastrowid - size + 1, cursor.lastrowid + 1)
+        return numbers
+
+    def insert_runs(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Rows with the columns of a run that begins."""
+        self._insert_runs.all(connection, rows)
+
+    def insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
+        """Attempts, and what they add to the figures: after their runs' ends, which they tell of."""
+        local = [attempt for attempt in attempts if attempt.backend is Backend.LOCAL]
+        other = [attempt for attempt in attempts if attempt.backend is not Backend.LOCAL]
+        self._insert_local_attempts.all(connection, [_values(it, _LOCAL_FIELDS) for it in local])
+        self._insert_attempts.all(connection, [_values(it, ATTEMPT_FIELDS) for it in other])
+        self.insert_facts(connection, attempts)
+
+    def insert_facts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
+        """What stored attempts add to the figures."""
+        self._insert_facts.all(connection, [_values(it, ("run_id", "ordinal")) for it in attempts])
+
+    def end(self, connection: Connection, endings: Sequence[Values]) -> int:
+        """Ends runs of which nothing but the beginning is stored; returns how many of these were such.
+
+        On SQLite several at once; elsewhere one.
+
+        Args:
+            endings: With `ENDING_VALUES` by name.
+        """
+        if len(endings) == 1:
+            return self._end_run.run(connection, endings[0]).rowcount
+        return sum(cursor.rowcount for _, cursor in self._end_runs.run(connection, endings))
+
+    def end_continued(self, connection: Connection, ending: Values) -> None:
+        """Ends a run of which attempts may be stored."""
+        self._end_continued_run.run(connection, ending)
+
+
+def _values(attempt: AttemptRecord, names: Sequence[str]) -> Values:
+    return {name: getattr(attempt, name) for name in names}
+
+
+def _inserting(table: Table, names: Sequence[str]) -> Callable[[int], Insert]:
+    return lambda rows: insert(table).values(
+        [{name: of_row(name, row) for name in names} for row in range(rows)]
+    )
+
+
+def _inserting_facts(rows: int) -> Insert:
+    chosen = or_(
+        *(
+            and_(_attempt.c.run_id == of_row("run_id", row), _attempt.c.ordinal == of_row("ordinal", row))
+            for row in range(rows)
+        )
+    )
+    return insert(table_of(UsageTailRow)).from_select(list(COLUMNS), facts().where(chosen))
+
+
+def _ending(value: Callable[[str], ColumnElement[Any]]) -> Update:
+    """Ends the run `of_run`, if it is RUNNING."""
+    created_us = type_coerce(_run.c.created_at, BigInteger())
+    changes: dict[str, Any] = {name: value(f"new_{name}") for name in _ENDING}
+    changes["latency_us"] = type_coerce(value("ended_us"), BigInteger()) - created_us
+    changes["first_token_us"] = type_coerce(value("first_token_at_us"), BigInteger()) - created_us
+    return (
+        update(_run)
+        .where(_run.c.id == value("of_run"), _run.c.status == RunStatus.RUNNING.value)
+        .values(changes)
+    )
+
+
+def _ending_several(rows: int) -> Update:
+    # Core has no VALUES that SQLite reads: its columns are called column1, column2, ...
+    names = {name: f"column{number}" for number, name in enumerate(ENDING_VALUES, start=1)}
+    given = _values_clause(rows).columns(*map(column, names.values())).subquery("given")
+    return _ending(lambda name: given.c[names[name]]).where(_run.c.attempts == 0)
+
+
+def _values_clause(rows: int) -> TextClause:
+    names = [[of_row(name, row).key for name in ENDING_VALUES] for row in range(rows)]
+    return text("VALUES " + ", ".join("(" + ", ".join(f":{name}" for name in row) + ")" for row in names))
