@@ -7,7 +7,9 @@ process rise even within a millisecond; the other 62 bits are random.
 import os
 import threading
 import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
+from struct import Struct
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from core.forks import renew_in_children
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FRACTIONS: Final = 4096
+_HUNDREDS: Final = Struct("256Q")
 _DIGITS: Final = 32
 _TOLERATED_STEP_BACK: Final = 1000 * _FRACTIONS
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
@@ -43,7 +46,31 @@ class _Ticks:
         self._lock = threading.Lock()
 
 
+class _RandomNumbers:
+    """Numbers of 64 bits from the operating system, asked for in hundreds.
+
+    Each question is a system call for which a thread gives the interpreter away; under load it gets it back late.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: deque[int] = deque()
+        renew_in_children(self)
+
+    def next(self) -> int:
+        """One that nobody else gets."""
+        while True:
+            try:
+                return self._numbers.popleft()
+            except IndexError:
+                self._numbers.extend(_HUNDREDS.unpack(os.urandom(_HUNDREDS.size)))
+
+    def after_fork(self) -> None:
+        """See `core.forks`. The child would take the numbers that the parent takes."""
+        self._numbers.clear()
+
+
 _ticks: Final = _Ticks()
+_random_numbers: Final = _RandomNumbers()
 
 
 def uuid7(at: datetime | None = None) -> UUID:
@@ -53,7 +80,7 @@ def uuid7(at: datetime | None = None) -> UUID:
     """
     tick = _ticks.next() if at is None else _tick(_nanoseconds(at))
     milliseconds, fraction = divmod(tick, _FRACTIONS)
-    random_bits = int.from_bytes(os.urandom(8), "big") >> 2
+    random_bits = _random_numbers.next() >> 2
     return UUID(int=(milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | random_bits)
 
 
