@@ -16,6 +16,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, TypeGuard, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -73,6 +74,7 @@ _SECRET_PARAMETER: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def _is_endpoint(url: str) -> str:
     # It is stored, shown and logged, so it may hold no secret.
     try:

@@ -1,6 +1,7 @@
 """What a server's address says by itself: whose machine it leads to. Nothing is looked up."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ def with_scheme(address: str, *, port: int) -> str:
     return _EVERYWHERE.sub(r"\g<1>127.0.0.1", address)
 
 
+@lru_cache(maxsize=256)
 def is_this_machine(url: str) -> bool:
     """Whether the address leads to a program on this machine."""
     try:
@@ -47,6 +49,7 @@ _OWN_NAMES: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def is_own_network(url: str) -> bool:
     """Whether the address plainly leads to this machine or to one of the same network, which nobody else can offer.
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import get_args
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
 from core.contract import DocumentType, ImageType, ReasoningEffort
 from core.providers.addresses import is_own_network, with_scheme
 from core.providers.base import ModelInfo
+
+_MOST_REMEMBERED: Final = 512
 
 
 class Feature(StrEnum):
@@ -129,6 +131,9 @@ class ProviderSpec:
     unreadable: frozenset[str] = frozenset()
     sdk: str | None = None
     default_model_variable: str | None = None
+    _rules_found: dict[tuple[str, bool], ModelRule | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def model_of_the_environment(self, environment: Mapping[str, str] | None = None) -> str | None:
         """The model that this installation asks where nobody names one; None if the environment names none.
@@ -227,7 +232,17 @@ class ProviderSpec:
             base_url: As in the request; what the environment says counts without being told.
         """
         elsewhere = self.base_url_in_force(base_url) is not None
-        name = self.bare_name(model_name)
+        asked = (self.bare_name(model_name), elsewhere)
+        try:
+            return self._rules_found[asked]
+        except KeyError:
+            found = self._find_rule(*asked)
+        if len(self._rules_found) >= _MOST_REMEMBERED:
+            self._rules_found.clear()
+        self._rules_found[asked] = found
+        return found
+
+    def _find_rule(self, name: str, elsewhere: bool) -> ModelRule | None:
         for rule in self.model_rules:
             if rule.own_endpoint_only and elsewhere:
                 continue
