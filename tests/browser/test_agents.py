@@ -18,7 +18,8 @@ from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.storage.records import Trigger
 from tests.support.app_server import AppServer
-from tests.support.browser import VIEWPORT_1920, drawn
+from tests.support.browser import VIEWPORT_1920, choose, choose_action, drawn
+from tests.support.browser import write as write_into
 from tests.support.stored_runs import opened_application
 
 
@@ -78,16 +79,7 @@ def card(page: Page, name: str) -> Locator:
 
 
 def write(page: Page, field: str, text: str) -> None:
-    box = page.get_by_role("textbox", name=field, exact=True)
-    # A form that another one takes the place of stays on the page until that is drawn whole.
-    expect(box).to_have_count(1)
-    box.fill(text)
-    box.blur()
-
-
-def choose(page: Page, field: str, option: str) -> None:
-    drawn(page).get_by_role("combobox", name=field, exact=True).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    write_into(page.get_by_role("textbox", name=field, exact=True), text)
 
 
 def save_bar(page: Page) -> Locator:
@@ -151,7 +143,7 @@ def test_an_agent_is_made_edited_compared_and_restored(installed: Installation, 
     write(page, "System prompt", "You are a strict lawyer.\nBe careful.")
     expect(bar.get_by_text("Unsaved changes")).to_be_visible()
     expect(bar.get_by_text("System prompt")).to_be_visible()
-    page.get_by_placeholder("Note: why, in a few words").fill("Stricter")
+    write_into(page.get_by_placeholder("Note: why, in a few words"), "Stricter")
     bar.get_by_role("button", name="Save version 2").click()
     expect(page.get_by_text("Version 2 is saved.")).to_be_visible()
     expect(page.get_by_text("Unsaved changes")).to_have_count(0)
@@ -190,8 +182,8 @@ def test_a_name_that_is_taken_is_refused_and_nothing_typed_is_lost(
 def test_what_is_typed_outlives_other_tabs_and_other_pages(installed: Installation, page: Page) -> None:
     page.goto(installed.agent_url("Typed"))
     write(page, "Prompt", "Not saved yet")
-    page.get_by_role("spinbutton", name="Max tokens").fill("77")
-    page.get_by_role("spinbutton", name="Max tokens").blur()
+    write_into(page.get_by_role("spinbutton", name="Max tokens"), "77")
+    expect(save_bar(page).get_by_text("Max tokens")).to_be_visible()
     expect(save_bar(page).get_by_text("Prompt")).to_be_visible()
     page.get_by_role("tab", name="Versions").click()
     expect(page.get_by_text("What changed")).to_be_visible()
@@ -217,7 +209,7 @@ def test_two_who_edit_at_once_both_keep_what_they_wrote(
         expect(page.get_by_role("textbox", name="System prompt")).to_be_visible()
     write(mine, "System prompt", "Answer in three sentences.")
     write(theirs, "System prompt", "Answer in nine sentences.")
-    theirs.get_by_placeholder("Note: why, in a few words").fill("Theirs")
+    write_into(theirs.get_by_placeholder("Note: why, in a few words"), "Theirs")
     save_bar(theirs).get_by_role("button", name="Save version 2").click()
     expect(theirs.get_by_text("Version 2 is saved.")).to_be_visible()
 
@@ -273,15 +265,12 @@ def test_a_model_has_its_price_and_a_parameter_that_it_does_not_take_is_not_offe
     expect(page.get_by_role("spinbutton", name="Temperature")).to_be_visible()
     choose(page, "Provider", "OpenAI")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(OPENAI.default_model)
-    page.get_by_role("combobox", name="Model").fill("gpt-4o-mini")
-    page.get_by_role("option", name="gpt-4o-mini", exact=True).click()
+    choose(page, "Model", "gpt-4o-mini", typed=True)
     expect(page.get_by_text("US dollars per million tokens", exact=False)).to_be_visible()
     expect(page.get_by_text("128 k tokens")).to_be_visible()
-    page.get_by_role("combobox", name="Model").fill("o3")
-    page.get_by_role("option", name="o3", exact=True).click()
+    choose(page, "Model", "o3", typed=True)
     expect(page.get_by_role("spinbutton", name="Temperature")).to_have_count(0)
-    page.get_by_role("combobox", name="Model").fill("a-model-of-ours")
-    page.keyboard.press("Enter")
+    choose(page, "Model", "a-model-of-ours", new=True)
     expect(page.get_by_text("No price is known for this model", exact=False)).to_be_visible()
 
 
@@ -303,17 +292,14 @@ def test_a_connection_is_tested_and_its_error_says_what_to_do(installed: Install
 
 def test_an_agent_is_cloned(installed: Installation, page: Page) -> None:
     page.goto(installed.agent_url("Copied"))
-    page.get_by_role("button", name="More").click()
-    page.get_by_role("menuitem", name="Clone").or_(page.get_by_role("option", name="Clone")).click()
+    choose_action(page, page.get_by_role("button", name="More"), "Clone")
     dialog = page.get_by_role("dialog")
     name = dialog.get_by_role("textbox", name="Name")
     expect(name).to_have_value("Copied (copy)")
-    name.fill("Kept")
-    name.blur()
+    write_into(name, "Kept")
     dialog.get_by_role("button", name="Clone").click()
     expect(dialog.get_by_text("There is an agent named", exact=False)).to_be_visible()
-    name.fill("Copied again")
-    name.blur()
+    write_into(name, "Copied again")
     dialog.get_by_role("button", name="Clone").click()
     expect(page.get_by_role("heading", name="Copied again")).to_be_visible()
     expect(page.get_by_role("textbox", name="System prompt")).to_have_value("Answer in five sentences.")
@@ -321,13 +307,12 @@ def test_an_agent_is_cloned(installed: Installation, page: Page) -> None:
 
 def test_an_archived_agent_leaves_the_list_and_comes_back(installed: Installation, page: Page) -> None:
     page.goto(installed.agent_url("Retired"))
-    page.get_by_role("button", name="More").click()
-    page.get_by_role("menuitem", name="Archive").or_(page.get_by_role("option", name="Archive")).click()
+    choose_action(page, page.get_by_role("button", name="More"), "Archive")
     expect(page.get_by_text("Retired is archived", exact=False)).to_be_visible()
     page.get_by_role("link", name="Agents", exact=True).first.click()
     expect(card(page, "Kept")).to_be_visible()
     expect(card(page, "Retired")).to_have_count(0)
-    page.get_by_text("Archived", exact=True).click()
+    drawn(page).get_by_text("Archived", exact=True).click()
     expect(page).to_have_url(re.compile("archived=true"))
     card(page, "Retired").get_by_role("button", name="Bring back").click()
     expect(page.get_by_text("Nothing is archived")).to_be_visible()
@@ -373,9 +358,7 @@ def test_a_file_that_is_wrong_says_where_and_changes_nothing(installed: Installa
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("radio", name="Text").click()
     text = "format: agent-launcher/agents/v1\nagents:\n- name: Odd\n  config: {provider: NOWHERE, model_name: x}\n"
-    box = dialog.get_by_role("textbox", name="YAML")
-    box.fill(text)
-    box.blur()
+    write_into(dialog.get_by_role("textbox", name="YAML"), text)
     expect(dialog.get_by_text("This file cannot be imported")).to_be_visible()
     expect(dialog.get_by_text("Agent 1 (Odd): Invalid provider", exact=False)).to_be_visible()
     expect(dialog.get_by_role("button", name=re.compile("Import"))).to_have_count(0)
@@ -391,9 +374,6 @@ def test_an_agent_that_does_not_exist_has_a_clear_page(installed: Installation, 
 def test_the_runs_of_an_agent_are_one_click_away(installed: Installation, page: Page) -> None:
     page.goto(installed.agent_url("Support reply (demo)"))
     expect(page.get_by_test_id("stMetric").filter(has_text="Runs, 7 days")).to_contain_text("1")
-    page.get_by_role("button", name="More").click()
-    page.get_by_role("menuitem", name="See its runs").or_(
-        page.get_by_role("option", name="See its runs")
-    ).click()
+    choose_action(page, page.get_by_role("button", name="More"), "See its runs")
     expect(page).to_have_url(re.compile("/runs[?].*agent=Support"))
     expect(page.get_by_text("1 run", exact=True)).to_be_visible()

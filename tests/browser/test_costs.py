@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from core.services.agent_config import AgentConfig
 from core.services.principal import LOCAL
 from tests.support.app_server import AppServer
+from tests.support.browser import choose, drawn
 from tests.support.stored_runs import opened_application
 
 
@@ -41,6 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[AppServer]:
 def open_costs(page: Page, server: AppServer, query: str = "") -> None:
     page.goto(f"{server.url}/costs{query}")
     expect(page.get_by_text(re.compile("^Priced: "))).to_be_visible()
+    drawn(page)
 
 
 MODEL, PROVIDER = 1, 2
@@ -59,7 +61,7 @@ def test_a_question_is_kept_in_the_address_and_outlives_a_reload(server: AppServ
     field.press("Enter")
     expect(page.get_by_text("Priced: 250 k input tokens and")).to_be_visible()
     expect(page).to_have_url(re.compile("input=250000"))
-    search = page.get_by_role("searchbox", name="Model")
+    search = drawn(page).get_by_role("searchbox", name="Model")
     search.fill("gpt-4o-mini")
     search.press("Enter")
     expect(cell(page, 0, MODEL)).to_have_text("gpt-4o-mini")
@@ -73,10 +75,9 @@ def test_an_agent_is_compared_and_its_figures_are_in_the_file(
     server: AppServer, page: Page, tmp_path: Path
 ) -> None:
     open_costs(page, server, "?input=1000&output=500&runs_each=10")
-    page.get_by_role("combobox", name="Compare with an agent").click()
-    page.get_by_role("option", name="Sorter").click()
+    choose(page, "Compare with an agent", "Sorter")
     expect(page.get_by_test_id("stMetric").filter(has_text="Now, a month")).to_contain_text("$2.25")
-    search = page.get_by_role("searchbox", name="Model")
+    search = drawn(page).get_by_role("searchbox", name="Model")
     search.fill("own-1")
     search.press("Enter")
     expect(cell(page, 0, MODEL)).to_have_text("own-1")
@@ -99,9 +100,8 @@ def test_the_playground_opens_with_the_model_and_the_prompt(server: AppServer, p
     prompt.press("Control+Enter")
     expect(page.get_by_text("by the prompt's length")).to_be_visible()
     expect(cell(page, 0, MODEL)).to_have_text("own-1")
-    box = page.get_by_test_id("stDataFrame").bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 22, box["y"] + 35 + 17)  # the table is a canvas: the first row's button
+    # The table is a canvas: this is the first row's button.
+    drawn(page).get_by_test_id("stDataFrame").click(position={"x": 22, "y": 35 + 17})
     expect(page).to_have_url(re.compile(r"/playground\?.*with_model=own-1"))
     expect(page.get_by_role("textbox", name="Prompt", exact=True)).to_have_value("Where is my order?")
     expect(page.get_by_role("combobox", name="Model")).to_have_value("own-1")

@@ -9,9 +9,8 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.app_server import AppServer
-from tests.support.browser import drawn
+from tests.support.browser import choose, drawn, open_row, tall_bars
 
-ROW_PX = 33
 COST, STATUS, MODEL = 5, 6, 8
 """Columns of the runs' table."""
 
@@ -25,16 +24,20 @@ def test_a_run_of_the_first_visit_is_stored_priced_found_opened_and_counted(
     page.get_by_role("button", name="Open the demo agent").click()
     expect(page.get_by_text("free (offline demo)")).to_be_visible()
     run_in_playground(page)
-    expect(page.get_by_text("You asked:")).to_be_visible()
+    expect(page.get_by_text("You asked:").first).to_be_visible()
     expect(page.get_by_text("$0.00", exact=True)).to_be_visible()
     run_id = shown_run(page)
     # A second one, of another model, which fails: something for the filter to leave out, and for the chart to tell
     # apart.
     page.goto(f"{server.url}/playground")
-    page.get_by_label("Prompt", exact=True).fill("[[fail=AUTHENTICATION_FAILED]] Hello")
-    page.keyboard.press("Control+Enter")
+    prompt = page.get_by_label("Prompt", exact=True)
+    expect(prompt).to_be_visible()
+    drawn(page)
+    prompt.fill("[[fail=AUTHENTICATION_FAILED]] Hello")
+    prompt.press("Control+Enter")
     expect(page.get_by_text("AUTHENTICATION_FAILED").first).to_be_visible()
     expect(run_button(page)).to_be_visible()
+    expect(page).not_to_have_url(re.compile(run_id))
     assert shown_run(page) != run_id
 
     page.get_by_role("link", name="Runs", exact=True).click()
@@ -46,7 +49,7 @@ def test_a_run_of_the_first_visit_is_stored_priced_found_opened_and_counted(
     expect(cell(page, 0, COST)).to_have_text("$0.00")
     expect(cell(page, 0, MODEL)).to_have_text("demo-slow")
 
-    page.get_by_test_id("stDataFrame").click(position={"x": 60, "y": ROW_PX + 16})
+    open_row(page, 0)
     expect(page).to_have_url(re.compile(f"/run[?]id={run_id}"))
     expect(page.get_by_text("You asked:").first).to_be_visible()
     expect(page.get_by_text("$0.00", exact=True).first).to_be_visible()
@@ -59,8 +62,7 @@ def test_a_run_of_the_first_visit_is_stored_priced_found_opened_and_counted(
     chart = page.locator(".st-key-usage-cost .js-plotly-plot").first
     expect(chart).to_contain_text("demo-slow (offline demo)")
     expect(chart).to_contain_text("demo-echo (offline demo)")
-    heights = chart.locator(".bars path").evaluate_all("bars => bars.map(bar => bar.getBBox().height)")
-    assert len([height for height in heights if height > 50]) == 2
+    tall_bars(page, ".st-key-usage-cost .js-plotly-plot", number=2)
     assert sorted(table_behind(page, tmp_path)) == [
         ("demo-echo (offline demo)", "1", "0"),
         ("demo-slow (offline demo)", "1", "0"),
@@ -90,17 +92,9 @@ def cell(page: Page, row: int, column: int) -> Locator:
     return page.get_by_test_id(f"glide-cell-{column}-{row}")
 
 
-def choose(page: Page, filter_name: str, option: str) -> None:
-    box = drawn(page).get_by_role("combobox", name=filter_name, exact=True)
-    box.scroll_into_view_if_needed()
-    box.click()
-    page.get_by_role("option", name=option, exact=True).click()
-    page.keyboard.press("Escape")
-
-
 def table_behind(page: Page, folder: Path) -> list[tuple[str, str, str]]:
     """The model, the runs and the dollars of each row of the table under the first chart, as its file has them."""
-    page.get_by_text("Table", exact=True).first.click()
+    drawn(page).get_by_text("Table", exact=True).first.click()
     button = page.locator(".st-key-usage-cost-csv").get_by_role("button", name="Download CSV")
     expect(button).to_be_visible()
     with page.expect_download() as started:

@@ -62,8 +62,11 @@ def write_line(url: str, event: str, *, request_id: str) -> None:
 def ask(page: Page, server: AppServer, prompt: str) -> None:
     """Runs a prompt in the playground, and waits for its end."""
     page.goto(f"{server.url}/playground")
-    page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.keyboard.press("Control+Enter")
+    box = page.get_by_label("Prompt", exact=True)
+    expect(box).to_be_visible()
+    drawn(page)
+    box.fill(prompt)
+    box.press("Control+Enter")
     expect(page.get_by_role("link", name="Open run")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Run"))).to_be_visible()
     drawn(page)
@@ -90,6 +93,7 @@ def test_a_run_on_lambda_from_the_playground_to_its_log_and_the_sizes(
         row = page.get_by_role("row").filter(has_text=part)
         expect(row).to_contain_text("$0.0000")
     codes = drawn(page).get_by_test_id("stCode").filter(has_text=re.compile("^[0-9a-f-]{36}$"))
+    expect(codes).to_have_count(2)
     request_id = codes.first.inner_text().strip()  # the second one is the run's
     write_line(logs_url, "finished in the function", request_id=request_id)
     write_line(logs_url, "of another run", request_id="00000000-0000-4000-8000-000000000000")

@@ -10,6 +10,7 @@ from core.services.principal import LOCAL
 from tests.contract.dialects.base import Failure
 from tests.contract.dialects.openai import OpenAIDialect
 from tests.support.app_server import AppServer
+from tests.support.browser import choose, choose_action, drawn
 from tests.support.stored_runs import opened_application
 from tests.support.vendor_server import VendorServer
 
@@ -43,6 +44,7 @@ def store_key(**fields: str) -> None:
 def open_section(page: Page, server: AppServer, section: str) -> None:
     page.goto(f"{server.url}/settings?section={section}")
     expect(page.get_by_role("tab", name=section)).to_have_attribute("aria-selected", "true")
+    drawn(page)
 
 
 def dialog(page: Page) -> Locator:
@@ -106,6 +108,7 @@ def test_an_empty_key_is_stopped_in_the_form(server: AppServer, page: Page) -> N
     page.get_by_role("button", name="Add a credential").click()
     field(page, "Name").fill("Production")
     dialog(page).get_by_role("button", name="Store").click()
+    expect(key_field(page)).to_have_attribute("aria-invalid", "true")
     expect(dialog(page)).to_be_visible()
     expect(page.get_by_text("ends in")).to_have_count(0)
 
@@ -126,8 +129,7 @@ def test_a_credential_is_tested_replaced_renamed_and_deleted(
     assert KEY not in page.content()
 
     def change(what: str) -> None:
-        page.get_by_role("button", name="Change").click()
-        page.get_by_role("menuitem", name=what).click()
+        choose_action(page, page.get_by_role("button", name="Change"), what)
 
     change("Replace key")
     key_field(page).fill("sk-proj-qrstuvwxyz0123456789")
@@ -172,9 +174,7 @@ def test_a_price_is_added_after_a_correction_and_looked_up(server: AppServer, pa
     expect(dialog(page)).to_be_hidden()
     expect(page.get_by_text("own-model*")).to_be_visible()
     expect(page.get_by_text("$0.15 in · $0.60 out")).to_be_visible()
-    model = page.get_by_role("combobox", name="Model")
-    model.fill("own-model-7")
-    model.press("Enter")
+    choose(page, "Model", "own-model-7", new=True)
     expect(page.get_by_test_id("stMetricValue").first).to_have_text("$0.15")
     page.get_by_role("button", name="delete").click()
     dialog(page).get_by_role("button", name="Delete").click()
@@ -184,9 +184,7 @@ def test_a_price_is_added_after_a_correction_and_looked_up(server: AppServer, pa
 
 def test_defaults_reach_the_other_pages(server: AppServer, page: Page) -> None:
     open_section(page, server, "Defaults")
-    zone = page.get_by_role("combobox", name="Time zone")
-    zone.fill("Europe/Paris")
-    zone.press("Enter")
+    choose(page, "Time zone", "Europe/Paris", typed=True)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved")).to_be_visible()
     page.goto(f"{server.url}/usage")

@@ -8,12 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.contract import utc_now
 from core.services.agent_config import AgentConfig
 from core.services.principal import LOCAL
 from tests.support.app_server import AppServer
+from tests.support.browser import choose, drawn, tall_bars
 from tests.support.stored_runs import opened_application, store_run
 
 
@@ -35,10 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[AppServer]:
         yield server
 
 
-def runs(page: Page) -> str:
-    return (
-        page.get_by_test_id("stMetric").filter(has_text="Runs").get_by_test_id("stMetricValue").inner_text()
-    )
+def runs(page: Page) -> Locator:
+    return page.get_by_test_id("stMetric").filter(has_text="Runs").get_by_test_id("stMetricValue")
 
 
 def open_usage(page: Page, server: AppServer, query: str = "") -> None:
@@ -52,30 +51,28 @@ def test_a_run_is_in_the_charts(server: AppServer, page: Page) -> None:
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_contain_text("gpt-5.4-mini")
     expect(chart).to_contain_text("$0.0025")
-    heights = chart.locator(".bars path").evaluate_all("bars => bars.map(bar => bar.getBBox().height)")
-    assert max(heights) > 50
+    tall_bars(page, ".js-plotly-plot", number=1)
 
 
 def test_split_and_filter_are_in_the_address_and_outlive_a_reload(server: AppServer, page: Page) -> None:
     open_usage(page, server)
-    assert runs(page) == "3"
+    expect(runs(page)).to_have_text("3")
     page.get_by_role("radio", name="Agent", exact=True).click()
     expect(page.get_by_text("By day, by agent; unpriced: 1")).to_be_visible()
     expect(page).to_have_url(re.compile("split=Agent"))
-    page.get_by_role("combobox", name="Agent").click()
-    page.get_by_role("option", name="Triage").click()
+    choose(page, "Agent", "Triage")
     expect(page).to_have_url(re.compile("agent=Triage"))
     expect(page.get_by_text("By day, by agent", exact=False).first).not_to_contain_text("unpriced")
     page.reload()
     expect(page.get_by_text("Error codes")).to_be_visible()
-    assert runs(page) == "1"
+    expect(runs(page)).to_have_text("1")
 
 
 def test_the_table_behind_a_chart_and_its_file_have_the_exact_figures(
     server: AppServer, page: Page, tmp_path: Path
 ) -> None:
     open_usage(page, server)
-    page.get_by_text("Table", exact=True).first.click()
+    drawn(page).get_by_text("Table", exact=True).first.click()
     button = page.locator(".st-key-usage-cost-csv").get_by_role("button", name="Download CSV")
     expect(button).to_be_visible()
     with page.expect_download() as started:
@@ -94,9 +91,9 @@ def test_the_table_behind_a_chart_and_its_file_have_the_exact_figures(
 
 def test_a_filter_goes_along_to_the_runs_and_back(server: AppServer, page: Page) -> None:
     open_usage(page, server, "?model=gpt-5.4")
-    assert runs(page) == "1"
+    expect(runs(page)).to_have_text("1")
     page.get_by_role("link", name="Runs", exact=True).click()
     expect(page.get_by_text("1 run", exact=True)).to_be_visible()
     page.get_by_role("link", name="Usage", exact=True).click()
     expect(page.get_by_text("Error codes")).to_be_visible()
-    assert runs(page) == "1"
+    expect(runs(page)).to_have_text("1")

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -44,8 +45,12 @@ class AppServer:
             **(environment or {}),
         }
         self.options = tuple(options)
-        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+
+    @cached_property
+    def port(self) -> int:
+        """Where it listens, over all its starts; chosen when first asked for, before anybody else takes it."""
+        return free_port()
 
     @property
     def url(self) -> str:
@@ -69,7 +74,7 @@ class AppServer:
         """What it tried to reach beyond loopback, as "pid event host"."""
         return self.refused_file.read_text().splitlines() if self.refused_file.exists() else []
 
-    def start(self, *, timeout_s: float = 60) -> Self:
+    def start(self, *, timeout_s: float = 120) -> Self:
         """Starts the server and returns when it answers; RuntimeError with its log when it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
@@ -96,12 +101,12 @@ class AppServer:
     def answers(self, path: str = "/_stcore/health") -> bool:
         """Says whether a path gives status 200 now."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=30) as answer:
                 return answer.status == 200
         except (OSError, urllib.error.URLError):
             return False
 
-    def stop(self, *, timeout_s: float = 15) -> int:
+    def stop(self, *, timeout_s: float = 60) -> int:
         """Asks the server to end, as Ctrl-C does; returns its exit code. RuntimeError: it did not end."""
         if self._process is None:
             return 0
