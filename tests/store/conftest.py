@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.storage.store import Store
+from tests.support.sqlite_files import put_schema
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -17,9 +18,11 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The URL of a database with the schema."""
-    if dialect == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue("migrated_postgres_url")
+    if dialect == "postgresql":
+        return request.getfixturevalue("migrated_postgres_url")
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    put_schema(url)
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

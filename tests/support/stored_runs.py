@@ -14,6 +14,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.settings import ensure_data_dir, load_settings
 from core.storage.records import AgentRecord, AttemptRecord, Backend, NewRun, RunStatus, Trigger
+from tests.support.sqlite_files import put_schema
 
 
 @contextmanager
@@ -21,6 +22,7 @@ def opened_application() -> Generator[Application]:
     """An installation in the test's own data directory, without a server and without housekeeping."""
     settings = load_settings()
     ensure_data_dir(settings)
+    put_schema(settings.database_url)
     application = Application.open(settings, kind="test")
     try:
         yield application
