@@ -496,6 +496,11 @@ def test_an_sdk_that_asks_twice_in_one_call_is_stopped_before_the_second_request
     assert len(vendor.requests) == 1
 
 
+def test_a_client_reads_no_certificates_for_connections_that_it_never_makes():
+    client = GeminiProvider().client("key", "http://127.0.0.1:1")
+    assert client._api_client._websocket_ssl_ctx["ssl"].cert_store_stats()["x509"] == 0
+
+
 def test_clients_are_reused_and_not_kept_for_ever():
     provider = GeminiProvider()
     first = provider.client("key", "http://127.0.0.1:1")
