@@ -194,8 +194,10 @@ class VendorServer:
         self._unexpected: list[ReceivedRequest] = []
         self._connections = 0
         self.stopping = threading.Event()
+        # Its other end can be read as soon as this one is closed: whoever waits need not look every so often.
+        self._open, self.stopped = socket.socketpair()
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_until_stopped, daemon=True)
 
     # What a test writes down.
 
@@ -267,9 +269,10 @@ class VendorServer:
     def stop(self) -> None:
         """Ends every exchange, also the silent ones, and frees the port."""
         self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._open.close()
         self._thread.join()
+        self._server.server_close()
+        self.stopped.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -309,10 +312,16 @@ class VendorServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # joined when the server closes, so that no test leaves a socket behind
     request_queue_size = 128
+    timeout = 0
 
     def __init__(self, vendor: VendorServer) -> None:
         self.vendor = vendor
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def serve_until_stopped(self) -> None:
+        """Takes connections."""
+        while self.vendor.stopped not in select.select([self, self.vendor.stopped], [], [])[0]:
+            self.handle_request()
 
     def shutdown_request(self, request: Any) -> None:
         linger, seconds = struct.unpack("ii", request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
@@ -334,7 +343,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         # What happens is chosen when the request's first byte is there, unread.
-        while not self._readable(0.05):
+        while not self._readable(None):
             if self.server.vendor.stopping.is_set():
                 self.close_connection = True
                 return
@@ -400,17 +409,20 @@ class _Handler(BaseHTTPRequestHandler):
         """Lets time pass (None: without end), but notices that the client left or the server stops."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while not self.server.vendor.stopping.is_set():
-            left = 0.02 if deadline is None else deadline - time.monotonic()
-            if left <= 0:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
                 return
-            step = min(left, 0.02)
-            if self._readable(step):
+            if self._readable(left):
                 if not self._peek():
                     raise ConnectionResetError("the client left")
-                time.sleep(step)  # its next request; that has its turn later
+                time.sleep(0.02 if left is None else min(left, 0.02))  # its next request has its turn later
 
-    def _readable(self, seconds: float) -> bool:
-        return bool(select.select([self.connection], [], [], seconds)[0])
+    def _readable(self, seconds: float | None) -> bool:
+        """Waits until there is something to read, or that is not worth while: the server stops."""
+        return (
+            self.connection
+            in select.select([self.connection, self.server.vendor.stopped], [], [], seconds)[0]
+        )
 
     def _peek(self) -> bytes:
         return self.connection.recv(1, socket.MSG_PEEK)
