@@ -6,6 +6,7 @@ transaction. Nobody waits for company: a lone thread commits at once, and each r
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -45,15 +46,18 @@ class _Job:
     Attributes:
         wake: Held until somebody wakes this thread; an Event is several times dearer.
         followers: Whose work this thread does with its own, while it leads.
+        to_wake: Who is to be woken by this thread, now that it is awake.
+        gone: Whether its thread waits no more.
     """
 
-    __slots__ = ("error", "finished", "followers", "leads", "result", "wake", "work")
+    __slots__ = ("error", "finished", "followers", "gone", "leads", "result", "to_wake", "wake", "work")
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.wake = threading.Lock()
-        self.leads = self.finished = False
+        self.leads = self.finished = self.gone = False
         self.followers: list[_Job] = []
+        self.to_wake: deque[_Job] | None = None
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -100,6 +104,9 @@ class GroupCommit:
                         self._led = job.leads = True
                 if not job.leads:
                     job.wake.acquire()
+                    if job.to_wake:
+                        with self._guard:
+                            _wake_next(job)
                 if job.leads:
                     self._lead(job)
         except BaseException:
@@ -121,6 +128,7 @@ class GroupCommit:
 
     def _leave(self, job: _Job) -> None:
         with self._guard:
+            job.gone = True
             if job in self._waiting:
                 self._waiting.remove(job)
             if job.leads:
@@ -130,8 +138,10 @@ class GroupCommit:
                 if heir is not None:
                     heir.leads = True
                     heir.wake.release()
-            while job.followers:
-                job.followers.pop().wake.release()
+            if job.followers:
+                job.to_wake = deque(job.followers)
+                job.followers.clear()
+            _wake_next(job)
 
     def _settle(self, own: _Job) -> None:
         batch = [own, *own.followers]
@@ -153,6 +163,21 @@ class GroupCommit:
                 job.settle(self._transaction)
         if interruption is not None:
             raise interruption
+
+
+def _wake_next(awake: _Job) -> None:
+    """Wakes one of those whose work is done, who wakes the next: all at once they would fight for the interpreter."""
+    to_wake = awake.to_wake
+    while to_wake:
+        job = to_wake[0]
+        wakes = job is not awake and not job.gone
+        if wakes:
+            job.to_wake = to_wake
+            job.wake.release()
+        # Only now: whoever is interrupted before leaves nobody asleep.
+        to_wake.popleft()
+        if wakes:
+            return
 
 
 def _all(batch: Sequence[_Job], connection: Connection) -> list[tuple[_Job, Any]]:

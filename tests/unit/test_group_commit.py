@@ -175,3 +175,46 @@ def test_ones_own_failure_is_ones_own(transactions: Transactions) -> None:
         writer.join(PATIENCE)
     assert [type(writer.error) for writer in others] == [type(None), ValueError, type(None)]
     assert sorted(transactions.stored) == ["a", "b", "first"]
+
+
+@pytest.mark.parametrize("place", [1, 4, 9])
+def test_one_that_is_interrupted_while_its_work_is_done_keeps_nobody_asleep(
+    transactions: Transactions, place: int
+) -> None:
+    group = GroupCommit(transactions.run)
+    first = Writer(group, write("first"))
+    assert transactions.begun.wait(PATIENCE)
+    others: list[Writer] = []
+    under_way, may_end = threading.Event(), threading.Event()
+
+    def slow(written: list[str]) -> None:
+        written.append("slow")
+        under_way.set()
+        assert may_end.wait(PATIENCE)
+
+    def interrupt() -> None:
+        until(lambda: len(queue_of(group)) == place + 1)
+        others.extend(Writer(group, write(f"behind {number}")) for number in range(9 - place))
+        until(lambda: len(queue_of(group)) == 10)
+        transactions.may_go_on.set()
+        assert under_way.wait(PATIENCE)
+        assert not queue_of(group)
+        interrupt_main()
+        until(lambda: interrupted.is_set())
+        may_end.set()
+
+    interrupted = threading.Event()
+    for number in range(place):
+        others.append(Writer(group, slow if number == 0 else write(f"before {number}")))
+        until(lambda count=number: len(queue_of(group)) == count + 1)
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        group.run(write("interrupted"))
+    interrupted.set()
+    interrupter.join()
+    for writer in (first, *others, Writer(group, write("late"))):
+        writer.join(PATIENCE)
+        assert not writer.is_alive()
+        assert writer.error is None
+    assert "late" in transactions.stored
