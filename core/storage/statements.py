@@ -35,18 +35,29 @@ def of_row(name: str, row: int) -> BindParameter[Any]:
 
 
 class Statement:
-    """A compiled statement. Its parameters are the bind names of the Core construct, given as Python values."""
+    """A compiled statement. Its parameters are the bind names of the Core construct, given as Python values.
+
+    Args:
+        construct: The statement.
+        dialect: The database's.
+        names: The columns of an insert without values of its own.
+        ending: What the values' names lack of the bind names.
+    """
 
     def __init__(
-        self, construct: ClauseElement, dialect: Dialect, *, names: Sequence[str] | None = None
+        self,
+        construct: ClauseElement,
+        dialect: Dialect,
+        *,
+        names: Sequence[str] | None = None,
+        ending: str = "",
     ) -> None:
         compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)
         assert isinstance(compiled, SQLCompiler)
         self._sql = str(compiled)
-        self._fixed: Mapping[str, Any] = compiled.params
-        self._positions = (
-            tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None
-        )
+        self._positional = compiled.positional
+        self._names = tuple(compiled.positiontup or ()) if compiled.positional else tuple(compiled.params)
+        self._asked = tuple((name.removesuffix(ending), compiled.params[name]) for name in self._names)
         self._converters = _TO_SQLITE if dialect.name == "sqlite" else _TO_DRIVER
 
     def run(self, connection: Connection, values: Values) -> DBAPICursor:
@@ -55,16 +66,16 @@ class Statement:
         Args:
             values: By bind name. One that is missing takes the construct's own value, or NULL.
         """
-        converters, fixed = self._converters, self._fixed
+        converters = self._converters
         parameters: list[Any] = []
-        names = fixed if self._positions is None else self._positions
-        for name in names:
-            value = values[name] if name in values else fixed[name]
+        for name, value in self._asked:
+            if name in values:
+                value = values[name]
             convert = converters.get(value.__class__)
             parameters.append(value if convert is None else convert(value))
         cursor: DBAPICursor = connection.connection.cursor()
         cursor.execute(
-            self._sql, parameters if self._positions else dict(zip(names, parameters, strict=True))
+            self._sql, parameters if self._positional else dict(zip(self._names, parameters, strict=True))
         )
         return cursor
 
@@ -89,11 +100,8 @@ class RowsStatement:
         done = 0
         while done < len(rows):
             size = min(MOST_ROWS, 1 << ((len(rows) - done).bit_length() - 1))
-            values = {
-                f"{name}{_ROW}{number}": value
-                for number, row in enumerate(rows[done : done + size])
-                for name, value in row.items()
-            }
+            chosen = rows[done : done + size]
+            values = chosen[0] if size == 1 else _by_bind_name(chosen)
             yield size, self._sized(size).run(connection, values)
             done += size
 
@@ -105,5 +113,11 @@ class RowsStatement:
     def _sized(self, size: int) -> Statement:
         found = self._of_size.get(size)
         if found is None:
-            found = self._of_size[size] = Statement(self._construct(size), self._dialect)
+            # For one row, as is most usual, its own names do.
+            ending = f"{_ROW}0" if size == 1 else ""
+            found = self._of_size[size] = Statement(self._construct(size), self._dialect, ending=ending)
         return found
+
+
+def _by_bind_name(rows: Sequence[Values]) -> Values:
+    return {f"{name}{_ROW}{number}": value for number, row in enumerate(rows) for name, value in row.items()}
