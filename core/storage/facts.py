@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     and_,
     case,
@@ -25,7 +26,6 @@ from core.storage.records import RunStatus
 from core.storage.tables import FIGURES, QUARTER_US, AttemptRow, RunRow, UsageTailRow, table_of
 
 run: Final = table_of(RunRow).c
-attempt: Final = table_of(AttemptRow).c
 tail: Final = table_of(UsageTailRow).c
 
 KEYS: Final = (
@@ -57,12 +57,11 @@ def _ended(*statuses: RunStatus) -> ColumnElement[bool]:
     return or_(*(run.status == literal_column(f"'{status.value}'") for status in statuses))
 
 
-def _known(name: str) -> ColumnElement[int]:
-    return func.coalesce(attempt[name], _ZERO)
-
-
-def facts() -> Select[*tuple[Any, ...]]:
+def facts(attempts: FromClause | None = None) -> Select[*tuple[Any, ...]]:
     """A row for each attempt, with the names of `COLUMNS`.
+
+    Args:
+        attempts: Other rows with the columns of `attempt`; None is all that are stored.
 
     A run is counted by its final attempt, money and tokens by every one. Latency is the run's, of those that succeeded
     or failed: how long it took until somebody pressed "stop" or a process died is nobody's latency.
@@ -71,6 +70,8 @@ def facts() -> Select[*tuple[Any, ...]]:
     ended. One that surely used none has 0 stored and is told. It is counted where its tokens would be, so that no slice
     leaves any out without a mark.
     """
+    table = table_of(AttemptRow) if attempts is None else attempts
+    attempt = table.c
     final: ColumnElement[Any] = attempt.final
     columns: dict[str, ColumnElement[Any]] = {
         "attempt_id": attempt.id,
@@ -93,8 +94,12 @@ def facts() -> Select[*tuple[Any, ...]]:
         "attempts": _ONE,
         "unpriced_runs": _one_if(final, run.unpriced),
         "untold_attempts": _one_if(or_(attempt.input_tokens.is_(None), attempt.output_tokens.is_(None))),
-        **{name: _known(name) for name in FIGURES if name.endswith(("_tokens", "_nanousd"))},
+        **{
+            name: func.coalesce(attempt[name], _ZERO)
+            for name in FIGURES
+            if name.endswith(("_tokens", "_nanousd"))
+        },
     }
     return select(*(columns[name].label(name) for name in COLUMNS)).select_from(
-        table_of(AttemptRow).join(table_of(RunRow), run.id == attempt.run_id)
+        table.join(table_of(RunRow), run.id == attempt.run_id)
     )

@@ -15,8 +15,11 @@ from sqlalchemy import (
     and_,
     bindparam,
     column,
+    delete,
+    func,
     insert,
     or_,
+    select,
     text,
     type_coerce,
     update,
@@ -69,38 +72,36 @@ ENDING_VALUES: Final = ("of_run", "ended_us", "first_token_at_us", *(f"new_{name
 
 
 class RunStatements:
-    """Each is run in the connection's transaction, on the driver's cursor."""
+    """Each is run in the connection's transaction, on the driver's cursor. See `run_statements_of`."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._numbers_rows = dialect.name == "sqlite"
-        self._insert_runs = RowsStatement(_inserting(_run, _RUN_COLUMNS), dialect)
-        self._insert_contents = RowsStatement(_inserting(_content, ("encoding", "body")), dialect)
-        self._insert_content = Statement(
-            insert(_content).returning(_content.c.id), dialect, names=("encoding", "body")
-        )
         self._insert_attempts = RowsStatement(_inserting(_attempt, ATTEMPT_FIELDS), dialect)
         self._insert_local_attempts = RowsStatement(_inserting(_attempt, _LOCAL_FIELDS), dialect)
         self._insert_facts = RowsStatement(_inserting_facts, dialect)
-        ending = _ending(bindparam)
-        self._end_run = Statement(ending.where(_run.c.attempts == 0), dialect)
-        self._end_continued_run = Statement(ending, dialect)
-        self._end_runs = RowsStatement(_ending_several, dialect)
+        self._end_continued_run = Statement(_ending(bindparam), dialect)
 
-    def add_texts(self, connection: Connection, packed: Sequence[Packed]) -> list[int]:
-        """Stores texts; returns their numbers, in order."""
-        rows = [{"encoding": encoding, "body": body} for encoding, body in packed]
-        if not self._numbers_rows:
-            cursors = [self._insert_content.run(connection, row) for row in rows]
-            return [int(cursor.fetchall()[0][0]) for cursor in cursors]
-        numbers: list[int] = []
-        for size, cursor in self._insert_contents.run(connection, rows):
-            # Nobody else writes meanwhile, so each got one more than the highest before it.
-            numbers += range(cursor.lastrowid - size + 1, cursor.lastrowid + 1)
-        return numbers
+    def start(self, connection: Connection, started: Sequence[tuple[Values, Packed]]) -> None:
+        """Inserts runs that begin: the columns of each, but `request_content`, and its request."""
+        raise NotImplementedError
 
-    def insert_runs(self, connection: Connection, rows: Sequence[Values]) -> None:
-        """Rows with the columns of a run that begins."""
-        self._insert_runs.all(connection, rows)
+    def end(self, connection: Connection, ended: Sequence[tuple[Values, Packed | None]]) -> bool:
+        """Ends runs of which nothing but the beginning is stored; on Postgres one at a time.
+
+        Args:
+            ended: For each the `ENDING_VALUES` by name, but `new_response_content`, and its answer.
+
+        Returns:
+            False if one of them is not such a run: no answer is stored then, but the others may have ended.
+        """
+        raise NotImplementedError
+
+    def add_text(self, connection: Connection, packed: Packed) -> int:
+        """Stores a text; returns its number."""
+        raise NotImplementedError
+
+    def end_continued(self, connection: Connection, ending: Values) -> None:
+        """Ends a run of which attempts may be stored."""
+        self._end_continued_run.run(connection, ending)
 
     def insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
         """Attempts, and what they add to the figures: after their runs' ends, which they tell of."""
@@ -114,21 +115,99 @@ class RunStatements:
         """What stored attempts add to the figures."""
         self._insert_facts.all(connection, [_values(it, ("run_id", "ordinal")) for it in attempts])
 
-    def end(self, connection: Connection, endings: Sequence[Values]) -> int:
-        """Ends runs of which nothing but the beginning is stored; returns how many of these were such.
 
-        On SQLite several at once; elsewhere one.
+class _OnSqlite(RunStatements):
+    """Several runs a statement: what costs is each statement, and no row needs another's answer."""
 
-        Args:
-            endings: With `ENDING_VALUES` by name.
-        """
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self._insert_runs = RowsStatement(_inserting(_run, _RUN_COLUMNS), dialect)
+        self._insert_contents = RowsStatement(_inserting(_content, ("encoding", "body")), dialect)
+        self._end_run = Statement(_ending(bindparam).where(_run.c.attempts == 0), dialect)
+        self._end_runs = RowsStatement(_ending_several, dialect)
+
+    def start(self, connection: Connection, started: Sequence[tuple[Values, Packed]]) -> None:
+        numbers = self._add_texts(connection, [request for _, request in started])
+        rows = [{**row, "request_content": number} for (row, _), number in zip(started, numbers, strict=True)]
+        self._insert_runs.all(connection, rows)
+
+    def end(self, connection: Connection, ended: Sequence[tuple[Values, Packed | None]]) -> bool:
+        added = self._add_texts(connection, [answer for _, answer in ended if answer is not None])
+        numbers = iter(added)
+        endings = [
+            {**ending, "new_response_content": None if answer is None else next(numbers)}
+            for ending, answer in ended
+        ]
         if len(endings) == 1:
-            return self._end_run.run(connection, endings[0]).rowcount
-        return sum(cursor.rowcount for _, cursor in self._end_runs.run(connection, endings))
+            count = self._end_run.run(connection, endings[0]).rowcount
+        else:
+            count = sum(cursor.rowcount for _, cursor in self._end_runs.run(connection, endings))
+        if count == len(ended):
+            return True
+        connection.execute(delete(_content).where(_content.c.id.in_(added)))
+        return False
 
-    def end_continued(self, connection: Connection, ending: Values) -> None:
-        """Ends a run of which attempts may be stored."""
-        self._end_continued_run.run(connection, ending)
+    def add_text(self, connection: Connection, packed: Packed) -> int:
+        return self._add_texts(connection, [packed])[0]
+
+    def _add_texts(self, connection: Connection, packed: Sequence[Packed]) -> list[int]:
+        rows = [{"encoding": encoding, "body": body} for encoding, body in packed]
+        numbers: list[int] = []
+        for size, cursor in self._insert_contents.run(connection, rows):
+            # Nobody else writes meanwhile, so each got one more than the highest before it.
+            numbers += range(cursor.lastrowid - size + 1, cursor.lastrowid + 1)
+        return numbers
+
+
+class _OnPostgres(RunStatements):
+    """Several tables a statement: what costs is each way to the server and back."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        adding = insert(_content).values(encoding=bindparam("text_encoding"), body=bindparam("text_body"))
+        number = select(adding.returning(_content.c.id).cte("added").c.id).scalar_subquery()
+        self._insert_content = Statement(adding.returning(_content.c.id), dialect)
+        run: dict[str, Any] = {name: bindparam(f"run_{name}") for name in _RUN_COLUMNS}
+        self._insert_run = Statement(insert(_run).values({**run, "request_content": number}), dialect)
+        ending = _ending(bindparam).where(_run.c.attempts == 0)
+        self._end_run = Statement(ending, dialect)
+        self._end_answered_run = Statement(ending.values(response_content=number), dialect)
+        self._insert_attempt = Statement(_inserting_with_facts(_attempt, ATTEMPT_FIELDS), dialect)
+
+    def start(self, connection: Connection, started: Sequence[tuple[Values, Packed]]) -> None:
+        for row, request in started:
+            values = {f"run_{name}": value for name, value in row.items()}
+            self._insert_run.run(connection, {**values, **_text(request)})
+
+    def end(self, connection: Connection, ended: Sequence[tuple[Values, Packed | None]]) -> bool:
+        for ending, answer in ended:
+            if answer is None:
+                count = self._end_run.run(connection, ending).rowcount
+            else:
+                count = self._end_answered_run.run(connection, {**ending, **_text(answer)}).rowcount
+            if count != 1:
+                if answer is not None:
+                    last = func.currval(func.pg_get_serial_sequence(_content.name, "id"))
+                    connection.execute(delete(_content).where(_content.c.id == last))
+                return False
+        return True
+
+    def add_text(self, connection: Connection, packed: Packed) -> int:
+        return int(self._insert_content.run(connection, _text(packed)).fetchall()[0][0])
+
+    def insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
+        for attempt in attempts:
+            values = {f"attempt_{name}": getattr(attempt, name) for name in ATTEMPT_FIELDS}
+            self._insert_attempt.run(connection, values)
+
+
+def run_statements_of(dialect: Dialect) -> RunStatements:
+    """The statements for a database."""
+    return _OnSqlite(dialect) if dialect.name == "sqlite" else _OnPostgres(dialect)
+
+
+def _text(packed: Packed) -> Values:
+    return {"text_encoding": packed[0], "text_body": packed[1]}
 
 
 def _values(attempt: AttemptRecord, names: Sequence[str]) -> Values:
@@ -149,6 +228,12 @@ def _inserting_facts(rows: int) -> Insert:
         )
     )
     return insert(table_of(UsageTailRow)).from_select(list(COLUMNS), facts().where(chosen))
+
+
+def _inserting_with_facts(table: Table, names: Sequence[str]) -> Insert:
+    values: dict[str, Any] = {name: bindparam(f"attempt_{name}") for name in names}
+    added = insert(table).values(values).returning(*table.c).cte("added")
+    return insert(table_of(UsageTailRow)).from_select(list(COLUMNS), facts(added))
 
 
 def _ending(value: Callable[[str], ColumnElement[Any]]) -> Update:

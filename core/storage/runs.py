@@ -22,7 +22,7 @@ from core.storage.engine import Database
 from core.storage.group_commit import NotTogether, Shared
 from core.storage.records import AttemptReason, AttemptRecord, Backend, NewRun, RunStatus
 from core.storage.run_lanes import projects_seen
-from core.storage.run_statements import ATTEMPT_FIELDS, NEW_RUN_FIELDS, Packed, RunStatements
+from core.storage.run_statements import ATTEMPT_FIELDS, NEW_RUN_FIELDS, Packed, run_statements_of
 from core.storage.statements import Values
 from core.storage.tables import (
     AttemptRow,
@@ -56,7 +56,7 @@ class RunWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = RunStatements(database.engine.dialect)
+        self._statements = run_statements_of(database.engine.dialect)
 
     def start(self, new: NewRun) -> None:
         """Writes a run as RUNNING, with its request.
@@ -76,10 +76,7 @@ class RunWriter:
     def _insert_started(
         self, connection: Connection, asked: Sequence[Sequence[tuple[Values, Packed]]]
     ) -> Sequence[None]:
-        started = [run for together in asked for run in together]
-        numbers = self._statements.add_texts(connection, [request for _, request in started])
-        rows = [{**row, "request_content": number} for (row, _), number in zip(started, numbers, strict=True)]
-        self._statements.insert_runs(connection, rows)
+        self._statements.start(connection, [run for together in asked for run in together])
         return [None] * len(asked)
 
     def add_attempt(self, attempt: AttemptRecord) -> bool:
@@ -157,14 +154,9 @@ class RunWriter:
 
     def _end_unstored(self, connection: Connection, ends: Sequence["_End"]) -> bool:
         """Whether each of them was RUNNING, with no attempt stored, and has ended."""
-        added = self._statements.add_texts(connection, [end.answer for end in ends if end.answer is not None])
-        numbers = iter(added)
-        values = [
-            end.ending.values(end.attempts, answer=None if end.answer is None else next(numbers))
-            for end in ends
-        ]
-        if self._statements.end(connection, values) != len(ends):
-            connection.execute(delete(_content).where(_content.c.id.in_(added)))
+        if not self._statements.end(
+            connection, [(end.ending.values(end.attempts), end.answer) for end in ends]
+        ):
             return False
         self._statements.insert_attempts(connection, [attempt for end in ends for attempt in end.attempts])
         return True
@@ -194,8 +186,9 @@ class RunWriter:
                 # What it added to the figures, when it decided nothing, is added anew below.
                 rollups.forget(connection, last.id)
                 connection.execute(update(_attempt).where(_attempt.c.id == last.id).values(final=True))
-        number = None if end.answer is None else self._statements.add_texts(connection, [end.answer])[0]
-        self._statements.end_continued(connection, ending.values([*stored, *new], answer=number))
+        number = None if end.answer is None else self._statements.add_text(connection, end.answer)
+        values = ending.values([*stored, *new])
+        self._statements.end_continued(connection, {**values, "new_response_content": number})
         if last is not None:
             self._statements.insert_facts(connection, [last])
         self._statements.insert_attempts(connection, new)
@@ -303,7 +296,7 @@ class _Ending:
         self.code, self.message = code, message
         self.fell_back_from, self.note = fell_back_from, note
 
-    def values(self, attempts: Sequence[AttemptRecord], *, answer: int | None) -> Values:
+    def values(self, attempts: Sequence[AttemptRecord]) -> Values:
         final = next(attempt for attempt in attempts if attempt.final)
         cost = _cost(attempts)
         return {
@@ -322,7 +315,6 @@ class _Ending:
             "new_unpriced": cost is None,
             "new_error_code": self.code,
             "new_error_message": self.message,
-            "new_response_content": answer,
             "new_fell_back_from": self.fell_back_from,
             "new_backend_note": self.note,
         }

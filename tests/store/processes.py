@@ -160,7 +160,8 @@ def pressure(url: str, processes: str, threads: str, runs: str) -> dict[str, Any
     running = {pid for pid, _ in writers}
     while running or len(killed) < _LEAST_KILLS:
         pid, reading = folders.pop(0)
-        select.select([reading], [], [], 1)  # until it folds, if there is something to fold
+        # Until it folds, if there is something to fold; on a slow machine the first one takes long to begin.
+        select.select([reading], [], [], 1 if any(killed) else 30)
         time.sleep(rng.random() * 0.1)
         os.kill(pid, signal.SIGKILL)
         _wait(pid)
