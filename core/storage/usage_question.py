@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, assert_never
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, Table, column, select, values
+from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, Table, column, or_, select, values
 
 from core.storage.facts import facts
 from core.storage.facts import run as run_columns
@@ -135,6 +135,21 @@ class Question:
                 values = {"backend": key}
         return all(values[name] in wanted for name, wanted in self.sliced.items())
 
+    def likely_keys(self, key: ColumnElement[str]) -> list[ColumnElement[bool]]:
+        """Keeps most keys of `histograms_by` that `admits` would not let through from being read.
+
+        Most: SQLite's LIKE takes capitals for small letters.
+        """
+        match self.histograms_by:
+            case Dimension.MODEL:
+                begins = [key.startswith(f"{name}/", autoescape=True) for name in self.wanted.providers]
+                ends = [key.endswith(f"/{name}", autoescape=True) for name in self.wanted.models]
+                return [or_(*either) for either in (begins, ends) if either]
+            case Dimension.AGENT if self.wanted.agent_ids:
+                return [key.in_([str(agent_id) for agent_id in self.wanted.agent_ids])]
+            case _:
+                return []
+
     def recent(self) -> FromClause:
         """The attempts that no roll-up answers for: the tail; or, with conditions that none knows, all of them."""
         return self.all_attempts() if self.needs_runs else _tail
@@ -190,7 +205,7 @@ def stored_histograms(question: Question, dimension: Dimension, segments: CTE) -
     """Bucket, key and counts of a dimension."""
     c = _histograms.c
     rows = folded(segments, _histograms, question.project_id, c.key, c.counts)
-    return rows.where(c.dimension == dimension.value)
+    return rows.where(c.dimension == dimension.value, *question.likely_keys(c.key))
 
 
 def histograms_of_slices(question: Question, segments: CTE) -> Select[*tuple[Any, ...]]:
