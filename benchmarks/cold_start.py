@@ -131,6 +131,7 @@ def _start(python: Sequence[str], module: str, path: Sequence[Path], event: str)
         PYTHONPATH=os.pathsep.join(map(str, path)),
         PYTHONDONTWRITEBYTECODE="1",
         AGENT_LAUNCHER_ALLOW_LOOPBACK="1",
+        AWS_LAMBDA_RUNTIME_API="127.0.0.1:9001",  # a handler may look at whether Lambda's runtime imports it
     )
     command = [*python, str(_FOLDER / "start.py"), module, event]
     began = time.perf_counter()

@@ -1,6 +1,6 @@
 """API keys that AWS Secrets Manager keeps, by the ARN in a request's `api_key_ref`.
 
-boto3 is imported when the first one is read: Lambda's own runtime has it, and the function's package does not.
+botocore is imported when the first one is read: Lambda's own runtime has it, and the function's package does not.
 """
 
 import json
@@ -158,9 +158,8 @@ class AwsSecrets:
                     read_timeout=READ_SECONDS,
                     retries={"total_max_attempts": 2, "mode": "standard"},
                 )
-                # A session of its own: boto3's default one is shared with whoever else uses it, unlocked.
-                session: Any = import_module("boto3").Session()
-                client = session.client("secretsmanager", region_name=region, config=config)
+                session: Any = import_module("botocore.session").Session()
+                client = session.create_client("secretsmanager", region_name=region, config=config)
                 self._clients[region] = client
         return client
 

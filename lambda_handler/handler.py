@@ -16,7 +16,7 @@ from core.interruption import Limits
 from core.invocation import invoke
 from core.providers import registry
 from core.providers.wire import mend
-from lambda_handler import function_logs, refusals, runtime
+from lambda_handler import collector, function_logs, refusals, runtime
 from lambda_handler.call import Call
 
 BACKEND: Final = "LAMBDA"
@@ -51,7 +51,9 @@ def handle(event: object, context: object = None) -> dict[str, Any]:
             response = _refused(event, InternalError(_INTERNAL_ERROR, request_id=call.request_id, sent=False))
         response = _within_the_payload(_with_our_request_id(response, call))
         log.finished(response)
-    return response.to_wire()
+    wire = response.to_wire()
+    collector.resume()
+    return wire
 
 
 def _answer(event: object, call: Call, log: function_logs.CallLog) -> AgentResponse:

@@ -1,7 +1,8 @@
-"""Our HTTP (`core.providers.http`) under boto3, which addresses, serialises and signs a request, and nothing else.
+"""Our HTTP (`core.providers.http`) under boto3's core, which addresses, serialises and signs a request, and no more.
 
-botocore asks before it sends (`before-send`) whether somebody else has the answer. We send the request there, keep
-the reply for the caller, and give botocore an empty success: it then has nothing to retry, and nothing to parse.
+That core is botocore. boto3 itself, which adds S3's file transfers, is not imported: a function that starts would wait
+for it. botocore asks before it sends (`before-send`) whether somebody else has the answer. We send the request there,
+keep the reply for the caller, and give botocore an empty success: it then has nothing to retry, and nothing to parse.
 `docs/decisions/2026-11-22-bedrock.md` says why.
 
 Finding AWS credentials may ask other servers (single sign-on, a role, the machine's metadata service), over
@@ -110,20 +111,21 @@ class _Nothing:
 
 
 class _Session:
-    """A boto3 session and the clients made of it; they are shared by threads."""
+    """A session and the clients made of it; they are shared by threads."""
 
     def __init__(self, transport: Transport, purpose: Purpose) -> None:
         self._transport = transport
         self._purpose = purpose
         self._credentials_lock = threading.Lock()
-        self._session: Any = import_module("boto3").Session()
+        self._session: Any = import_module("botocore.session").Session()
+        self._session.get_scoped_config()  # raises now if the profile or its files cannot be read
         self._credentials: Any = None
         self._clients: ClientCache[tuple[str, str, str | None, bool], Any] = ClientCache()
 
     @property
     def region(self) -> str | None:
         """The profile's."""
-        return self._session.region_name
+        return self._session.get_config_variable("region")
 
     def require_credentials(self, limits: Limits) -> None:
         """Returns when there are credentials to sign with.
@@ -180,7 +182,7 @@ class _Session:
             retries={"total_max_attempts": 1, "mode": "standard"},
             parameter_validation=False,
         )
-        client = self._session.client(
+        client = self._session.create_client(
             service, region_name=target.region, endpoint_url=target.endpoint, config=config
         )
         client.meta.events.register_last(f"before-send.{service}", self._carry)

@@ -317,6 +317,39 @@ def test_only_what_is_needed_is_imported() -> None:
     assert HEAVY.isdisjoint(in_a_process(LOADED))
 
 
+def test_boto3s_core_is_enough_for_bedrock(vendor: VendorServer) -> None:
+    vendor.will(
+        Reply.json({"message": "no"}, status=403, headers={"x-amzn-errortype": "AccessDeniedException"})
+    )
+    program = f"""
+import json, sys
+from lambda_handler.handler import handle
+event = {{"provider": "BEDROCK", "model_name": "amazon.nova-lite-v1:0", "prompt": "Hi"}}
+code = handle({{**event, "base_url": {vendor.url!r}}})["error"]["code"]
+print(json.dumps([code, "botocore" in sys.modules, "boto3" in sys.modules, "s3transfer" in sys.modules]))
+"""
+    found = in_a_process(program, AGENT_LAUNCHER_ALLOW_LOOPBACK="1", AWS_REGION="us-east-1")
+    assert found == ["PERMISSION_DENIED", True, False, False]
+
+
+@pytest.mark.parametrize(("runtime", "put_off"), [("127.0.0.1:9", True), (None, False)])
+def test_garbage_is_looked_for_after_the_first_answer_only(
+    runtime: str | None, put_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """
+import gc, json
+usual = gc.get_threshold()
+from lambda_handler.handler import handle
+at_the_start, frozen = gc.get_threshold(), gc.get_freeze_count()
+event = {"provider": "DEMO", "model_name": "demo-echo", "prompt": "Hi"}
+assert handle(event)["response"] and handle(event)["response"]
+print(json.dumps([at_the_start[0] > usual[0], gc.get_threshold() == usual, gc.get_freeze_count() > frozen]))
+"""
+    if runtime is not None:
+        monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", runtime)
+    assert in_a_process(program) == [put_off, True, put_off]
+
+
 def test_with_a_snapshot_the_named_sdks_are_in_it_and_no_client_is() -> None:
     program = """
 import json, logging, sys

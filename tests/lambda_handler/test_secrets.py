@@ -168,6 +168,7 @@ def test_one_that_is_waited_for_in_vain_leaves_time_to_say_so(monkeypatch: pytes
         assert late.value.sent is False
         cancel = CancelToken()
         threading.Timer(0.2, cancel.cancel).start()
+        started = time.monotonic()
         with pytest.raises(Cancelled):
             AwsSecrets().read(arn, Limits(timeout_seconds=20, cancel=cancel), provider="OPENAI")
         assert time.monotonic() - started < 3
