@@ -22,8 +22,13 @@ port=9080 timeout=60 memory=512
 while [ $# -gt 0 ]; do
     case $1 in
         --port | --timeout | --memory)
-            [ $# -ge 2 ] && [[ $2 =~ ^[0-9]+$ ]] || fail "$1 needs a number; see --help."
-            case $1 in --port) port=$2 ;; --timeout) timeout=$2 ;; --memory) memory=$2 ;; esac
+            [ $# -ge 2 ] && [[ $2 =~ ^[0-9]{1,9}$ ]] || fail "$1 needs a number; see --help."
+            case $1 in
+                --port) port=$((10#$2)) least=1 most=65535 ;;
+                --timeout) timeout=$((10#$2)) least=1 most=900 ;;
+                --memory) memory=$((10#$2)) least=128 most=10240 ;;
+            esac
+            [ "$2" -ge "$least" ] && [ "$2" -le "$most" ] || fail "$1 takes $least to $most, not $2."
             shift
             ;;
         -h | --help)

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -105,6 +106,15 @@ def test_one_connection_and_one_look_at_the_configuration_serve_all_calls(
     for _ in range(5):
         executor.invoke(request_of())
     assert (service.configuration_reads, service.connections) == (1, 1)
+
+
+def test_a_connection_is_kept_alive_by_tcp(
+    service: LambdaService, executor: LambdaExecutor, request_of: RequestOf
+) -> None:
+    executor.invoke(request_of())
+    ((channel, _),) = next(iter(executor._aws._transport._idle.values()))
+    assert channel._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+    assert service.connections == 1
 
 
 def test_the_first_calls_of_many_threads_share_one_look(

@@ -242,6 +242,22 @@ def test_the_smoke_test_on_the_emulator(lambda_emulator: LambdaEmulator) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--port", "99999", "--port takes 1 to 65535, not 99999."),
+        ("--port", "0", "--port takes 1 to 65535, not 0."),
+        ("--timeout", "901", "--timeout takes 1 to 900, not 901."),
+        ("--memory", "64", "--memory takes 128 to 10240, not 64."),
+        ("--memory", "much", "--memory needs a number"),
+    ],
+)
+def test_run_local_says_what_a_number_may_be(option: str, value: str, said: str) -> None:
+    done = run("run_local.sh", option, value)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 def test_run_local_is_lambda_on_this_machine(tmp_path: Path) -> None:
     require(find_emulator(), what="AWS Lambda's emulator", remedy=".ci/setup lambda-tools installs it")
     port = free_port()
