@@ -1,11 +1,14 @@
 """The scripted vendor does on the wire what its replies say, seen by real clients."""
 
+import os
+import resource
 import socket
 import threading
 import time
 import urllib.parse
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx2
 import openai
@@ -257,3 +260,15 @@ def test_stopping_frees_the_port() -> None:
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", port))
+
+
+def test_it_answers_in_a_process_with_more_than_a_thousand_open_files() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, limits[1]), limits[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        for _ in range(1_100):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        vendor = stack.enter_context(VendorServer())
+        vendor.will(Reply.json({"ok": True}))
+        assert httpx2.get(vendor.url).json() == {"ok": True}
