@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 from core.aws_regions import partition_of
 from core.errors import ConfigurationError, ExecutionError, InvocationError, LogsUnavailable
+from core.execution.lambda_refusal import BAD_CREDENTIALS, EXPIRED
 from core.interruption import Limits
 from core.providers.botocore_adapter import Aws, Purpose, Target
 from core.services.log_lines import LogLine, LogOrigin, LogPage, LogQuery, read_line
@@ -136,7 +137,7 @@ class CloudWatchLogs:
                 raise LogsUnavailable(
                     "Amazon CloudWatch Logs is asked too often at present. Try again in a moment."
                 )
-            case "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException":
+            case _ if name in BAD_CREDENTIALS or name in EXPIRED:
                 self._aws.forget()
                 raise LogsUnavailable(
                     "AWS does not accept the credentials of this machine, or they have expired. Renew them (`aws sso "

@@ -200,6 +200,8 @@ def test_the_account_of_an_arn_is_in_the_statement(aws: VendorServer, settings: 
         ("ThrottlingException", "too often"),
         ("ExpiredTokenException", "aws sso login"),
         ("UnrecognizedClientException", "credentials"),
+        ("IncompleteSignatureException", "credentials"),
+        ("MissingAuthenticationTokenException", "credentials"),
         ("ServiceUnavailableException", "HTTP 400"),
     ],
 )
