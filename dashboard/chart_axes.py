@@ -158,14 +158,16 @@ def _steps(span: Span, grain: timedelta) -> Buckets:
 
 
 def spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """How far each label must move so that no two are nearer than `gap`; the order of the heights is kept.
+    """How far each label must move so that no two are nearer than `gap`, and none moves below the axis.
+
+    The order of the heights is kept; of equal ones the first comes to stand highest.
 
     Args:
-        heights: Where each label would stand, in pixels; any order.
+        heights: Where each label would stand above the axis, in pixels; any order.
         gap: The least distance, in pixels.
     """
     # Labels that would be too near form a group, which stands with its middle where its members' middle is.
-    order = sorted(range(len(heights)), key=heights.__getitem__)
+    order = sorted(range(len(heights)), key=lambda index: (heights[index], -index))
     groups: list[list[int]] = []
     for index in order:
         groups.append([index])
@@ -183,7 +185,7 @@ def spread(heights: Sequence[float], *, gap: float) -> list[float]:
 
 def _lowest(group: Sequence[int], heights: Sequence[float], gap: float) -> float:
     middle = sum(heights[index] for index in group) / len(group)
-    return middle - (len(group) - 1) * gap / 2
+    return max(middle - (len(group) - 1) * gap / 2, 0.0)
 
 
 def _highest(group: Sequence[int], heights: Sequence[float], gap: float) -> float:

@@ -108,10 +108,17 @@ def test_a_moment_belongs_to_the_bucket_that_has_begun() -> None:
 @given(st.lists(st.floats(min_value=0, max_value=300), max_size=4))
 def test_labels_that_would_overlap_move_apart_and_keep_their_order(heights: list[float]) -> None:
     moved = [height + move for height, move in zip(heights, spread(heights, gap=17), strict=True)]
-    order = sorted(range(len(heights)), key=heights.__getitem__)
+    order = sorted(range(len(heights)), key=lambda index: (heights[index], -index))
+    assert min(moved, default=0) >= 0
     for low, high in pairwise(moved[index] for index in order):
         assert high - low >= 17 - 1e-6
 
 
 def test_labels_that_are_far_apart_stay_where_they_are() -> None:
     assert spread([10, 100, 200], gap=17) == [0, 0, 0]
+
+
+def test_labels_that_end_at_the_bottom_stay_above_the_axis_in_their_order() -> None:
+    heights = [8.0, 8.0, 0.1]
+    moved = [height + move for height, move in zip(heights, spread(heights, gap=17), strict=True)]
+    assert moved == pytest.approx([34, 17, 0])

@@ -72,7 +72,7 @@ def test_percentiles_are_named_at_their_ends_and_broken_where_nothing_ran(week: 
 def test_line_ends_that_meet_have_labels_that_do_not(week: Buckets) -> None:
     same = [charts.Series(name=name, color="#112233", values=[5e6] * 7) for name in ("a", "b", "c")]
     moves = [label["yshift"] for label in charts.lines(same, week, Unit.DURATION)["layout"]["annotations"]]
-    assert moves == pytest.approx([-17, 0, 17], abs=1.0)
+    assert moves == pytest.approx([17, 0, -17], abs=1.0)
 
 
 def test_ranges_and_rankings_are_valid_and_keep_the_order_given() -> None:
