@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from core.errors import SettingsError, StoreError
+from core.execution.choice import BackendChoice
 from core.providers import registry
 from core.providers.base import OtherCredentials
 from core.providers.spec import ProviderSpec
@@ -141,9 +142,23 @@ class HealthService:
         found, now = self._on_lambda, time.monotonic()
         if fresh or found is None or now - found[0] > LAMBDA_FRESH_SECONDS:
             stored = [credential.provider for credential in self._credentials.list(principal)]
-            checks = lambda_checks(self._settings, local_keys=stored)
+            checks = lambda_checks(
+                self._settings, local_keys=stored, bedrock_models=self._models_of_aws(principal)
+            )
             found = self._on_lambda = (time.monotonic(), checks)
         return found[1]
+
+    def _models_of_aws(self, principal: Principal) -> Sequence[str]:
+        """What agents that may run on Lambda ask of Bedrock itself, with AWS credentials."""
+        configs = [agent.version.config for agent in self._store.agents.list(principal.project_id)]
+        return [
+            str(config.get("model_name"))
+            for config in configs
+            if config.get("provider") == "BEDROCK"
+            and config.get("backend") != BackendChoice.LOCAL.value
+            and not config.get("base_url")
+            and not config.get("credential_id")
+        ]
 
 
 def look(principal: Principal, settings: Settings) -> Sequence[Check]:

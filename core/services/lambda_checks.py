@@ -21,23 +21,29 @@ from core.settings import Settings
 
 LOOK_SECONDS: Final = 5.0
 """How long one look may take."""
+MAX_MODELS: Final = 3
+"""How many of Bedrock's models are tried."""
 
 _DEPLOY: Final = "Deploy it (lambda_handler/scripts/deploy.sh)."
 _MAY_READ: Final = (
     "Allow lambda:GetFunctionConfiguration on the function to the user or role of this machine: without it the "
     "function's time-out and architecture are not known, and neither is what a run costs on Lambda."
 )
+_TO_BEDROCK: Final = "Fall-back to Bedrock"
 _BEDROCK: Final = Purpose("BEDROCK", "BEDROCK_REGION", "")
 _ALLOWED_IF: Final = frozenset({"validationexception", "resourcenotfoundexception", "modelnotreadyexception"})
 """Said after Bedrock has found that the credentials may ask it."""
 
 
-def lambda_checks(settings: Settings, *, local_keys: Sequence[str]) -> list[Check]:
+def lambda_checks(
+    settings: Settings, *, local_keys: Sequence[str], bedrock_models: Sequence[str] = ()
+) -> list[Check]:
     """The checks; none where no function is named.
 
     Args:
         settings: Which function.
         local_keys: The providers for which this installation has a key of its own.
+        bedrock_models: Those that agents ask with AWS credentials, beside BEDROCK_MODEL_ID; the first few are tried.
     """
     function = settings.lambda_agent_function_name
     if function is None:
@@ -50,12 +56,14 @@ def lambda_checks(settings: Settings, *, local_keys: Sequence[str]) -> list[Chec
         )
     )
     try:
-        return _looks(executor, settings, local_keys)
+        return _looks(executor, settings, local_keys, bedrock_models)
     finally:
         executor.close()
 
 
-def _looks(executor: LambdaExecutor, settings: Settings, local_keys: Sequence[str]) -> list[Check]:
+def _looks(
+    executor: LambdaExecutor, settings: Settings, local_keys: Sequence[str], bedrock_models: Sequence[str]
+) -> list[Check]:
     try:
         facts = executor.function(Limits(timeout_seconds=LOOK_SECONDS))
     except NotLambda as exc:
@@ -68,9 +76,10 @@ def _looks(executor: LambdaExecutor, settings: Settings, local_keys: Sequence[st
     if facts is None:
         unread = "Its configuration cannot be read."
         configured = Check(name="Lambda function", verdict=Verdict.WARNING, detail=unread, remedy=_MAY_READ)
-        return [configured, invoked, *_fall_back(settings, frozenset(), local_keys)]
+        return [configured, invoked, *_fall_back(settings, frozenset(), local_keys, bedrock_models)]
     configured = _configuration(facts, settings)
-    return [configured, invoked, _code(facts), *_fall_back(settings, facts.variables, local_keys)]
+    fall_back = _fall_back(settings, facts.variables, local_keys, bedrock_models)
+    return [configured, invoked, _code(facts), *fall_back]
 
 
 def _emulated(settings: Settings, error: NotLambda) -> Check:
@@ -127,7 +136,9 @@ def _code(facts: FunctionFacts) -> Check:
     return Check(name=name, verdict=Verdict.WARNING, detail=detail, remedy=_DEPLOY)
 
 
-def _fall_back(settings: Settings, there: frozenset[str], local_keys: Sequence[str]) -> list[Check]:
+def _fall_back(
+    settings: Settings, there: frozenset[str], local_keys: Sequence[str], bedrock_models: Sequence[str]
+) -> list[Check]:
     """Whether what runs there would run here, too: a fall-back that fails is none."""
     lacking = [
         spec.name
@@ -147,10 +158,11 @@ def _fall_back(settings: Settings, there: frozenset[str], local_keys: Sequence[s
                 remedy="Add the key under Settings > Credentials.",
             )
         )
-    if settings.bedrock_model_id is not None:
-        checks.append(
-            guarded("Fall-back to Bedrock", lambda: _bedrock(settings, settings.bedrock_model_id or ""))
-        )
+    if "BEDROCK" not in local_keys and registry.get_spec("BEDROCK").key_variable_in_force() is None:
+        # With a key of Bedrock's own it is the key that may ask, and not these credentials.
+        configured = [] if settings.bedrock_model_id is None else [settings.bedrock_model_id]
+        models = list(dict.fromkeys([*configured, *bedrock_models]))[:MAX_MODELS]
+        checks += [guarded(_TO_BEDROCK, lambda model=model: _bedrock(settings, model)) for model in models]
     if not checks:
         detail = "For what the function has keys for, this machine has one, too."
         checks.append(Check(name="Fall-back keys", verdict=Verdict.OK, detail=detail))
@@ -158,7 +170,7 @@ def _fall_back(settings: Settings, there: frozenset[str], local_keys: Sequence[s
 
 
 def _bedrock(settings: Settings, model: str) -> Check:
-    name, limits = "Fall-back to Bedrock", Limits(timeout_seconds=LOOK_SECONDS)
+    name, limits = _TO_BEDROCK, Limits(timeout_seconds=LOOK_SECONDS)
     aws = Aws(_BEDROCK)
     try:
         region = (

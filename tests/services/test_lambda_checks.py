@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from core.code_version import VARIABLE, code_version
+from core.services.agent_config import AgentConfig
 from core.services.checks import Check, Verdict
 from core.services.lambda_checks import lambda_checks
 from core.services.principal import LOCAL
@@ -137,6 +138,34 @@ def test_bedrocks_permission_is_tried_without_asking_a_model(
             assert check.verdict is verdict
         assert all(request.json["messages"] == [] for request in bedrock.requests)
     assert "bedrock:InvokeModel" in check.remedy
+
+
+def test_bedrocks_permission_is_tried_for_what_agents_ask_of_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in lambda_variables(settings.aws_endpoint_url_lambda or "").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BEDROCK_REGION", "us-east-1")
+    with VendorServer() as bedrock, opened_application() as application:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", bedrock.url)
+        denied = {"x-amzn-ErrorType": "AccessDeniedException"}
+        bedrock.otherwise(Reply.json({"message": "no"}, status=403, headers=denied))
+        for name, more in (
+            ("There", {}),
+            ("Again", {}),
+            ("Here", {"backend": "LOCAL"}),
+            ("Elsewhere", {"base_url": "https://bedrock.example"}),
+        ):
+            config = AgentConfig.parse({"provider": "BEDROCK", "model_name": "amazon.nova-pro-v1:0", **more})
+            application.agents.create(LOCAL, name=name, config=config)
+        checks = application.health.of_lambda(LOCAL)
+        (check,) = [check for check in checks if check.name == "Fall-back to Bedrock"]
+        assert check.verdict is Verdict.WARNING
+        assert "amazon.nova-pro-v1:0" in check.detail
+        assert len(bedrock.requests) == 1
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "a-key-of-bedrocks-own")
+        names = [check.name for check in application.health.of_lambda(LOCAL, fresh=True)]
+        assert "Fall-back to Bedrock" not in names
 
 
 def test_a_page_that_is_drawn_again_does_not_ask_again(
