@@ -201,7 +201,8 @@ def verdict_of(attempt: Attempt) -> tuple[Verdict, str]:
     reason = f"{error.code.value}: {error.message}"
     match error.code:
         case ErrorCode.LAMBDA_UNREACHABLE if attempt.completed is Completed.NOTHING:
-            slow = attempt.latency_us >= SLOW_SECONDS * 1_000_000
+            # What AWS answered, it answered: it is this process that was slow, with its first call perhaps.
+            slow = error.provider_status is None and attempt.latency_us >= SLOW_SECONDS * 1_000_000
             return (Verdict.SLOW_FAULT if slow else Verdict.FAULT), reason
         case ErrorCode.LAMBDA_TIMEOUT if attempt.completed is Completed.NOTHING:
             return Verdict.FAULT, reason

@@ -258,7 +258,7 @@ def too_large_to_return(*, size: int | None = None) -> LambdaPayloadTooLarge:
 
 
 def _unreachable(refusal: Refusal, message: str) -> LambdaUnreachable:
-    return LambdaUnreachable(message, detail=refusal.detail, sent=False)
+    return LambdaUnreachable(message, detail=refusal.detail, provider_status=refusal.status, sent=False)
 
 
 def _not_started(refusal: Refusal, why: str, *, retryable: bool = False) -> LambdaFunctionError:

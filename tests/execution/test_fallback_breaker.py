@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -234,3 +235,11 @@ def test_what_an_attempt_shows_of_lambda(
     found, reason = verdict_of(attempt(code, completed, seconds=seconds))
     assert found is verdict
     assert reason == ("" if verdict is Verdict.ALIVE else f"{code}: It failed.")
+
+
+def test_a_refusal_is_no_time_out_however_slow_this_process_was() -> None:
+    refused = attempt("LAMBDA_UNREACHABLE", Completed.NOTHING, seconds=30)
+    assert refused.response.error is not None
+    error = refused.response.error.model_copy(update={"provider_status": 403})
+    answered = replace(refused, response=refused.response.model_copy(update={"error": error}))
+    assert verdict_of(answered)[0] is Verdict.FAULT

@@ -49,6 +49,8 @@ def test_everything_that_invoke_can_raise_proves_that_nothing_ran_but_one(name: 
         assert f"HTTP {INVOKE[name]}" not in error.message or name == "ServiceException"
     assert error.message.endswith(".")
     assert name in (error.detail or "")
+    if isinstance(error, LambdaUnreachable):
+        assert error.provider_status == INVOKE[name], "AWS answered: the breaker takes it for no time-out"
 
 
 @pytest.mark.parametrize(
