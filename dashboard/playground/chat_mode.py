@@ -9,6 +9,7 @@ from dashboard.components import playground_chat as chat_view
 from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
 from dashboard.components import playground_prompt as prompt_view
+from dashboard.following import follow
 from dashboard.playground import actions, column_view, files
 from dashboard.playground.prompt_mode import POLL_SECONDS
 
@@ -35,7 +36,7 @@ def chat_mode() -> None:
         _input(column, disabled=under_way)
         column_view.estimate(column, before="The next turn, without its own text")
 
-    def draw() -> None:
+    def draw() -> bool:
         now = actions.turns()[-1:]
         with place:
             for turn in now:
@@ -44,10 +45,9 @@ def chat_mode() -> None:
                     chat_view.answering(turn, stop=actions.stop)
                 else:
                     chat_view.earlier([], [turn], raw=raw)
-        if under_way and not any(turn.run.under_way for turn in now):
-            st.rerun()
+        return any(turn.run.under_way for turn in now)
 
-    st.fragment(draw, run_every=POLL_SECONDS if under_way else None)()
+    follow(draw, every_s=POLL_SECONDS if under_way else None)
 
 
 def _configuration(column: actions.Column) -> None:

@@ -13,6 +13,7 @@ from dashboard.components import playground_configuration as configuration
 from dashboard.components import playground_draft as draft
 from dashboard.components import playground_prompt as prompt_view
 from dashboard.components import playground_result as result_view
+from dashboard.following import follow
 from dashboard.playground import actions, column_view, dialogs
 from dashboard.playground.actions import Column
 
@@ -31,18 +32,16 @@ def prompt_mode(*, under_way: bool) -> None:
     columns = [actions.column(slot) for slot in draft.slots()]
     places = _alone(columns[0]) if len(columns) == 1 else _side_by_side(columns)
 
-    def draw() -> None:
+    def draw() -> bool:
         runs = actions.views()
         if len(columns) == 1:
             with places[columns[0].slot]:
                 _answer(columns[0], runs.get(columns[0].slot))
         else:
             _answers(columns, runs, places)
-        if under_way and not any(run.under_way for run in runs.values()):
-            # The page's own buttons change now, and nobody needs to look again and again any more.
-            st.rerun()
+        return any(run.under_way for run in runs.values())
 
-    st.fragment(draw, run_every=POLL_SECONDS if under_way else None)()
+    follow(draw, every_s=POLL_SECONDS if under_way else None)
 
 
 # One column

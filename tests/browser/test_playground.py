@@ -9,7 +9,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.support.app_server import AppServer
 from tests.support.browser import VIEWPORT_1920, choose, choose_action, close_popover, drawn, write
@@ -162,6 +163,60 @@ def test_a_reload_and_a_second_tab_find_the_run_under_way(
         expect(run_button(tab)).to_be_visible()
     assert statuses(server, shown) == ["CANCELLED"]
     assert run_count(server) == before + 1
+
+
+class LostDrawing:
+    """Keeps from a page what the server sends of its next drawing of the whole page, once it is told to.
+
+    Streamlit loses it by itself when a browser is so slow that its requests come several at a time.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.wanted = False
+        self.lost = 0
+        self._losing = False
+        page.route_web_socket(re.compile("/_stcore/stream"), self._connect)
+
+    def _connect(self, socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(server.send)
+        server.on_message(lambda message: self._pass_on(socket, message))
+
+    def _pass_on(self, socket: WebSocketRoute, data: str | bytes) -> None:
+        assert isinstance(data, bytes)
+        message = ForwardMsg.FromString(data)
+        kind = message.WhichOneof("type")
+        if self.wanted and kind == "new_session" and not message.metadata.run.fragment_ids:
+            self.wanted, self._losing = False, True
+        if not self._losing:
+            socket.send(data)
+            return
+        self.lost += 1
+        self._losing = kind != "script_finished"
+
+
+@pytest.mark.parametrize("chat", [False, True], ids=["prompt", "chat"])
+def test_the_end_of_a_run_arrives_though_a_drawing_of_the_page_is_lost(
+    server: AppServer, open_page: Callable[..., Page], chat: bool
+) -> None:
+    page = open_page()
+    drawing = LostDrawing(page)
+    page.goto(server.url + ("/playground?mode=chat" if chat else "/playground"))
+    question = page.get_by_placeholder("Ask ") if chat else prompt_of(page)
+    expect(question).to_be_visible()
+    drawn(page)
+    question.fill("[[delay=3]] [[chunk_delay=0.1]] Hello")
+    question.press("Enter" if chat else "Control+Enter")
+    expect(page.get_by_text("Waiting for the first token")).to_be_visible()
+    run_ids(page)
+    drawn(page)
+    drawing.wanted = True
+    expect(page.get_by_text('You asked: "Hello"')).to_be_visible()
+    if chat:
+        expect(question).to_be_enabled()
+    else:
+        expect(run_button(page)).to_be_visible()
+    assert drawing.lost
 
 
 def test_what_is_typed_while_an_answer_arrives_stays(opened: Callable[..., Page]) -> None:
