@@ -1,5 +1,6 @@
 """The SQL that every run takes: its rows are inserted, ended and counted, for one run or for several at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Final
@@ -71,19 +72,19 @@ _ENDING: Final = (
 ENDING_VALUES: Final = ("of_run", "ended_us", "first_token_at_us", *(f"new_{name}" for name in _ENDING))
 
 
-class RunStatements:
+class RunStatements(ABC):
     """Each is run in the connection's transaction, on the driver's cursor. See `run_statements_of`."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._insert_attempts = RowsStatement(_inserting(_attempt, ATTEMPT_FIELDS), dialect)
-        self._insert_local_attempts = RowsStatement(_inserting(_attempt, _LOCAL_FIELDS), dialect)
         self._insert_facts = RowsStatement(_inserting_facts, dialect)
         self._end_continued_run = Statement(_ending(bindparam), dialect)
 
+    @abstractmethod
     def start(self, connection: Connection, started: Sequence[tuple[Values, Packed]]) -> None:
         """Inserts runs that begin: the columns of each, but `request_content`, and its request."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def end(self, connection: Connection, ended: Sequence[tuple[Values, Packed | None]]) -> bool:
         """Ends runs of which nothing but the beginning is stored; on Postgres one at a time.
 
@@ -93,23 +94,21 @@ class RunStatements:
         Returns:
             False if one of them is not such a run: no answer is stored then, but the others may have ended.
         """
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def add_text(self, connection: Connection, packed: Packed) -> int:
         """Stores a text; returns its number."""
-        raise NotImplementedError
+        ...
 
     def end_continued(self, connection: Connection, ending: Values) -> None:
         """Ends a run of which attempts may be stored."""
         self._end_continued_run.run(connection, ending)
 
+    @abstractmethod
     def insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
         """Attempts, and what they add to the figures: after their runs' ends, which they tell of."""
-        local = [attempt for attempt in attempts if attempt.backend is Backend.LOCAL]
-        other = [attempt for attempt in attempts if attempt.backend is not Backend.LOCAL]
-        self._insert_local_attempts.all(connection, [_values(it, _LOCAL_FIELDS) for it in local])
-        self._insert_attempts.all(connection, [_values(it, ATTEMPT_FIELDS) for it in other])
-        self.insert_facts(connection, attempts)
+        ...
 
     def insert_facts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
         """What stored attempts add to the figures."""
@@ -123,6 +122,8 @@ class _OnSqlite(RunStatements):
         super().__init__(dialect)
         self._insert_runs = RowsStatement(_inserting(_run, _RUN_COLUMNS), dialect)
         self._insert_contents = RowsStatement(_inserting(_content, ("encoding", "body")), dialect)
+        self._insert_attempts = RowsStatement(_inserting(_attempt, ATTEMPT_FIELDS), dialect)
+        self._insert_local_attempts = RowsStatement(_inserting(_attempt, _LOCAL_FIELDS), dialect)
         self._end_run = Statement(_ending(bindparam).where(_run.c.attempts == 0), dialect)
         self._end_runs = RowsStatement(_ending_several, dialect)
 
@@ -149,6 +150,13 @@ class _OnSqlite(RunStatements):
 
     def add_text(self, connection: Connection, packed: Packed) -> int:
         return self._add_texts(connection, [packed])[0]
+
+    def insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
+        local = [attempt for attempt in attempts if attempt.backend is Backend.LOCAL]
+        other = [attempt for attempt in attempts if attempt.backend is not Backend.LOCAL]
+        self._insert_local_attempts.all(connection, [_values(it, _LOCAL_FIELDS) for it in local])
+        self._insert_attempts.all(connection, [_values(it, ATTEMPT_FIELDS) for it in other])
+        self.insert_facts(connection, attempts)
 
     def _add_texts(self, connection: Connection, packed: Sequence[Packed]) -> list[int]:
         rows = [{"encoding": encoding, "body": body} for encoding, body in packed]
