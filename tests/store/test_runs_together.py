@@ -90,9 +90,9 @@ def test_each_run_gets_its_own_texts_tokens_and_price(store: Store, row_counts: 
         assert stored.summary.status is RunStatus.SUCCEEDED
         assert stored.summary.output_tokens == attempt.output_tokens
         assert stored.summary.cost_nanousd == attempt.tokens_cost_nanousd
-        assert stored.summary.latency_us == (stored.summary.finished_at - run.created_at) // timedelta(
-            microseconds=1
-        )
+        ended_at = stored.summary.finished_at
+        assert ended_at is not None
+        assert stored.summary.latency_us == (ended_at - run.created_at) // timedelta(microseconds=1)
     totals = store.usage.totals(PROJECT, now() - timedelta(hours=1), now() + timedelta(hours=1))
     assert totals.runs == totals.attempts == MANY
     assert totals.output_tokens == sum(range(MANY))
