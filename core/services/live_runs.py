@@ -201,8 +201,13 @@ class LiveRuns:
         self._lock = threading.Lock()
         self._runs: dict[UUID, LiveRun] = {}
 
-    def add(self, run: LiveRun) -> None:
-        """Registers a run; forgets the oldest finished ones beyond the limit, some at a time."""
+    def add(self, run: LiveRun, *, keep: bool = True) -> None:
+        """Registers a run; forgets the oldest finished ones beyond the limit, some at a time.
+
+        Args:
+            run: One under way.
+            keep: Whether it stays when it has finished, also where the store has it then.
+        """
         with self._lock:
             self._runs[run.run_id] = run
             if len(self._runs) > self._look_at:
@@ -211,7 +216,15 @@ class LiveRuns:
                     self._forget(run_id)
                 # Looking through all of them at each run would cost more than storing one.
                 self._look_at = len(self._runs) + self._keep // 4
-        run.tell_finish(self._note_finished)
+        run.tell_finish(self._note_finished if keep else self._note_told)
+
+    def _note_told(self, run: LiveRun) -> None:
+        if run.outcome is None or not run.outcome.stored:
+            self._note_finished(run)
+            return
+        with self._lock:
+            if run.run_id in self._runs:
+                self._forget(run.run_id)
 
     def _note_finished(self, run: LiveRun) -> None:
         with self._lock:

@@ -190,7 +190,8 @@ class RunService:
             if job.new_run is not None:
                 self._presence.appear()
                 self._store.runs.start(job.new_run)
-                self.live.add(job.live)
+                # Its caller has the outcome: what stays of each run is what Python's collector goes through again.
+                self.live.add(job.live, keep=False)
             return self._worker.work(replace(job, on_delta=forward if on_delta else None))
         except KeyboardInterrupt:
             self._worker.interrupt(job)

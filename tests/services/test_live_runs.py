@@ -108,6 +108,18 @@ def test_only_finished_runs_are_forgotten_the_oldest_first() -> None:
     assert runs.get(going[0].run_id, project_id="p") is going[0]
 
 
+def test_a_run_whose_caller_waited_is_forgotten_when_it_is_stored_and_no_sooner() -> None:
+    runs = LiveRuns(keep_finished=3)
+    stored, refused = live_run(), live_run()
+    for live in (stored, refused):
+        runs.add(live, keep=False)
+        assert runs.get(live.run_id, project_id="p") is live
+    stored.finish(outcome_of(stored.run_id))
+    refused.finish(replace(outcome_of(refused.run_id), stored=False, store_error="The disk is full."))
+    assert runs.get(stored.run_id, project_id="p") is None
+    assert runs.get(refused.run_id, project_id="p") is refused
+
+
 def test_a_finished_run_keeps_its_texts_and_lets_the_attachments_go() -> None:
     image = Attachment(media_type="image/png", data="aGVsbG8h" * 100_000)
     live = live_run(spec=replace(SPEC, prompt="What is this?", attachments=(image,)))
