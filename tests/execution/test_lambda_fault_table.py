@@ -94,8 +94,8 @@ SCENES: Final[Mapping[str, Scene]] = {
     "reset before the execution": Scene((Act.reset(runs=False),)),
     "reset after the execution": Scene((Act.reset(runs=True),)),
     "the answer is cut": Scene((Act.cut(),)),
-    "no answer by the deadline, the function never ran": Scene((Act.hang(runs=False),), deadline_s=3.0),
-    "no answer by the deadline, the function ran": Scene((Act.hang(runs=True),), deadline_s=3.0),
+    "no answer by the deadline, the function never ran": Scene((Act.hang(runs=False),), deadline_s=6.0),
+    "no answer by the deadline, the function ran": Scene((Act.hang(runs=True),), deadline_s=6.0),
     "stopped while the function runs": Scene((Act.hang(runs=True),), stopped=True),
 }
 

@@ -63,6 +63,7 @@ slow = config.model_copy(update={"model_name": "demo-slow"})
 rng = random.Random(7)
 
 # What is imported at the first run is imported here once, and not by each victim.
+os.nice(10)  # for the tests beside this one
 first = Application.open(settings, kind="test")
 first.runs.run(LOCAL, RunSpec(config=config, prompt="First"), store=False)
 first.close()
