@@ -46,7 +46,7 @@ REMEDIES: Final[Mapping[ErrorCode, Remedy]] = MappingProxyType(
                 "The request breaks the contract, or asks for something that this provider or model does not "
                 "take. The message names each fault."
             ),
-            remedy=("Change what the message names: open the run in the playground, or edit the agent."),
+            remedy="Change what the message names: open the run in the playground, or edit the agent.",
             action=RemedyAction.EDIT_REQUEST,
         ),
         ErrorCode.UNKNOWN_PROVIDER: Remedy(

@@ -60,15 +60,15 @@ def _ended(*statuses: RunStatus) -> ColumnElement[bool]:
 def facts(attempts: FromClause | None = None) -> Select[*tuple[Any, ...]]:
     """A row for each attempt, with the names of `COLUMNS`.
 
-    Args:
-        attempts: Other rows with the columns of `attempt`; None is all that are stored.
-
     A run is counted by its final attempt, money and tokens by every one. Latency is the run's, of those that succeeded
     or failed: how long it took until somebody pressed "stop" or a process died is nobody's latency.
 
     An attempt is "untold" where its input or output tokens are unknown: the provider told none, or nobody knows how it
     ended. One that surely used none has 0 stored and is told. It is counted where its tokens would be, so that no slice
     leaves any out without a mark.
+
+    Args:
+        attempts: Other rows with the columns of `attempt`; None is all that are stored.
     """
     table = table_of(AttemptRow) if attempts is None else attempts
     attempt = table.c

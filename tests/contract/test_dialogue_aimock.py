@@ -10,6 +10,7 @@ from core.interruption import Limits
 from core.providers import registry
 from core.providers.base import Connection
 from tests.contract.conftest import CANARY, Caller
+from tests.support.aimock_vendors import VENDORS
 
 if TYPE_CHECKING:
     from tests.support.aimock_server import Aimock
@@ -20,22 +21,15 @@ READ_WHOLE = ["OPENAI"]
 """Of whose requests aimock also reads the answer's format and the files, and for whom it has a list of models."""
 
 
-@pytest.fixture(params=["BEDROCK", "ANTHROPIC", "OPENAI", "GEMINI", "OLLAMA"])
+@pytest.fixture(params=[provider for provider, _, _ in VENDORS])
 def at(request: pytest.FixtureRequest, aimock: "Aimock") -> dict[str, Any]:
     """The fields of a request that lead a provider to aimock."""
-    addresses = {
-        "BEDROCK": ("us.anthropic.claude-sonnet-4-6", aimock.url),
-        "ANTHROPIC": ("claude-sonnet-4-6", aimock.url),
-        "OPENAI": ("gpt-4o", aimock.openai_url),
-        "GEMINI": ("gemini-3.8-flash", f"{aimock.url}/v1beta"),
-        "OLLAMA": ("gemma4", aimock.url),
-    }
-    model, url = addresses[request.param]
+    model, path = next((model, path) for provider, model, path in VENDORS if provider == request.param)
     return {
         "provider": request.param,
         "model_name": model,
         "api_key": CANARY,
-        "base_url": url,
+        "base_url": f"{aimock.url}{path}",
         "timeout_seconds": 30,
     }
 

@@ -11,6 +11,7 @@ from core.services.application import Application
 from core.services.principal import LOCAL
 from core.storage.records import Backend, RunDetail, RunFilter, RunStatus
 from dashboard import backend, routes, state
+from tests.support.aimock_vendors import VENDORS
 from tests.support.lambda_emulator import LambdaEmulator
 from tests.support.stored_runs import opened_application
 
@@ -45,16 +46,7 @@ def run_from_the_playground(application: Application, app: AppTest) -> RunDetail
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("provider", "model", "path"),
-    [
-        ("BEDROCK", "us.anthropic.claude-sonnet-4-6", ""),
-        ("ANTHROPIC", "claude-sonnet-4-6", ""),
-        ("OPENAI", "gpt-4o", "/v1"),
-        ("GEMINI", "gemini-3.8-flash", "/v1beta"),
-        ("OLLAMA", "gemma4", ""),
-    ],
-)
+@pytest.mark.parametrize(("provider", "model", "path"), VENDORS)
 def test_auto_goes_to_lambda_and_here_when_it_is_killed(
     there: Application,
     lambda_emulator: LambdaEmulator,

@@ -18,6 +18,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from tests.support.aimock_vendors import VENDORS
 from tests.support.lambda_emulator import LambdaEmulator
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -115,16 +116,7 @@ def test_it_can_be_killed_and_started_again_at_the_same_address(lambda_emulator:
     assert invoke(lambda_emulator, demo("Back?"))["response"].startswith('You asked: "Back?"')
 
 
-@pytest.mark.parametrize(
-    ("provider", "model", "path"),
-    [
-        ("BEDROCK", "us.anthropic.claude-sonnet-4-6", ""),
-        ("ANTHROPIC", "claude-sonnet-4-6", ""),
-        ("OPENAI", "gpt-4o", "/v1"),
-        ("GEMINI", "gemini-3.8-flash", "/v1beta"),
-        ("OLLAMA", "gemma4", ""),
-    ],
-)
+@pytest.mark.parametrize(("provider", "model", "path"), VENDORS)
 def test_every_provider(
     lambda_emulator: LambdaEmulator, aimock: "Aimock", provider: str, model: str, path: str
 ) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -32,6 +32,27 @@ def in_a_child(work: Callable[[], bool]) -> bool:
     os.kill(pid, 9)
     os.waitpid(pid, 0)
     return False
+
+
+def free_in_a_child(lock: Callable[[], AbstractContextManager[object]], use: Callable[[], object]) -> bool:
+    """Whether what needs the lock works in a process that is forked while another thread has it, and here after that.
+
+    Args:
+        lock: Gives the parent's lock.
+        use: Needs it.
+    """
+
+    def hold(wait: Callable[[], None]) -> None:
+        with lock():
+            wait()
+
+    def work() -> bool:
+        use()
+        return True
+
+    with held(hold):
+        free = in_a_child(work)
+    return free and work()
 
 
 @contextmanager

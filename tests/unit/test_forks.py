@@ -14,7 +14,7 @@ from core.interruption import Limits
 from core.lambda_service import LambdaAgentService
 from core.security.vault import Vault
 from core.settings import load_settings
-from tests.support.forks import held, in_a_child
+from tests.support.forks import free_in_a_child, held, in_a_child
 
 FACTS = FunctionFacts(name="agent", region="us-east-1", timeout_seconds=60.0)
 
@@ -74,18 +74,7 @@ def of_the_facade(folder: Path) -> tuple[object, Callable[[], object]]:
 def test_a_lock_that_another_thread_of_the_parent_holds_is_free(of: Of, tmp_path: Path):
     thing, use = of(tmp_path)
     holder: Any = thing
-
-    def hold(wait: Callable[[], None]) -> None:
-        with holder._lock:
-            wait()
-
-    def work() -> bool:
-        use()
-        return True
-
-    with held(hold):
-        assert in_a_child(work)
-    assert work()
+    assert free_in_a_child(lambda: holder._lock, use)
 
 
 def test_a_probe_of_the_parents_does_not_keep_the_childs_breaker_from_trying():

@@ -16,7 +16,7 @@ from core.providers.botocore_adapter import Aws, Purpose
 from core.providers.clients import ClientCache
 from core.providers.demo import DemoProvider
 from core.providers.openai import OpenAIProvider
-from tests.support.forks import held, in_a_child
+from tests.support.forks import free_in_a_child, held, in_a_child
 from tests.support.vendor_server import Reply, VendorServer
 
 Held = Callable[[], AbstractContextManager[object]]
@@ -93,15 +93,4 @@ def test_a_lock_that_another_thread_of_the_parent_holds_is_free(
 ):
     monkeypatch.setattr(registry, "_providers", {})
     lock, use = of()
-
-    def hold(wait: Callable[[], None]) -> None:
-        with lock():
-            wait()
-
-    def work() -> bool:
-        use()
-        return True
-
-    with held(hold):
-        assert in_a_child(work)
-    assert work()
+    assert free_in_a_child(lock, use)
