@@ -1,7 +1,6 @@
 """One connection to a server, whose every wait ends with the call's deadline, or as soon as it is stopped."""
 
 import http.client
-import io
 import math
 import select
 import socket
@@ -52,7 +51,6 @@ class Channel:
         # Once: a time-out set for each wait is a system call, for which the thread gives the interpreter away.
         sock.settimeout(0)
         self._encrypted = isinstance(sock, ssl.SSLSocket)
-        self._reader = _BufferedReader(_Reader(self), READ_BYTES)
         self._lock = threading.Lock()
         self._limits: Limits | None = None
 
@@ -87,17 +85,15 @@ class Channel:
         """Until the socket is ready, was shut down, or the call's time is up."""
         _wait_for_socket(self._sock, self._grant().remaining_seconds(), to_write=to_write)
 
-    def receive_into(self, buffer: memoryview) -> int | None:
-        """Waits for bytes; 0 at the end, None while no call uses the connection."""
-        if self._limits is None:
-            return None
+    def receive(self) -> bytes:
+        """Waits for bytes; none at the end."""
         if not self._encrypted:
             # An answer is rarely there when it is asked for. (What TLS has decrypted already, a wait would not see.)
             self._wait()
         while True:
             limits = self._grant()
             try:
-                count = self._sock.recv_into(buffer)
+                data = self._sock.recv(READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):
                 self._wait()
                 continue
@@ -107,9 +103,9 @@ class Channel:
             except OSError:
                 limits.check()  # it was us who ended it
                 raise
-            if count == 0:
+            if not data:
                 limits.check()
-            return count
+            return data
 
     def send_all(self, data: bytes) -> bool:
         """Sends it all; False if the other side stopped listening, which may still have answered."""
@@ -130,15 +126,8 @@ class Channel:
                 raise
         return True
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """What `HTTPResponse` asks its socket for: always the same buffer, which may have read ahead."""
-        del mode
-        return self._reader
-
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: on an unused connection anything, even the end, is bad news."""
-        if self._reader.peek():
-            return False
         try:
             socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS
         except BlockingIOError:
@@ -162,20 +151,6 @@ def _wait_for_socket(sock: socket.socket, seconds: float | None, *, to_write: bo
     poll = select.poll()
     poll.register(sock, select.POLLOUT if to_write else select.POLLIN)
     poll.poll(None if seconds is None else math.ceil(seconds * 1_000))
-
-
-class _BufferedReader(io.BufferedReader):
-    def close(self) -> None:
-        """Stays open: `HTTPResponse` closes its file at the end of each answer."""
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, channel: Channel) -> None:
-        # As an attribute of the instance: one call less for each read.
-        self.readinto = channel.receive_into  # type: ignore[assignment]
-
-    def readable(self) -> bool:
-        return True
 
 
 def connect(

@@ -5,15 +5,14 @@ server that sends a byte now and then keeps it for ever. Here every wait is cut 
 `Limits`, and pressing stop shuts the socket down under the blocked read. It is also cheaper: see
 `docs/decisions/2026-11-22-http-transport.md`.
 
-The wire format is the standard library's (`http.client.HTTPResponse`). Connections
-are kept per host and reused. Nothing is retried, no redirect is followed, no cookie is kept.
+Replies are read by llhttp (`http_parser`). Connections are kept per host and reused. Nothing is retried, no redirect is
+followed, no cookie is kept.
 
 Raises, wherever it can fail: `Cancelled`, `DeadlineExceeded`; `ProviderUnavailable` until a status is
 received (`sent` is False when it is certain that the vendor received nothing); `BadProviderResponse` for what
 comes after.
 """
 
-import http.client
 import ssl
 import threading
 import time
@@ -27,7 +26,8 @@ from typing import Final
 from core.errors import BadProviderResponse, InvalidRequest, InvocationError, ProviderUnavailable
 from core.forks import renew_in_children
 from core.interruption import Limits
-from core.providers.connections import READ_BYTES, Channel, Origin, connect, proxy_authorization
+from core.providers.connections import Channel, Origin, connect, proxy_authorization
+from core.providers.http_parser import BrokenReply, ReplyParser
 
 IDLE_SECONDS: Final = 30.0
 """How long an unused connection is kept; a shorter time than a server's or a load balancer's own."""
@@ -40,7 +40,6 @@ UNCOMPRESSED: Final = MappingProxyType({"Accept-Encoding": "identity"})
 hold back a stream."""
 DRAIN_SECONDS: Final = 0.05
 """How long the end mark of a body is waited for, after its last useful byte, to reuse the connection."""
-_INTERIM: Final = frozenset({102, 103})  # the standard library passes over 100 only
 
 _limits: ContextVar[Limits] = ContextVar("agent_launcher_limits")
 
@@ -107,11 +106,11 @@ class Transport:
         exchange = _Exchange(self, origin, channel, limits)
         try:
             head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, block)
-            response = exchange.request(head + body, method)
+            parser = exchange.request(head + body)
         except BaseException:
             exchange.close()
             raise
-        return Reply(exchange, response)
+        return Reply(exchange, parser)
 
     def _take(self, origin: Origin) -> Channel | None:
         now = time.monotonic()
@@ -186,22 +185,19 @@ class _Exchange:
     def _interrupt(self) -> None:
         self._channel.interrupt(self.limits)
 
-    def request(self, data: bytes, method: str) -> http.client.HTTPResponse:
+    def request(self, data: bytes) -> ReplyParser:
         """Sends the bytes and reads the answer's head."""
         self.limits.check(sent=False)
+        parser = ReplyParser()
         try:
             delivered = self._channel.send_all(data)
-            while True:
-                # `HTTPResponse` asks its socket for nothing but a file.
-                response = http.client.HTTPResponse(self._channel, method=method)  # type: ignore[arg-type]
-                response.begin()
-                if response.status not in _INTERIM:
-                    break
-        except http.client.RemoteDisconnected as exc:
-            raise ProviderUnavailable(
-                f"{self.origin} closed the connection without an answer. Try again."
-            ) from exc
-        except http.client.HTTPException as exc:
+            while not parser.has_head:
+                parser.feed(self.receive())
+        except BrokenReply as exc:
+            if parser.nothing_came:
+                raise ProviderUnavailable(
+                    f"{self.origin} closed the connection without an answer. Try again."
+                ) from exc
             raise BadProviderResponse(
                 f"{self.origin} did not answer in HTTP. Check {self._transport.address} and the port.",
                 detail=repr(exc),
@@ -213,8 +209,12 @@ class _Exchange:
             ) from exc
         if not delivered:
             # It refused early (413, 401): the answer is good, the connection is not.
-            response.will_close = True
-        return response
+            parser.will_close = True
+        return parser
+
+    def receive(self) -> bytes:
+        """Waits for bytes; none at the end."""
+        return self._channel.receive()
 
     def hurry(self, seconds: float) -> None:
         """Leaves so much time for the rest."""
@@ -238,14 +238,11 @@ class _Exchange:
 class Reply:
     """A status, headers and a body to read once."""
 
-    def __init__(self, exchange: _Exchange, response: http.client.HTTPResponse) -> None:
+    def __init__(self, exchange: _Exchange, parser: ReplyParser) -> None:
         self._exchange = exchange
-        self._response = response
-        self._left = response.length  # None if chunked, or up to the end of the connection
-        self.status = response.status
-        self.headers: list[tuple[bytes, bytes]] = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.getheaders()
-        ]
+        self._parser = parser
+        self.status = parser.status
+        self.headers = parser.headers
 
     def __iter__(self) -> Iterator[bytes]:
         """The body in pieces, as they arrive; the connection is kept or dropped at the end.
@@ -270,7 +267,7 @@ class Reply:
                     )
                 yield piece
             self._end()
-        except (http.client.HTTPException, OSError, ValueError) as exc:
+        except (OSError, ValueError) as exc:
             self._exchange.close()
             if is_error:
                 return
@@ -286,16 +283,9 @@ class Reply:
             self.close()
 
     def _read(self) -> bytes:
-        left = self._left
-        if self._response.chunked:
-            return self._response.read1(READ_BYTES)
-        if left == 0:
-            return b""
-        piece = self._response.fp.read1(READ_BYTES if left is None else min(left, READ_BYTES))
-        if left is not None:
-            if not piece:
-                raise http.client.IncompleteRead(b"", left)
-            self._left = left - len(piece)
+        parser = self._parser
+        while not (piece := parser.take()) and not parser.complete:
+            parser.feed(self._exchange.receive())
         return piece
 
     def close(self) -> None:
@@ -306,20 +296,20 @@ class Reply:
         """
         if self._exchange.over:
             return
-        if self._response.will_close or self._exchange.limits.cancel.cancelled:
+        if self._parser.will_close or self._exchange.limits.cancel.cancelled:
             self._exchange.close()
             return
         self._exchange.hurry(DRAIN_SECONDS)
         try:
             while self._read():
                 pass
-        except (InvocationError, http.client.HTTPException, OSError, ValueError):
+        except (InvocationError, OSError, ValueError):
             self._exchange.close()
         else:
             self._end()
 
     def _end(self) -> None:
-        if self._response.will_close:
+        if self._parser.will_close:
             self._exchange.close()
         else:
             self._exchange.finish()
