@@ -165,12 +165,16 @@ class _Call:
             headers["Authorization"] = anthropic.omit
         if body is not None:
             headers["anthropic-version"] = api_version(body)
-        options: anthropic.RequestOptions = {"headers": headers}
+        # All of them named, as for OpenAI.
+        options: anthropic.RequestOptions = {
+            "headers": headers,
+            "params": query or {},
+            "max_retries": 0,
+            "timeout": None,
+        }
         try:
             with http.bounded_by(self._limits):
                 if method == "GET":
-                    if query:
-                        options["params"] = query
                     return self._client.get(path, cast_to=httpx2.Response, options=options)
                 return self._client.post(
                     path, cast_to=httpx2.Response, body=body, options=options, stream=stream

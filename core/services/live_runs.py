@@ -49,7 +49,6 @@ class LiveRun:
         spec: What was asked, with templates and values that the stored request no longer shows; no key. Without
             the attachments once it has finished: they are megabytes, and the store has them.
         without_attachments: Whether `spec` had some that are not in it any more.
-        kept_bytes: What a finished run's texts take, about.
         begun: Whether a thread works on it; before that it waits for a free one.
         attempt: From 1.
         retry_reason: The error code of the attempt before this one; None on the first.
@@ -76,7 +75,6 @@ class LiveRun:
         self.timeout_seconds = timeout_seconds
         self.spec = spec
         self.without_attachments = False
-        self.kept_bytes = 0
         self.cancel = CancelToken()
         self.outcome: RunOutcome | None = None
         self.begun = False
@@ -136,15 +134,20 @@ class LiveRun:
             text, answer = "".join(self._pieces), outcome.response.response
             self._text = answer if answer is not None and answer == text else text
             self._pieces.clear()
-            self.without_attachments = bool(self.spec.attachments)
-            self.spec = replace(self.spec, attachments=())
-            self.kept_bytes = _size(self._text, None if answer is self._text else answer, self.spec)
+            if self.spec.attachments:
+                self.without_attachments = True
+                self.spec = replace(self.spec, attachments=())
             self._finished = time.monotonic()
             self.outcome = outcome
             self._changed.notify_all()
             told = self._on_finish
         if told is not None:
             told(self)
+
+    def kept_bytes(self) -> int:
+        """What a finished run's texts take, about."""
+        answer = self.outcome.response.response if self.outcome is not None else None
+        return _size(self._text, None if answer is self._text else answer, self.spec)
 
     def tell_finish(self, told: Callable[["LiveRun"], None]) -> None:
         """Has `told` called once when it finishes, at once if it has."""
@@ -230,8 +233,8 @@ class LiveRuns:
         with self._lock:
             if run.run_id not in self._runs:
                 return
-            self._sizes[run.run_id] = run.kept_bytes
-            self._bytes += run.kept_bytes
+            size = self._sizes[run.run_id] = run.kept_bytes()
+            self._bytes += size
             if self._bytes > self._keep_bytes:
                 for run_id in [
                     key for key, other in self._runs.items() if other.outcome and other is not run

@@ -175,7 +175,7 @@ def asked_of(spec: RunSpec, request: AgentRequest) -> Mapping[str, Any]:
     asked: dict[str, Any] = {
         "rendered": spec.rendered,
         "chat": spec.chat,
-        "config": config.model_dump(mode="json", include=typed),
+        "config": config.model_dump(mode="json", include=typed) if typed else {},
         "prompt": None if template == (request.prompt or "") else template,
         # Not what this run asked, but a part of its configuration all the same: in a chat, say.
         "own_prompt": config.prompt if config.prompt != template else "",

@@ -192,7 +192,7 @@ class RunService:
                 self._store.runs.start(job.new_run)
                 # Its caller has the outcome: what stays of each run is what Python's collector goes through again.
                 self.live.add(job.live, keep=False)
-            return self._worker.work(replace(job, on_delta=forward if on_delta else None))
+            return self._worker.work(replace(job, on_delta=forward) if on_delta else job)
         except KeyboardInterrupt:
             self._worker.interrupt(job)
             raise

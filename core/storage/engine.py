@@ -11,7 +11,7 @@ import select
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -52,10 +52,20 @@ Opening = Literal["create", "existing", "look"]
 
 
 class _WriterLock:
-    """A lock with a weak reference, shared by all stores of a process that have the same file open."""
+    """A lock with a weak reference, shared by all stores of a process that have the same file open.
+
+    Entering it raises StoreUnavailable after `BUSY_TIMEOUT_SECONDS`.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_SECONDS):
+            raise StoreUnavailable("Writing waited too long for another part of this process. Try again.")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 _writer_locks: WeakValueDictionary[str, _WriterLock] = WeakValueDictionary()
@@ -179,13 +189,8 @@ class Database:
                     connection.rollback()  # ends SQLAlchemy's idea of the transaction, which is over
             return result
 
-    @contextmanager
-    def _writing_connection(self) -> Generator[Connection]:
-        if self._kept is None:
-            with self._writer.connect() as connection:
-                yield connection
-            return
-        yield self._kept
+    def _writing_connection(self) -> AbstractContextManager[Connection]:
+        return self._writer.connect() if self._kept is None else nullcontext(self._kept)
 
     @contextmanager
     def exclusive(self) -> Generator[Connection]:
@@ -205,24 +210,13 @@ class Database:
         with self._turn_to_write(), translated(), self._writing_connection() as connection:
             yield _driver(connection)
 
-    @contextmanager
-    def _turn_to_write(self) -> Generator[None]:
+    def _turn_to_write(self) -> AbstractContextManager[None]:
         if not self.writable:
             raise StoreNotWritable(_OPEN_FOR_READING_ONLY)
-        with self._only_thread():
-            yield
+        return self._only_thread()
 
-    @contextmanager
-    def _only_thread(self) -> Generator[None]:
-        if self._writer_lock is None:
-            yield
-            return
-        if not self._writer_lock.lock.acquire(timeout=BUSY_TIMEOUT_SECONDS):
-            raise StoreUnavailable("Writing waited too long for another part of this process. Try again.")
-        try:
-            yield
-        finally:
-            self._writer_lock.lock.release()
+    def _only_thread(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._writer_lock is None else self._writer_lock
 
     @contextmanager
     def reading(self) -> Generator[Session]:

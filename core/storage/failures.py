@@ -2,8 +2,6 @@
 
 import sqlite3
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
@@ -55,29 +53,28 @@ _POSTGRES_FULL = (
 )
 
 
-@contextmanager
-def translated() -> Generator[None]:
-    """Raises `StoreError` from whatever the driver or SQLAlchemy raised inside.
+class translated:
+    """Raises `StoreError` from whatever the driver or SQLAlchemy raised inside: as a class, a third as dear.
 
     A broken constraint passes: whoever wrote the statement turns it into `Conflict`. So do faults of the program.
     """
-    try:
-        yield
-    except PoolTimeout as exc:
-        raise StoreUnavailable(
-            "All connections to the database were in use for too long: something holds them open, or the database "
-            "is overloaded. Try again; if it stays, restart this process."
-        ) from exc
-    except DBAPIError as exc:
-        error = _of_driver(exc.orig)
-        if error is None:
-            raise
-        raise error from exc
-    except Exception as exc:
-        error = _of_driver(exc)
-        if error is None:
-            raise
-        raise error from exc
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, exc: BaseException | None, __: object) -> None:
+        if not isinstance(exc, Exception):
+            return
+        if isinstance(exc, PoolTimeout):
+            raise StoreUnavailable(
+                "All connections to the database were in use for too long: something holds them open, or the database "
+                "is overloaded. Try again; if it stays, restart this process."
+            ) from exc
+        error = _of_driver(exc.orig if isinstance(exc, DBAPIError) else exc)
+        if error is not None:
+            raise error from exc
 
 
 def _of_driver(exc: BaseException | None) -> StoreError | None:
