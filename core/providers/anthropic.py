@@ -26,6 +26,7 @@ complete when `message_stop` was received, and `BAD_PROVIDER_RESPONSE` otherwise
 
 import os
 from collections.abc import Generator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -98,7 +99,6 @@ class AnthropicProvider:
         return self._clients.get((key, base_url), lambda: self._build(key, base_url))
 
     def _build(self, key: str, base_url: str) -> "anthropic.Anthropic":
-        import anthropic
         import httpx2
 
         from core.providers.httpx2_adapter import build_client
@@ -107,7 +107,7 @@ class AnthropicProvider:
             self._http = build_client()
         address, _, query = root(base_url).partition("?")
         try:
-            return anthropic.Anthropic(
+            return _client_class()(
                 api_key=key,
                 base_url=address,
                 default_query=dict(parse_qsl(query)),
@@ -124,6 +124,18 @@ class AnthropicProvider:
             )
         except httpx2.InvalidURL as exc:
             raise InvalidRequest(_NOT_AN_ADDRESS) from exc
+
+
+@cache
+def _client_class() -> "type[anthropic.Anthropic]":
+    import anthropic
+
+    from core.providers.httpx2_adapter import ParsedOnce
+
+    class Client(ParsedOnce, anthropic.Anthropic):
+        """The SDK's client."""
+
+    return Client
 
 
 class _Call:

@@ -81,6 +81,18 @@ class _Client(httpx2.Client):
         return response
 
 
+class ParsedOnce:
+    """Before an SDK's client of httpx2 in a class: it parses each address once, and not with each request."""
+
+    def _prepare_url(self, url: str) -> httpx2.URL:
+        known: dict[str, httpx2.URL] = self.__dict__.setdefault("_parsed_addresses", {})
+        address = known.get(url)
+        if address is None:
+            sdk: Any = super()
+            address = known[url] = sdk._prepare_url(url)
+        return address
+
+
 _SIMPLE: Final = frozenset({"headers", "content", "timeout"})
 """What a request is made of here; the deadline is the transport's own."""
 

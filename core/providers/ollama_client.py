@@ -6,7 +6,6 @@ allows inside a text (U+0085). It has no door to the raw answer, so its one meth
 addresses, headers, the key and the requests' models stay its own.
 """
 
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -42,16 +41,24 @@ class RawClient(ollama.Client):
             follow_redirects=False,
             timeout=None,
             trust_env=False,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
             transport=shared_transport(),
         )
         if key is None:
             # The SDK takes the environment's key where it is given none, wherever the address leads.
             self._client.headers.pop("Authorization", None)
 
+        self._addresses: dict[str, httpx.URL] = {}
+
     @override
-    def _request(self, cls: object, *args: Any, stream: bool = False, **kwargs: Any) -> Any:
-        response = self._client.send(self._client.build_request(*args, **kwargs), stream=True)
+    def _request(self, cls: object, method: str, path: str, *, stream: bool = False, **content: Any) -> Any:
+        # What httpx does around a request (cookies, redirects, merging of addresses) is nothing here, and would take
+        # as long as the rest of it.
+        address = self._addresses.get(path)
+        if address is None:
+            address = self._addresses[path] = self._client.build_request(method, path).url
+        request = httpx.Request(method, address, headers=self._client.headers, **content)
+        response = shared_transport().handle_request(request)
+        response.request = request
         if not stream or response.status_code != 200:
             try:
                 response.read()

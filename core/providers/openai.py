@@ -22,7 +22,7 @@ otherwise.
 
 import os
 from collections.abc import Generator, Sequence
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -122,21 +122,12 @@ class OpenAIProvider:
 
 @cache
 def _client_class() -> "type[openai.OpenAI]":
-    import httpx2
     import openai
 
-    class Client(openai.OpenAI):
-        """The SDK's client, which parses an address once and not with each request."""
+    from core.providers.httpx2_adapter import ParsedOnce
 
-        @cached_property
-        def _addresses(self) -> dict[str, httpx2.URL]:
-            return {}
-
-        def _prepare_url(self, url: str) -> httpx2.URL:
-            address = self._addresses.get(url)
-            if address is None:
-                address = self._addresses[url] = super()._prepare_url(url)
-            return address
+    class Client(ParsedOnce, openai.OpenAI):
+        """The SDK's client."""
 
     return Client
 

@@ -252,7 +252,13 @@ class CredentialService:
             return ResolvedKey(secret=given)
         if registry.get_spec(config.provider).offline:
             return ResolvedKey()
-        stored = self._store.credentials.list(principal.project_id)
+        try:
+            return self._resolve(config, self._store.credentials.lately(principal.project_id))
+        except (MissingApiKey, InvalidInput, SecretUnreadable):
+            # Another process may have mended that a moment ago.
+            return self._resolve(config, self._store.credentials.list(principal.project_id))
+
+    def _resolve(self, config: AgentConfig, stored: Sequence[CredentialRecord]) -> ResolvedKey:
         if config.credential_id is not None:
             return self._open(_named(config, stored))
         own = [record for record in stored if record.provider == config.provider]

@@ -1,9 +1,11 @@
 """Sealed keys. This module never sees a key in the clear."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy
@@ -25,11 +27,41 @@ _OF_PROJECT: Final = (
 )
 
 
+LATELY_SECONDS: Final = 1.0
+
+
+class _Lately(NamedTuple):
+    """What was read of a project, when, and after how many changes by this process."""
+
+    read_at: float
+    changes: int
+    records: Sequence[CredentialRecord]
+
+
 class CredentialRepository:
     """See the module. Each method raises StoreError, and NotFound where a credential is named that is not there."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lately: dict[str, _Lately] = {}
+        self._changes = 0
+
+    @contextmanager
+    def _changing(self) -> Generator[Session]:
+        try:
+            with self._database.writing() as session:
+                yield session
+        finally:
+            self._changes += 1
+
+    def lately(self, project_id: str) -> Sequence[CredentialRecord]:
+        """As `list`, for the path that every run takes: what another process changed shows `LATELY_SECONDS` later."""
+        now, changes = time.monotonic(), self._changes
+        known = self._lately.get(project_id)
+        if known is None or known.changes != changes or now - known.read_at >= LATELY_SECONDS:
+            # What is read while something changes is of before that change, by its number, and not taken again.
+            known = self._lately[project_id] = _Lately(now, changes, self.list(project_id))
+        return known.records
 
     def create(
         self,
@@ -55,7 +87,7 @@ class CredentialRepository:
             updated_at=now,
         )
         try:
-            with self._database.writing() as session:
+            with self._changing() as session:
                 session.add(row)
         except IntegrityError as exc:
             raise _name_taken(name) from exc
@@ -97,7 +129,7 @@ class CredentialRepository:
         self, project_id: str, credential_id: UUID, *, sealed: str, last4: str
     ) -> CredentialRecord:
         """Puts another secret in its place."""
-        with self._database.writing() as session:
+        with self._changing() as session:
             row = _find(session, project_id, credential_id)
             row.sealed, row.last4, row.updated_at = sealed, last4, datetime.now(UTC)
             session.add(row)
@@ -106,7 +138,7 @@ class CredentialRepository:
     def rename(self, project_id: str, credential_id: UUID, name: str) -> CredentialRecord:
         """Raises Conflict: the project has another of that name."""
         try:
-            with self._database.writing() as session:
+            with self._changing() as session:
                 row = _find(session, project_id, credential_id)
                 row.name, row.updated_at = name, datetime.now(UTC)
                 session.add(row)
@@ -116,7 +148,7 @@ class CredentialRepository:
 
     def refer(self, project_id: str, credential_id: UUID, api_key_ref: str | None) -> CredentialRecord:
         """Says where AWS Lambda finds the same key; None takes that back."""
-        with self._database.writing() as session:
+        with self._changing() as session:
             row = _find(session, project_id, credential_id)
             row.api_key_ref, row.updated_at = api_key_ref, datetime.now(UTC)
             session.add(row)
@@ -124,7 +156,7 @@ class CredentialRepository:
 
     def delete(self, project_id: str, credential_id: UUID) -> None:
         """Removes it for good."""
-        with self._database.writing() as session:
+        with self._changing() as session:
             session.delete(_find(session, project_id, credential_id))
 
     def replace_all_sealed(self, replacements: Iterable[tuple[UUID, str, str]]) -> None:
@@ -135,7 +167,7 @@ class CredentialRepository:
         Raises:
             Conflict: One of them is not what it was, or gone; nothing was changed.
         """
-        with self._database.writing() as session:
+        with self._changing() as session:
             for credential_id, old, new in replacements:
                 changed = session.exec(
                     update(CredentialRow)
@@ -149,7 +181,7 @@ class CredentialRepository:
 
     def touch_used(self, project_id: str, credential_id: UUID, at: datetime) -> None:
         """Notes when it was last used; one that is gone is no error, as the run that used it is over."""
-        with self._database.writing() as session:
+        with self._changing() as session:
             session.exec(
                 update(CredentialRow)
                 .where(col(CredentialRow.id) == credential_id, col(CredentialRow.project_id) == project_id)

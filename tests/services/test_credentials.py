@@ -1,5 +1,6 @@
 """Stored keys: what goes in never comes out, and goes only where it is meant to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from core.services.credentials import MAX_NAME_CHARS, CredentialService, Resolve
 from core.services.key_rotation import rotate
 from core.services.principal import LOCAL, Principal
 from core.services.runs import RunSpec
+from core.storage import credentials as stored_credentials
+from core.storage.records import CredentialRecord
 from tests.contract.dialects.base import Answer
 from tests.contract.dialects.openai import OpenAIDialect
 from tests.support.stored_runs import opened_application
@@ -157,6 +160,52 @@ def test_a_deleted_key_is_gone_and_the_agent_that_names_it_says_so(credentials: 
 
 
 # Which key serves
+
+
+def test_another_processs_changes_show_soon_and_at_once_where_a_key_is_missing(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later() -> None:
+        monkeypatch.setattr(stored_credentials, "LATELY_SECONDS", 0.0)
+
+    def at_once() -> None:
+        monkeypatch.setattr(stored_credentials, "LATELY_SECONDS", 3_600.0)
+
+    credentials = application.credentials
+    with opened_application() as other:
+        at_once()
+        assert resolve(credentials).secret is None
+        added = other.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
+        assert resolve(credentials).secret is None
+        assert resolve(credentials, credential_id=added.id).secret == KEY
+        later()
+        assert resolve(credentials).secret == KEY
+        other.credentials.replace(LOCAL, added.id, secret=OTHER_KEY)
+        assert resolve(credentials).secret == OTHER_KEY
+        at_once()
+        assert resolve(credentials).secret == OTHER_KEY
+        other.credentials.delete(LOCAL, added.id)
+        assert resolve(credentials).secret == OTHER_KEY
+        later()
+        assert resolve(credentials).secret is None
+
+
+def test_what_one_reads_while_another_changes_it_is_not_taken_again(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = application.store.credentials
+    added = application.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
+    read = repository.list
+
+    def deleted_meanwhile(project_id: str) -> Sequence[CredentialRecord]:
+        found = read(project_id)
+        application.credentials.delete(LOCAL, added.id)
+        return found
+
+    monkeypatch.setattr(repository, "list", deleted_meanwhile)
+    assert [record.id for record in repository.lately(LOCAL.project_id)] == [added.id]
+    monkeypatch.setattr(repository, "list", read)
+    assert not repository.lately(LOCAL.project_id)
 
 
 def test_the_key_given_with_a_run_goes_before_all(credentials: CredentialService) -> None:
