@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sys
 import threading
 import time
@@ -154,6 +155,15 @@ def test_requests_are_signed_with_the_credentials_of_the_environment(
     assert scope(vendor)[0] == "testing"
     assert vendor.last.headers["x-amz-security-token"] == "session-token-0123456789abcdef"
     assert redaction.redact("it said session-token-0123456789abcdef") == f"it said {redaction.MASK}"
+
+
+def test_requests_say_what_asks_and_the_operators_mark(vendor: VendorServer, monkeypatch: pytest.MonkeyPatch):
+    vendor.otherwise(Reply.json(_answer()))
+    ask(vendor)
+    assert re.fullmatch(r"Botocore/\d\S* Python/\d.*", vendor.last.headers["user-agent"])
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "cost centre 7")
+    ask(vendor)
+    assert vendor.last.headers["user-agent"].endswith(" app/cost-centre-7")
 
 
 def test_a_key_of_the_environment_takes_the_signatures_place(
