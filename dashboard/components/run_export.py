@@ -93,6 +93,9 @@ def export_dialog(
 ) -> None:
     """Draws the form, then the progress of what it began; closed and opened again, it shows the same export.
 
+    All of it is drawn again and again while it is open: what is lost of one drawing on the way to the browser comes
+    with the next one. To draw the whole page instead would close it.
+
     Args:
         runs: How many pass the filters.
         filtered: What the filters are: an export of other ones is not shown as if it were of these.
@@ -100,15 +103,26 @@ def export_dialog(
         find: The export of an id; raises NotFound.
         stop: Stops it.
     """
-    job = _begun(filtered, find)
-    if job is None:
-        form = export_form(runs=runs)
-        if form is None:
+
+    def draw() -> None:
+        job = _begun(filtered, find)
+        if job is None:
+            form = export_form(runs=runs)
+            if form is not None:
+                st.session_state[state.RUNS_EXPORT] = (filtered, start(form))
+                st.rerun(scope="fragment")
             return
-        st.session_state[state.RUNS_EXPORT] = (filtered, start(form))
-        st.rerun(scope="fragment")
-    working = job.state is ExportState.WORKING
-    st.fragment(_follow, run_every=_POLL_SECONDS if working else None)(job.id, find=find, stop=stop)
+        match export_progress(job):
+            case "cancel":
+                stop(job.id)
+                st.rerun(scope="fragment")
+            case "again":
+                del st.session_state[state.RUNS_EXPORT]
+                st.rerun(scope="fragment")
+            case None:
+                pass
+
+    st.fragment(draw, run_every=_POLL_SECONDS)()
 
 
 def _begun(filtered: str, find: Callable[[UUID], ExportJob]) -> ExportJob | None:
@@ -119,19 +133,3 @@ def _begun(filtered: str, find: Callable[[UUID], ExportJob]) -> ExportJob | None
         return find(kept[1])
     except NotFound:
         return None
-
-
-def _follow(job_id: UUID, *, find: Callable[[UUID], ExportJob], stop: Callable[[UUID], None]) -> None:
-    try:
-        job = find(job_id)
-    except NotFound as exc:
-        st.info(str(exc), icon=":material/timer_off:")
-        return
-    match export_progress(job):
-        case "cancel":
-            stop(job_id)
-        case "again":
-            st.session_state.pop(state.RUNS_EXPORT, None)
-            st.rerun(scope="fragment")
-        case _:
-            pass

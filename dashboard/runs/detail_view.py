@@ -23,6 +23,7 @@ from dashboard.components.run_live import run_live
 from dashboard.components.run_money import money_by_part
 from dashboard.components.run_request import run_request
 from dashboard.components.run_timeline import attempts_errors, attempts_table, attempts_timeline
+from dashboard.following import follow
 from dashboard.runs.lambda_view import lambda_view
 from dashboard.runs.lookup import find, version_of
 
@@ -35,28 +36,29 @@ def under_way(detail: RunDetail) -> None:
     live = application().runs.follow(principal(), detail.summary.id)
     elsewhere, unstored = live is None, live is not None and live.outcome is not None
     every = ELSEWHERE_SECONDS if elsewhere or unstored else LIVE_SECONDS
-    st.fragment(_while_under_way, run_every=every)(detail.summary.id)
+    follow(lambda: _while_under_way(detail.summary.id), every_s=every)
     with st.container(border=True):
         st.markdown("**Request**")
         run_request(detail.request)
 
 
-def _while_under_way(run_id: UUID) -> None:
-    """Shows the run as it grows; when its end is stored, the whole page is drawn with it."""
+def _while_under_way(run_id: UUID) -> bool:
+    """Shows the run as it grows; False when its end is stored, and the whole page is to be drawn with it."""
     view = application().runs.view(principal(), run_id)
     if view.store_error:
         # The store still says RUNNING: drawing the page again would come back here at once, for ever.
         with st.container(border=True):
             answer_so_far(view, raw=False)
-        return
-    if not view.under_way:
-        st.rerun()
-    if run_live(view):
+        return True
+    if view.under_way and run_live(view):
         application().runs.stop(principal(), run_id)
+    return view.under_way
 
 
 def whole(detail: RunDetail) -> None:
     """Draws a run that has ended."""
+    # Where the run was followed: a browser that has not got this drawing still asks for it there.
+    follow(lambda: False, every_s=None)
     run = detail.summary
     run_error(run.status, code=run.error_code, message=detail.error_message)
     if run_it_locally(detail):

@@ -9,11 +9,11 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.app_server import AppServer
 from tests.support.browser import VIEWPORT_1920, choose, choose_action, close_popover, drawn, write
+from tests.support.lost_drawing import LostDrawing
 
 # A picture of one dot.
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -163,36 +163,6 @@ def test_a_reload_and_a_second_tab_find_the_run_under_way(
         expect(run_button(tab)).to_be_visible()
     assert statuses(server, shown) == ["CANCELLED"]
     assert run_count(server) == before + 1
-
-
-class LostDrawing:
-    """Keeps from a page what the server sends of its next drawing of the whole page, once it is told to.
-
-    Streamlit loses it by itself when a browser is so slow that its requests come several at a time.
-    """
-
-    def __init__(self, page: Page) -> None:
-        self.wanted = False
-        self.lost = 0
-        self._losing = False
-        page.route_web_socket(re.compile("/_stcore/stream"), self._connect)
-
-    def _connect(self, socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-        socket.on_message(server.send)
-        server.on_message(lambda message: self._pass_on(socket, message))
-
-    def _pass_on(self, socket: WebSocketRoute, data: str | bytes) -> None:
-        assert isinstance(data, bytes)
-        message = ForwardMsg.FromString(data)
-        kind = message.WhichOneof("type")
-        if self.wanted and kind == "new_session" and not message.metadata.run.fragment_ids:
-            self.wanted, self._losing = False, True
-        if not self._losing:
-            socket.send(data)
-            return
-        self.lost += 1
-        self._losing = kind != "script_finished"
 
 
 @pytest.mark.parametrize("chat", [False, True], ids=["prompt", "chat"])

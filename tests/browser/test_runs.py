@@ -24,6 +24,7 @@ from core.services.seeding import seed_demo_agents
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
 from tests.support.app_server import AppServer
 from tests.support.browser import VIEWPORT_1920, choose, drawn, open_row, tick, write
+from tests.support.lost_drawing import LostDrawing
 from tests.support.stored_runs import opened_application, store_run
 
 # A picture of one dot.
@@ -448,6 +449,22 @@ def test_a_run_under_way_is_shown_as_it_grows_survives_a_reload_and_can_be_stopp
     expect(page.get_by_text("You asked:", exact=False).first).to_be_visible()
 
 
+def test_the_end_of_a_run_arrives_on_its_page_though_a_drawing_of_it_is_lost(
+    installed: Installation, page: Page
+) -> None:
+    drawing = LostDrawing(page)
+    page.goto(installed.run_url("slow"))
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("Under way for", exact=False)).to_be_visible()
+    drawn(page)
+    drawing.wanted = True
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("The run was cancelled", exact=False).first).to_be_visible()
+    expect(page.get_by_text("Under way for", exact=False)).to_have_count(0)
+    expect(page.get_by_role("button", name="Replay")).to_be_enabled()
+    assert drawing.lost
+
+
 # The export
 
 
@@ -482,6 +499,25 @@ def test_the_filtered_runs_are_exported_to_a_file(
     assert len(found) == 62
     assert costs[str(installed.runs["priced"])] == "0.0042"
     assert costs[str(installed.runs["unpriced"])] == ""
+
+
+def test_an_export_is_offered_though_a_drawing_of_it_is_lost_and_can_be_repeated(
+    installed: Installation, page: Page
+) -> None:
+    drawing = LostDrawing(page, after_press=True)
+    page.goto(installed.url("/runs?provider=OpenAI"))
+    drawn(page).get_by_role("button", name="Export", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    start = dialog.get_by_role("button", name="Export", exact=True)
+    expect(start).to_be_visible()
+    drawn(page)
+    drawing.wanted = True
+    start.click()
+    expect(dialog.get_by_role("link", name="Download", exact=False)).to_be_visible()
+    assert drawing.lost
+    drawn(page)
+    dialog.get_by_role("button", name="Export again").click()
+    expect(start).to_be_visible()
 
 
 def test_an_export_that_is_gone_says_so(installed: Installation) -> None:
