@@ -11,7 +11,7 @@ from core.services.request_diff import RequestDiff
 from core.storage.records import AgentRecord
 from dashboard import formatting
 from dashboard.components.diff_view import request_diff_view
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 from dashboard.components.marks import by_whom
 
 MAX_NOTE_CHARS: Final = 200
@@ -37,7 +37,7 @@ def save_bar(
     new = version is None
     with st.bottom, st.container(gap="xsmall"):
         if failure:
-            st.error(literal(failure), icon=":material/error:", title="It was not saved")
+            st.error(told(failure), icon=":material/error:", title="It was not saved")
         bar = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
         bar.markdown(_standing(new=new, changes=changes, fault=fault), width="content")
         with bar.container(

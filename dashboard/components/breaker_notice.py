@@ -1,5 +1,6 @@
 """The circuit breaker before AWS Lambda, when it is open: since when, why, when it is tried again; and its reset."""
 
+import math
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import streamlit as st
 
 from core.execution.breaker import BreakerState, BreakerStatus
 from dashboard import formatting
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 
 
 def breaker_notice(status: BreakerStatus, *, now: datetime, zone: ZoneInfo) -> bool:
@@ -23,7 +24,7 @@ def breaker_notice(status: BreakerStatus, *, now: datetime, zone: ZoneInfo) -> b
             )
             st.markdown(_course(status, now, zone))
             if status.reason:
-                st.caption(literal(status.reason))
+                st.caption(told(status.reason))
             st.caption(
                 "Automatic runs go to this machine meanwhile. Each process has a breaker of its own: this is "
                 "the dashboard's."
@@ -52,5 +53,7 @@ def _next(status: BreakerStatus, now: datetime, zone: ZoneInfo) -> str:
     if status.probe_at is None or status.probe_at <= now:
         return "The next run tries it again."
     clock = f"{status.probe_at.astimezone(zone):%H:%M:%S}"
-    left = formatting.duration((status.probe_at - now).total_seconds() * 1e6)
+    # As counted down: a hundredth of a second says nothing to who waits.
+    minutes, seconds = divmod(math.ceil((status.probe_at - now).total_seconds()), 60)
+    left = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     return f"The first run after {clock} (in {left}) tries it again."

@@ -6,7 +6,7 @@ from core.errors import AgentLauncherError, InvocationError
 from core.services.connections import ConnectionTest
 from core.services.remedies import RemedyAction, remedy_for
 from dashboard import formatting, routes
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 
 
 def connection_check(result: ConnectionTest | AgentLauncherError, *, label: str) -> None:
@@ -27,11 +27,11 @@ def connection_check(result: ConnectionTest | AgentLauncherError, *, label: str)
         return
     remedy = remedy_for(result.code) if isinstance(result, InvocationError) else None
     st.error(
-        literal(str(result)),
+        told(str(result)),
         icon=":material/error:",
         title=remedy.title if remedy else f"{label} cannot be asked",
     )
     if remedy is not None:
-        st.caption(literal(remedy.remedy))
+        st.caption(told(remedy.remedy))
         if remedy.action is RemedyAction.ADD_KEY:
             routes.page_link(routes.SETTINGS, "Open the credentials", icon=":material/key:")

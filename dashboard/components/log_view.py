@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import AgentLauncherError, LogsUnavailable
 from core.services.log_lines import LogLine, LogPage
 from dashboard import routes
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 
 _HEIGHT_PX = 520
 _FEW_LINES = 12
@@ -55,7 +55,7 @@ def log_failure(error: AgentLauncherError) -> None:
     """Draws why a log cannot be read; with the statement to add where a permission is missing."""
     statement = error.statement if isinstance(error, LogsUnavailable) else None
     if statement is None:
-        st.warning(literal(str(error)), icon=":material/cloud_off:", title="The log cannot be read")
+        st.warning(told(str(error)), icon=":material/cloud_off:", title="The log cannot be read")
         return
     text = str(error).partition("\n")[0]
     st.warning(literal(text), icon=":material/lock:", title="The permission is missing")

@@ -13,11 +13,13 @@ from core.services.run_view import RunView
 from core.storage.records import Backend, RunStatus
 from dashboard import formatting, routes
 from dashboard.components.answer_text import answer_text
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 from dashboard.components.marks import BACKEND_LABELS, STATUS_LABELS, error_words
 
 _OFFLINE: Final = "offline demo"
 _FINISHED: Final = {"length": "cut at max tokens", "content_filter": "cut by the provider"}
+_NOTE_CHARS: Final = 16
+"""What fits in one line below a figure; figures stand as close together as on a narrow screen."""
 
 
 def result(run: RunView, *, raw: bool, height: int | None = None) -> None:
@@ -38,9 +40,7 @@ def result(run: RunView, *, raw: bool, height: int | None = None) -> None:
         if run.status is not RunStatus.SUCCEEDED and not run.under_way:
             failure(run)
         if run.store_error:
-            st.warning(
-                literal(run.store_error), icon=":material/database_off:", title="This run is not stored"
-            )
+            st.warning(told(run.store_error), icon=":material/database_off:", title="This run is not stored")
 
 
 def failure(run: RunView) -> None:
@@ -51,14 +51,14 @@ def failure(run: RunView) -> None:
         return
     code = run.error_code or ErrorCode.INTERNAL_ERROR.value
     remedy = REMEDIES.get(ErrorCode(code)) if code in ErrorCode.__members__ else None
-    said = literal(run.error_message or "")
+    said = told(run.error_message or "")
     st.error(
         f"{said}\n\n:small[`{code}`]" + (" :small[· the answer above is incomplete]" if run.text else ""),
         title=remedy.title if remedy else "The run failed",
         icon=":material/error:",
     )
     if remedy is not None:
-        st.caption(literal(remedy.remedy))
+        st.caption(told(remedy.remedy))
         if remedy.action is RemedyAction.ADD_KEY:
             routes.page_link(routes.SETTINGS, "Credentials", icon=":material/key:")
 
@@ -99,11 +99,14 @@ def progress_line(run: RunView) -> str:
 
 
 def figures(run: RunView) -> None:
-    """Draws the facts of a finished run, each under its name."""
+    """Draws the facts of a finished run, each under its name; what is long to say about them stands below."""
+    found = _figures(run)
     with st.grid("auto", min_column_width=95, gap=("xsmall", "small")):
-        for label, value, note in _figures(run):
-            below = f"  \n:small[:gray[{literal(note)}]]" if note else ""
+        for label, value, note in found:
+            below = f"  \n:small[:gray[{literal(note)}]]" if note and len(note) <= _NOTE_CHARS else ""
             st.markdown(f":small[:gray[{label}]]  \n**{literal(value)}**{below}")
+    if long := [note for _, _, note in found if len(note) > _NOTE_CHARS]:
+        st.caption(literal(" · ".join(long)))
 
 
 def facts_line(run: RunView) -> str:

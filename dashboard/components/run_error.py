@@ -5,7 +5,7 @@ import streamlit as st
 from core.services.remedies import RemedyAction, remedy_for
 from core.storage.records import RunStatus
 from dashboard import routes, state
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 
 _QUIET = frozenset({RunStatus.CANCELLED})
 
@@ -24,17 +24,17 @@ def run_error(status: RunStatus, *, code: str | None, message: str | None) -> No
     title = f"{remedy.title} ({code})" if remedy else code
     draw = st.info if status in _QUIET else st.warning if status is RunStatus.OUTCOME_UNKNOWN else st.error
     icon = ":material/stop_circle:" if status in _QUIET else ":material/error:"
-    draw(literal(message or "Nothing more was said."), icon=icon, title=literal(title))
+    draw(told(message or "Nothing more was said."), icon=icon, title=literal(title))
     if remedy is None:
         return
     with st.container(border=True):
         cause, cure = st.columns(2, gap="medium")
         with cause.container(gap="xxsmall"):
             st.caption("Cause")
-            st.markdown(literal(remedy.cause))
+            st.markdown(told(remedy.cause))
         with cure.container(gap="xxsmall"):
             st.caption("Remedy")
-            st.markdown(literal(remedy.remedy))
+            st.markdown(told(remedy.remedy))
             _action(remedy.action)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.services.request_diff import FIELD_LABELS, JSON_LABELS, short_value
+from dashboard.components.failure import told
 
 _SHOWN_ELSEWHERE: Final = frozenset(
     {
@@ -96,4 +97,5 @@ def _parameters(request: Mapping[str, Any]) -> None:
         parameters = st.container(horizontal=True, gap="xsmall")
     with parameters:
         for name in names:
-            st.badge(f"{FIELD_LABELS.get(name, name)}: {short_value(name, request[name])}", color="gray")
+            value = told(short_value(name, request[name]) or "")
+            st.badge(f"{FIELD_LABELS.get(name, name)}: {value}", color="gray")

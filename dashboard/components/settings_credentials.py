@@ -16,7 +16,7 @@ import streamlit as st
 from core.services.credentials import MAX_NAME_CHARS, CredentialPublic, EnvironmentKey
 from dashboard import formatting, state
 from dashboard.components.empty_state import empty_state
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 from dashboard.components.marks import provider_label, provider_mark
 from dashboard.components.settings_forms import fault, finished, submit
 
@@ -100,16 +100,16 @@ def credential_section(data: Credentials, actions: CredentialActions) -> None:
 def _key_trouble(data: Credentials) -> None:
     if data.fault:
         st.error(
-            literal(data.fault),
+            told(data.fault),
             icon=":material/lock:",
-            title="The master key of the stored keys is not there",
+            title="The master key of the stored keys cannot be used",
         )
         return
     if not data.unreadable:
         return
     names = ", ".join(literal(c.name) for c in data.stored if c.id in data.unreadable)
     st.error(
-        f"{names}: {literal(next(iter(data.unreadable.values())))}",
+        f"{names}: {told(next(iter(data.unreadable.values())))}",
         icon=":material/lock:",
         title=f"The master key does not open {len(data.unreadable)} of {len(data.stored)} stored keys",
     )
@@ -161,7 +161,7 @@ def _test_result(answered: bool, text: str) -> None:
     if answered:
         st.success(literal(text), icon=":material/check_circle:")
     else:
-        st.error(literal(text), icon=":material/error:")
+        st.error(told(text), icon=":material/error:")
 
 
 def _around(data: Credentials) -> None:

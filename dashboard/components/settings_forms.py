@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.errors import AgentLauncherError
 from dashboard import state
-from dashboard.components.failure import literal
+from dashboard.components.failure import told
 
 
 def submit(label: str, act: Callable[[], None], *, said: str, clear: Sequence[str] = ()) -> None:
@@ -40,7 +40,7 @@ def _act(act: Callable[[], None], said: str, clear: Sequence[str]) -> None:
 def fault() -> None:
     """Draws why the last action was refused, once."""
     if text := st.session_state.pop(state.SETTINGS_FAULT, None):
-        st.error(literal(text), icon=":material/error:")
+        st.error(told(text), icon=":material/error:")
 
 
 def finished() -> None:

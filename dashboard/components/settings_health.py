@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.services.health import Check, Verdict
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 
 _ICONS = {
     Verdict.OK: ":green[:material/check_circle:]",
@@ -36,9 +36,9 @@ def _row(check: Check) -> None:
     icon, text = st.columns([1, 3.4], gap="small")
     icon.markdown(f"{_ICONS[check.verdict]} **{literal(check.name)}**")
     with text, st.container(gap=None):
-        st.markdown(literal(check.detail[:1].upper() + check.detail[1:]))
+        st.markdown(told(check.detail[:1].upper() + check.detail[1:]))
         if check.remedy:
-            st.caption(literal(check.remedy))
+            st.caption(told(check.remedy))
 
 
 def _summary(checks: Sequence[Check]) -> str:

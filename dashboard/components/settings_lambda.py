@@ -10,7 +10,7 @@ from core.services.installation import SettingShown
 from core.services.live_runs import RunOutcome
 from core.services.remedies import remedy_for
 from dashboard import formatting, routes
-from dashboard.components.failure import literal
+from dashboard.components.failure import literal, told
 from dashboard.components.settings_health import check_list
 from dashboard.components.settings_table import settings_table
 
@@ -54,7 +54,7 @@ def function_test(outcome: RunOutcome | None, refused: str | None) -> bool:
                 )
             pressed = st.button("Test", icon=":material/play_arrow:", key="settings-lambda-test")
         if refused is not None:
-            st.error(literal(refused), icon=":material/error:", title="Not started")
+            st.error(told(refused), icon=":material/error:", title="Not started")
         elif outcome is not None:
             _came_to(outcome)
     return pressed
@@ -72,9 +72,9 @@ def _came_to(outcome: RunOutcome) -> None:
         st.success(literal(", ".join(facts)), icon=":material/check_circle:", title="The function works")
     else:
         remedy = remedy_for(error.code.value)
-        more = f"\n\n{literal(remedy.remedy)}" if remedy else ""
+        more = f"\n\n{told(remedy.remedy)}" if remedy else ""
         st.error(
-            f"{literal(error.message)}{more}\n\n:small[`{error.code.value}`]",
+            f"{told(error.message)}{more}\n\n:small[`{error.code.value}`]",
             icon=":material/error:",
             title=remedy.title if remedy else "It failed",
         )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.services.run_view import RunView
 from core.storage.records import RunStatus
@@ -52,3 +53,29 @@ def test_the_facts_break_between_words_and_leave_out_what_is_not() -> None:
     nothing_sent = replace(run(code="RATE_LIMITED"), input_tokens=0, output_tokens=0, elapsed_us=19_000)
     assert formatting.NO_VALUE not in facts_line(nothing_sent)
     assert "tokens" not in facts_line(nothing_sent)
+
+
+def shown_figures() -> None:
+    from dataclasses import replace
+    from uuid import UUID
+
+    from core.services.run_view import RunView
+    from core.storage.records import RunStatus
+    from dashboard.components.playground_result import figures
+
+    done = RunView(
+        run_id=UUID(int=1), status=RunStatus.SUCCEEDED, provider="DEMO", model="demo-flaky", text="Done."
+    )
+    figures(
+        replace(done, attempt=2, retry_reason="PROVIDER_UNAVAILABLE", elapsed_us=2_000_000, cost_nanousd=0)
+    )
+
+
+def test_what_is_long_to_say_of_a_figure_stands_below_all_of_them() -> None:
+    app = AppTest.from_function(shown_figures, default_timeout=30).run()
+    assert not app.exception
+    latency = next(element.value for element in app.markdown if "Latency" in element.value)
+    assert "attempts" not in latency
+    assert [element.value for element in app.caption] == ["2 attempts\\: provider unavailable"]
+    # What is short stays with its figure.
+    assert any("offline demo" in element.value for element in app.markdown)

@@ -6,6 +6,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.components.failure import told
+
 
 def broken_page() -> None:
     from core.errors import StoreNotWritable
@@ -44,3 +46,27 @@ def test_a_fault_shows_an_id_under_which_the_log_has_its_cause(caplog: pytest.Lo
     logged = caplog.text[caplog.text.index(found.group(1)) :]
     assert "ZeroDivisionError: a detail that only the log may have" in logged
     assert "in inner" in logged
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("Costs $1 in *a_file*.", r"Costs \$1 in \*a\_file\*."),
+        # A plain address would become a link to the server that did not answer.
+        (
+            "http://127.0.0.1:8080/v1 cannot be reached: refused.",
+            r"`http://127.0.0.1:8080/v1` cannot be reached\: refused.",
+        ),
+        ("Ask https://host.example/a_b?c=d. Then wait.", "Ask `https://host.example/a_b?c=d`. Then wait."),
+        (
+            "Start it (`ollama serve`), or correct OLLAMA_HOST.",
+            r"Start it (`ollama serve`), or correct OLLAMA\_HOST.",
+        ),
+        ("One ` alone, and [a link](javascript:1)", r"One \` alone, and \[a link\](javascript\:1)"),
+        ("", ""),
+    ],
+)
+def test_an_error_shows_its_commands_and_addresses_as_code_and_the_rest_as_it_is(
+    text: str, markdown: str
+) -> None:
+    assert told(text) == markdown
