@@ -7,14 +7,16 @@ from core.storage.records import LatencyPoint
 from dashboard import palette
 from dashboard.chart_axes import Unit, figure_text, ticks
 from dashboard.chart_frame import HEIGHT, Figure, axis, frame
+from dashboard.formatting import shortened
 
 _ROW_PX: Final = 26
+_NAME_CHARS: Final = 40
 
 
 def percentile_ranges(points: Sequence[LatencyPoint], names: Sequence[str]) -> Figure:
     """One row for each key: where its p50, p95 and p99 lie on one axis; the first on top."""
     scale = ticks(Unit.DURATION, max((point.p99_us for point in points), default=0), about=5)
-    rows = [_short(name) for name in names]
+    rows = [shortened(name, _NAME_CHARS) for name in names]
     spans: list[float | None] = []
     span_rows: list[str | None] = []
     for row, point in zip(rows, points, strict=True):
@@ -76,7 +78,7 @@ def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, colors: 
         "type": "bar",
         "orientation": "h",
         "x": list(values),
-        "y": [_short(name) for name in names],
+        "y": [shortened(name, _NAME_CHARS) for name in names],
         "marker": {"color": list(colors), "line": {"width": 0}},
         "text": [figure_text(unit, value) for value in values],
         "textposition": "outside",
@@ -84,8 +86,3 @@ def ranking(names: Sequence[str], values: Sequence[int], unit: Unit, *, colors: 
         "hovertemplate": "%{text}<extra>%{y}</extra>",
     }
     return {"data": [bars], "layout": layout}
-
-
-def _short(name: str, limit: int = 40) -> str:
-    """Long names keep both ends, where models differ."""
-    return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-limit // 2 + 1 :]}"

@@ -151,6 +151,13 @@ def day(moment: datetime, zone: ZoneInfo) -> str:
     return f"{local.day} {local:%b}"
 
 
+def shortened(name: str, chars: int) -> str:
+    """A name of at most so many characters. A long one keeps both ends, where models differ."""
+    return (
+        name if len(name) <= chars else f"{name[: chars - chars // 2]}…{name[len(name) - chars // 2 + 1 :]}"
+    )
+
+
 def listed(names: Sequence[str]) -> str:
     """`A`, `A and B`, `A, B and C`."""
     *first, last = names

@@ -25,8 +25,9 @@ def page() -> None:
     """Draws the page."""
     with page_header("Costs", "What a prompt would cost on every known model, the cheapest first"):
         download = st.container(width="content")
+    agents = {agent.name: agent for agent in queries.agents()}
     with st.container(border=True, gap="small"):
-        question = cost_question({agent.name: agent for agent in queries.agents()})
+        question = cost_question(agents)
         said = st.container(gap=None)
     choice = cost_filters(list(registry.specs()), ending=queries.models_are_ending())
     with st.skeleton(height=480):

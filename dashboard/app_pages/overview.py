@@ -28,8 +28,8 @@ from dashboard.components.usage_figures import (
 
 def page() -> None:
     """Draws the page."""
-    newest = queries.newest_run()
     with page_header("Overview", "What your agents did, what it cost and what went wrong"):
+        newest = queries.newest_run()
         period = choose_period("overview", zone=queries.zone()) if newest else Period.DAYS_7
     breaker_if_open()
     if newest is None:

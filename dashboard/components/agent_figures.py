@@ -7,7 +7,7 @@ import streamlit as st
 from core.services.agents import AgentActivity
 from dashboard import formatting
 from dashboard.components.marks import STATUS_LABELS
-from dashboard.components.usage_figures import untold_note
+from dashboard.components.usage_figures import UNPRICED_HELP, UNTOLD_HELP, unpriced_note, untold_note
 
 
 def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
@@ -18,7 +18,6 @@ def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
         if figures.runs
         else formatting.NO_VALUE
     )
-    unpriced = f"unpriced: {figures.unpriced_runs}" if figures.unpriced_runs else None
     with st.grid(5, min_column_width=140):
         st.metric("Runs, 7 days", formatting.count(figures.runs), border=True, height="stretch")
         st.metric(
@@ -26,9 +25,8 @@ def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
             cost.replace("$", "\\$"),
             border=True,
             height="stretch",
-            delta=unpriced,
-            delta_color="off",
-            delta_arrow="off",
+            delta_description=unpriced_note(figures),
+            help=UNPRICED_HELP,
         )
         st.metric(
             "Succeeded",
@@ -43,16 +41,13 @@ def agent_figures(activity: AgentActivity, *, now: datetime) -> None:
             tokens,
             border=True,
             height="stretch",
-            delta=untold_note(figures),
-            delta_color="off",
-            delta_arrow="off",
+            delta_description=untold_note(figures),
+            help=UNTOLD_HELP,
         )
         st.metric(
             "Last run",
             formatting.ago(last.created_at, now) if last else "never",
             border=True,
             height="stretch",
-            delta=STATUS_LABELS[last.status] if last else None,
-            delta_color="off",
-            delta_arrow="off",
+            delta_description=STATUS_LABELS[last.status] if last else None,
         )

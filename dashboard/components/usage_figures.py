@@ -14,7 +14,7 @@ from dashboard.components.marks import STATUS_LABELS
 
 COST_NOTHING = "every run in this range cost nothing"
 UNPRICED_HELP = "Unpriced are runs on a model whose price is not known: what they cost is in no total."
-UNTOLD_HELP = "What an attempt used is unknown where the provider did not tell it; it is in no total."
+UNTOLD_HELP = "Unknown are attempts whose tokens the provider did not tell: what they used is in no total."
 
 
 def tokens_of(figures: UsageFigures) -> int:
@@ -28,11 +28,8 @@ def unpriced_note(figures: UsageFigures) -> str | None:
 
 
 def untold_note(figures: UsageFigures) -> str | None:
-    """`tokens of 3 attempts unknown`, beside any sum of tokens that leaves something out."""
-    number = figures.untold_attempts
-    if not number:
-        return None
-    return f"tokens of {formatting.count(number)} attempt{'' if number == 1 else 's'} unknown"
+    """`unknown: 3`, beside any sum of tokens that leaves that many attempts out."""
+    return f"unknown: {formatting.count(figures.untold_attempts)}" if figures.untold_attempts else None
 
 
 def course(
@@ -206,16 +203,24 @@ def usage_metrics(figures: UsageFigures) -> list[Metric]:
             "Cost",
             formatting.money_known(figures.cost_nanousd, figures.unpriced_runs),
             unpriced_note(figures),
+            help=UNPRICED_HELP,
         ),
-        _plain("Input tokens", formatting.count(figures.known_input_tokens), untold or cached),
-        _plain("Output tokens", formatting.count(figures.known_output_tokens), untold or reasoning),
+        _plain(
+            "Input tokens", formatting.count(figures.known_input_tokens), untold or cached, help=UNTOLD_HELP
+        ),
+        _plain(
+            "Output tokens",
+            formatting.count(figures.known_output_tokens),
+            untold or reasoning,
+            help=UNTOLD_HELP,
+        ),
         _plain("Runs", formatting.count(figures.runs), f"{formatting.count(figures.attempts)} attempts"),
         _plain("Success", formatting.percent(figures.succeeded, figures.decided), f"{figures.failed} failed"),
     ]
 
 
-def _plain(label: str, value: str, note: str | None) -> Metric:
-    return Metric(label=label, value=value, change=None, tone=None, note=note, course=(), help=None)
+def _plain(label: str, value: str, note: str | None, *, help: str | None = None) -> Metric:
+    return Metric(label=label, value=value, change=None, tone=None, note=note, course=(), help=help)
 
 
 def _latency_metric(

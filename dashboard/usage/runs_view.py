@@ -101,22 +101,20 @@ def _tokens_caption(report: UsageReport, title: str) -> str:
 
 def _latency(report: UsageReport, buckets: Buckets) -> None:
     title = SPLITS[report.split]
+    most_used = sorted(report.latency_by, key=lambda point: -point.runs)[: NAMED + 1]
+    names = [key_label(report.split, point.key, point.label) for point in most_used]
+    by_key = charts_by_key.percentile_ranges(most_used, names)
     left, right = st.columns(2)
     with left, card("Latency", f"{_grain(report)}; p95: 19 of 20 runs took no longer"):
         series = charts.percentile_series(report.latency_series, buckets, p99=True)
-        chart(charts.lines(series, buckets, Unit.DURATION), key="usage-latency", alt="Latency over time")
+        over_time = charts.lines(series, buckets, Unit.DURATION, height=by_key["layout"]["height"])
+        chart(over_time, key="usage-latency", alt="Latency over time")
         with table_below("usage-latency") as opened:
             if opened:
                 table = latency_table(report.latency_series, buckets)
                 show_table(table, key="usage-latency", file_name=_file(report, "latency"))
     with right, card(f"Latency by {title.lower()}", "Over the whole range, the most used first"):
-        most_used = sorted(report.latency_by, key=lambda point: -point.runs)[: NAMED + 1]
-        names = [key_label(report.split, point.key, point.label) for point in most_used]
-        chart(
-            charts_by_key.percentile_ranges(most_used, names),
-            key="usage-latency-by",
-            alt="Latency percentiles",
-        )
+        chart(by_key, key="usage-latency-by", alt="Latency percentiles")
         with table_below("usage-latency-by") as opened:
             if opened:
                 table = latency_by_table(report, title=title)

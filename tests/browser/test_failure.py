@@ -52,6 +52,16 @@ def test_a_damaged_database_is_a_clear_text_and_no_trace(
     assert not page_errors
 
 
+def test_a_page_that_cannot_be_shown_still_says_which_it_is(
+    server: AppServer, page: Page, page_errors: PageErrors
+) -> None:
+    with renamed(server, "run"):
+        page.goto(server.url)
+        expect(page.get_by_role("alert")).to_contain_text("The database cannot be used right now")
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    assert not page_errors
+
+
 def test_the_health_check_fails_when_the_database_does_and_says_no_more(server: AppServer) -> None:
     assert server.answers("/healthz")
     with renamed(server, "run"), pytest.raises(urllib.error.HTTPError) as refusal:

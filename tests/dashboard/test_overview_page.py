@@ -8,7 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.contract import utc_now
 from core.errors import ErrorCode
+from core.services.agent_config import AgentConfig
 from core.services.application import Application
+from core.services.principal import LOCAL
 from core.storage.records import RunStatus
 from tests.support.stored_runs import store_run
 
@@ -79,8 +81,9 @@ def test_tokens_that_nobody_told_are_unknown_and_counted(
     for _ in range(told):
         store_run(application, at=utc_now())
     tokens = next(element for element in open_app().metric if element.label == "Tokens")
-    assert (tokens.value, tokens.proto.delta_description) == (together, "tokens of 1 attempt unknown")
+    assert (tokens.value, tokens.proto.delta_description) == (together, "unknown: 1")
     assert tokens.help.startswith(apart)
+    assert "Unknown are attempts whose tokens the provider did not tell" in tokens.help
 
 
 def test_the_last_failures_are_named_with_their_code(application: Application, open_app: OpenApp) -> None:
@@ -91,6 +94,31 @@ def test_the_last_failures_are_named_with_their_code(application: Application, o
     labels = [link.proto.label for link in app.get("page_link")]
     assert "RATE_LIMITED" in labels
     assert "All failures" in labels
+
+
+def test_a_failure_has_one_line_however_long_the_name_of_its_agent_is(
+    application: Application, open_app: OpenApp
+) -> None:
+    agent = application.agents.create(
+        LOCAL,
+        name="Texts of the product pages, own server",
+        config=AgentConfig(provider="DEMO", model_name="demo-echo"),
+    )
+    failed = {"status": RunStatus.FAILED, "error": ErrorCode.CONTEXT_LENGTH_EXCEEDED, "cost_nanousd": 0}
+    store_run(application, at=utc_now(), agent=agent, **failed)
+    store_run(application, at=utc_now() - timedelta(minutes=5), **failed)
+    app = open_app()
+    assert "Texts of t…wn server · just now" in texts(app)
+    assert "gpt-5.4-mini · 5 min ago" in texts(app)  # nobody's run is its model's
+    helps = [
+        link.proto.help for link in app.get("page_link") if link.proto.label == "CONTEXT_LENGTH_EXCEEDED"
+    ]
+    assert (
+        helps[0]
+        .replace("\\", "")
+        .startswith("Texts of the product pages, own server on OpenAI gpt-5.4-mini, ")
+    )
+    assert helps[1].startswith("Ad-hoc run on OpenAI gpt-5.4-mini, ")
 
 
 def test_a_range_in_which_nothing_ran_says_when_something_did_and_widens(

@@ -70,7 +70,7 @@ def test_tokens_that_nobody_told_are_not_zero(filled: Application, open_app: Ope
     app = open_app(routes.USAGE)
     assert metric(app, "Input tokens") == "500"
     notes = [element.proto.delta_description for element in app.metric if "tokens" in element.label]
-    assert notes == ["tokens of 2 attempts unknown"] * 2
+    assert notes == ["unknown: 2"] * 2
     for column in ("Input tokens", "Output tokens"):
         tokens = breakdown(app, column)
         assert tokens["silent"] != tokens["silent"]  # not a number: the cell is empty

@@ -56,6 +56,19 @@ def test_fine_money(nanousd: int | None, text: str) -> None:
     assert f.fine_money(nanousd) == text
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gpt-5.4-mini", "gpt-5.4-mini"),
+        ("twenty characters ok", "twenty characters ok"),
+        ("global.anthropic.claude-haiku-4-5", "global.ant…haiku-4-5"),
+    ],
+)
+def test_a_long_name_keeps_both_ends(name: str, text: str) -> None:
+    assert f.shortened(name, 20) == text
+    assert len(text) <= 20
+
+
 @given(st.integers(min_value=1, max_value=10**15))
 def test_money_that_was_spent_never_looks_like_nothing(nanousd: int) -> None:
     shown = f.money(nanousd)
