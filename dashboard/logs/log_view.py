@@ -11,13 +11,19 @@ from dashboard.components.doc_door import doc_door
 from dashboard.components.empty_state import empty_state
 from dashboard.components.log_filters import LogChoice, clear_log_filters
 from dashboard.components.log_view import log_failure, log_lines
+from dashboard.following import follow
 
 LIMIT = 500
 
 
 def log_view(choice: LogChoice) -> None:
     """Draws the lines, and again and again while it is live."""
-    st.fragment(_draw, run_every=FOLLOW_SECONDS if choice.live else None)(choice)
+
+    def draw() -> bool:
+        _draw(choice)
+        return choice.live
+
+    follow(draw, every_s=FOLLOW_SECONDS if choice.live else None)
 
 
 def no_function() -> None:
@@ -68,5 +74,8 @@ def _nothing(choice: LogChoice, note: str) -> None:
     else:
         text = "This installation wrote nothing in this range."
     with empty_state("No lines", text, icon=":material/notes:"):
-        if filtered:
-            st.button("Clear filters", icon=":material/filter_alt_off:", on_click=clear_log_filters)
+        if filtered and st.button(
+            "Clear filters", icon=":material/filter_alt_off:", on_click=clear_log_filters, key="logs-clear"
+        ):
+            # The lines are a fragment: the filters above them are drawn again only with the whole page.
+            st.rerun()

@@ -8,11 +8,13 @@ from collections.abc import Generator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from core.services.log_lines import FOLLOW_SECONDS
 from tests.support.app_server import AppServer
 from tests.support.browser import drawn
 from tests.support.lambda_app import lambda_environment
 from tests.support.lambda_service import Act, LambdaService
 from tests.support.lambda_settings import FUNCTION
+from tests.support.lost_drawing import LostDrawing
 from tests.support.moto_server import client, moto_server
 
 GROUP = f"/aws/lambda/{FUNCTION}"
@@ -136,15 +138,40 @@ def test_a_run_falls_back_and_the_breaker_opens_and_is_reset(
     finally:
         service.otherwise = Act.answer()
 
+    drawing = LostDrawing(page)
     page.goto(server.url)
     notice = page.get_by_text(f"No run is sent to {FUNCTION} on AWS Lambda")
     expect(notice).to_be_visible()
     expect(page.get_by_text("3 times in a row without an answer")).to_be_visible()
+    drawn(page)
+    drawing.wanted = True
     page.get_by_role("button", name="Reset", exact=True).click()
     expect(notice).to_have_count(0)
+    assert drawing.lost
     ask(page, server, "Back there.")
     assert len(service.invocations) == before + 4
     expect(page.get_by_text("fell back from AWS Lambda")).to_have_count(0)
+
+
+def test_a_live_log_is_read_no_more_once_it_is_not_though_that_drawing_is_lost(
+    server: AppServer, page: Page
+) -> None:
+    drawing = LostDrawing(page)
+    page.goto(f"{server.url}/logs?live=true&log=This+installation&holds=nothing+like+this")
+    read = page.get_by_text("newest first; read at")
+    expect(read).to_contain_text("live")
+    clear = page.get_by_role("button", name="Clear filters")
+    clear.click()
+    expect(page.get_by_label("Contains")).to_have_value("")
+    expect(clear).to_have_count(0)
+    drawn(page)
+    drawing.wanted = True
+    page.get_by_text("Live", exact=True).click()
+    expect(read).not_to_contain_text("live")
+    assert drawing.lost
+    before = drawn(page) and read.inner_text()
+    with pytest.raises(AssertionError):
+        expect(read).not_to_have_text(before, timeout=FOLLOW_SECONDS * 3_000)
 
 
 def test_an_outcome_that_is_unknown_is_run_locally(
