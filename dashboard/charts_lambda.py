@@ -82,7 +82,7 @@ def size_lines(sizing: RightSizing) -> Figure:
         | {
             "type": "log",
             "tickvals": list(_NAMED_SIZES_MB),
-            "ticktext": [f"{size:,} MB" for size in _NAMED_SIZES_MB],
+            "ticktext": [f"{size} MB" for size in _NAMED_SIZES_MB],
             "showgrid": False,
         },
         "yaxis": axis()

@@ -17,7 +17,7 @@ CARDS_ON_A_PAGE = 24
 def list_view() -> None:
     """Draws the page."""
     with page_header(
-        "Agents", "A model, its prompts and parameters under one name; every change is a version."
+        "Agents", "A model, its prompts and parameters under one name; every change is a version"
     ):
         if st.button("Import", icon=":material/upload:", key="agents-import"):
             import_dialog()

@@ -14,6 +14,7 @@ from core.services.cost_guidance import Guidance
 from core.services.model_cost import LONG_CONTEXT_TOKENS, ModelCost, Standing
 from core.services.money import usd
 from dashboard import formatting, palette, state
+from dashboard.components.failure import literal
 from dashboard.components.marks import provider_color, provider_label
 from dashboard.components.tables import Column, Kind, Table
 
@@ -64,16 +65,14 @@ def cost_metrics(guidance: Guidance, models: Sequence[ModelCost]) -> None:
 
 
 def _metric(label: str, nanousd: int | None, beside: str, *, help: str | None = None) -> None:
-    _figure(label, formatting.money(nanousd), beside, help=help)
+    _figure(label, formatting.fine_money(nanousd), beside, help=help)
 
 
-def _figure(label: str, value: str, delta: str, *, help: str | None = None) -> None:
+def _figure(label: str, value: str, note: str, *, help: str | None = None) -> None:
     st.metric(
         label,
         value.replace("$", r"\$"),
-        delta.replace("$", r"\$"),
-        delta_color="off",
-        delta_arrow="off",
+        delta_description=literal(note),
         border=True,
         height="stretch",
         help=help,

@@ -44,8 +44,8 @@ def money_parts(rows: Sequence[tuple[str, BackendFigures]]) -> list[Part]:
 
     return [
         Part("Tokens", palette.INPUT, each("tokens_cost_nanousd")),
-        Part("Lambda compute", palette.LAMBDA, each("lambda_compute_nanousd")),
-        Part("Lambda requests", palette.P99, each("lambda_request_nanousd")),
+        Part("Compute", palette.LAMBDA, each("lambda_compute_nanousd")),
+        Part("Requests", palette.P99, each("lambda_request_nanousd")),
     ]
 
 

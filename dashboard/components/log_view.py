@@ -35,13 +35,14 @@ def log_lines(page: LogPage, *, zone: ZoneInfo, key: str, newest_first: bool = F
         [_row(line, zone, dated=dated) for line in lines],
         hide_index=True,
         height="content" if len(lines) <= _FEW_LINES else _HEIGHT_PX,
+        # Of these widths, all of them stand side by side at 1280 pixels.
         column_config={
             "time": st.column_config.TextColumn("Time", width=160 if dated else 110),
             "level": st.column_config.TextColumn("Level", width=80),
-            "message": st.column_config.TextColumn("Message", width="large"),
-            "more": st.column_config.TextColumn("More", width="medium"),
-            "run": st.column_config.LinkColumn("Run", width=100, display_text=r"id=(.{8})"),
-            "request": st.column_config.TextColumn("Request id", width=120),
+            "message": st.column_config.TextColumn("Message", width=350 if dated else 400),
+            "more": st.column_config.TextColumn("More", width=138),
+            "run": st.column_config.LinkColumn("Run", width=85, display_text=r"id=(.{8})"),
+            "request": st.column_config.TextColumn("Request id", width=95),
         },
         column_order=_columns(lines),
         placeholder="",

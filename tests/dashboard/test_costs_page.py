@@ -76,7 +76,7 @@ def test_the_question_and_the_filters_come_from_the_address(open_app: OpenApp) -
     assert mini["run"] == pytest.approx(0.03)
     assert mini["month"] == pytest.approx(0.09)
     assert "needs 200 k tokens" in mini["note"]
-    assert "too small" in str(app.metric[-1].proto.delta)
+    assert "too small" in app.metric[-1].proto.delta_description
 
 
 def test_an_agent_is_compared_with_what_it_uses_now(
