@@ -18,10 +18,12 @@ SESSION_FOLDER = isolate()  # before anything of ours is imported, so that nothi
 from tests.support.app_server import AppServer  # noqa: E402
 from tests.support.guard import loopback_only  # noqa: E402
 from tests.support.require import fail_instead_of_skipping, require  # noqa: E402
+from tests.support.scheduling import DurationsWriter, LongestFirst, measured  # noqa: E402
 from tests.support.vendor_server import VendorServer, refused_url  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from xdist.remote import Producer
 
     from tests.support.aimock_server import Aimock
     from tests.support.browser import PageErrors
@@ -43,6 +45,24 @@ def _hear_signals() -> None:
 
 
 _hear_signals()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-durations",
+        action="store_true",
+        help="write what the files of this run take, a whole one, into tests/support/durations.json",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--write-durations") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(DurationsWriter())
+
+
+@pytest.hookimpl(optionalhook=True)  # nobody's with `-p no:xdist`
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> LongestFirst | None:
+    return LongestFirst(config, log, seconds=measured()) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_unconfigure() -> None:
