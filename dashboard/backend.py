@@ -39,7 +39,13 @@ def application() -> Application:
 
 def notice() -> str:
     """What every page should say of the store; "" when all is well. Raises as `application`."""
-    if application().store.writable:
+    store = application().store
+    if not store.in_place:
+        return (
+            "The database file was removed, moved or replaced while this program has it open: what is stored now is "
+            "lost when it ends. End it, put the file back, or a backup with `agent-launcher restore`, and start again."
+        )
+    if store.writable:
         return ""
     return (
         "The database is open for reading only: it, its folder or the disk is read-only for this user. What was stored "

@@ -67,6 +67,14 @@ class HealthService:
         size = f"{facts['size_bytes'] / 1024**2:.1f} MiB"
         rows = [_counted(facts[f"{name}s"], name) for name in ("run", "agent", "credential")]
         kind = "SQLite" if facts["dialect"] == "sqlite" else "Postgres"
+        if not self._store.in_place:
+            return Check(
+                name="Database",
+                verdict=Verdict.FAILED,
+                detail=f"{facts['place']} was removed, moved or replaced since it was opened: what is stored now is "
+                "not in it",
+                remedy="End it, put back the file, or a backup with `agent-launcher restore`, and start again.",
+            )
         return Check(
             name="Database",
             verdict=Verdict.OK,

@@ -124,7 +124,15 @@ class Database:
         self._group = GroupCommit(self._commit_on_sqlite)
         with translated():
             self._kept = self._writer.connect()
+            self._opened_file = _identity(path)
         self._snapshots = self._reader
+
+    def is_in_place(self) -> bool:
+        """Whether the SQLite file that is open is still the one at `path`; True on Postgres.
+
+        SQLite goes on with a file that was removed, moved or replaced, and what it writes there is lost in the end.
+        """
+        return self.path is None or _identity(self.path) == self._opened_file
 
     def check_permissions(self) -> None:
         """Whether this user may write the SQLite file, without trying. Raises StoreNotWritable."""
@@ -238,6 +246,15 @@ class Database:
                 self._kept.close()
         self._reader.dispose()
         self._writer.dispose()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _postgres_engine(url: URL) -> Engine:

@@ -148,6 +148,11 @@ class Store:
         """False if the SQLite file could be opened for reading only."""
         return self._database.writable
 
+    @property
+    def in_place(self) -> bool:
+        """False if the SQLite file was removed, moved or replaced since it was opened: what is stored is not in it."""
+        return self._database.is_in_place()
+
     def check_writable(self) -> None:
         """Raises StoreError if nothing can be written now, or as far as can be told by looking; changes nothing."""
         if self._database.opened_to_look and self.dialect == "sqlite":

@@ -35,7 +35,7 @@ def page_frame(page: StreamlitPage, *, notice: Callable[[], str]) -> None:
     st.session_state[state.FRAME_PAGE] = page.url_path
     try:
         if said := notice():
-            st.warning(said, icon=":material/lock:")
+            st.warning(said, icon=":material/database_off:")
         page.run()
     except AgentLauncherError as exc:
         show_failure(exc)

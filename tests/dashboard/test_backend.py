@@ -1,9 +1,14 @@
 """Pages under plain `streamlit run`, which nobody checked the address for."""
 
+from pathlib import Path
+
 import pytest
 import streamlit as st
 
 from core.errors import SettingsError
+from core.services.application import Application
+from core.services.health import Verdict
+from core.services.principal import LOCAL
 from dashboard import backend
 
 
@@ -15,6 +20,20 @@ def test_pages_refuse_a_server_that_others_can_reach(
     backend.install(None)
     with pytest.raises(SettingsError, match="sign-in does not exist yet"):
         backend.application()
+
+
+def test_pages_say_that_the_database_file_is_gone(application: Application) -> None:
+    assert backend.notice() == ""
+    place = Path(application.store.describe()["place"])
+    aside = place.rename(place.with_suffix(".aside"))
+    assert "removed, moved or replaced" in backend.notice()
+    assert "`agent-launcher restore`" in backend.notice()
+    (broken,) = [check for check in application.health.checks(LOCAL) if check.name == "Database"]
+    assert broken.verdict is Verdict.FAILED
+    assert str(place) in broken.detail
+    assert "put back the file" in broken.remedy
+    aside.rename(place)
+    assert backend.notice() == ""
 
 
 def test_pages_open_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

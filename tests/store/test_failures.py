@@ -177,6 +177,20 @@ def test_a_file_that_is_no_database(sqlite_path: Path) -> None:
     assert sqlite_path.read_bytes().startswith(b"This is a letter")
 
 
+def test_a_file_that_is_taken_away_while_it_is_open_is_noticed(
+    sqlite_store: Store, sqlite_path: Path
+) -> None:
+    sqlite_store.runs.start(new_run())
+    assert sqlite_store.in_place
+    aside = sqlite_path.rename(sqlite_path.with_suffix(".aside"))
+    sqlite_store.check_writable()  # which is why it must be looked for: SQLite does not mind
+    assert not sqlite_store.in_place
+    sqlite_path.write_bytes(aside.read_bytes())
+    assert not sqlite_store.in_place
+    aside.replace(sqlite_path)
+    assert sqlite_store.in_place
+
+
 def test_a_sqlite_that_is_too_old(sqlite_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 26, 0))
     with pytest.raises(StoreUnavailable, match=r"3\.33 or newer.*another Python.*DATABASE_URL"):
