@@ -11,6 +11,8 @@ from dashboard.chart_frame import HEIGHT, Figure, axis, frame
 
 _LABEL_GAP_PX: Final = 17
 _LEGEND_LINE_PX: Final = 19
+_CLOSE: Final = 45
+"""From more buckets than this on, marks of the usual size would touch and hide their line."""
 _HALF_WIDTH_PX: Final = 380
 """Of a chart that shares a window of 1280 pixels with another."""
 
@@ -140,7 +142,7 @@ def lines(series: Sequence[Series], buckets: Buckets, unit: Unit, *, height: int
                 "x": buckets.names,
                 "y": list(part.values),
                 "line": {"color": part.color, "width": 2},
-                "marker": {"color": part.color, "size": 5},
+                "marker": {"color": part.color, "size": 5 if len(buckets.starts) <= _CLOSE else 3},
                 "connectgaps": False,
                 "cliponaxis": False,
                 "customdata": [figure_text(unit, value) for value in part.values],

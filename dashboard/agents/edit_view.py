@@ -54,7 +54,7 @@ def edit_view(agent: AgentRecord) -> None:
 def new_view() -> None:
     """Draws the form for a new agent."""
     routes.page_link(routes.AGENTS, "Agents", icon=":material/arrow_back:")
-    with page_header("New agent", "A model with its prompts and parameters, under a name and in versions."):
+    with page_header("New agent", "A model with its prompts and parameters, under a name and in versions"):
         pass
     draft = drafts.draft_of_new(queries.preferences())
     form_view(draft)

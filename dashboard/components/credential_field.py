@@ -51,9 +51,8 @@ def unnamed_text(unnamed: Unnamed, spec: ProviderSpec) -> str:
         return f"{only}: {unnamed.credential.name}"
     variable = spec.api_key_variable or ""
     if not unnamed.elsewhere:
-        return f"None stored: {variable} of the environment" + (
-            ", else none" if spec.api_key_optional else ""
-        )
+        # No longer than the field is wide.
+        return f"None stored: {variable} {'if it is set' if spec.api_key_optional else 'of the environment'}"
     whose = ", ".join(f"{one.name} is for {_server(one, spec)}" for one in unnamed.elsewhere[:2])
     if unnamed.variable is not None:
         return f"{unnamed.variable} of the environment ({whose})"

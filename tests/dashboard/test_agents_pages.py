@@ -112,7 +112,7 @@ def test_the_form_of_ones_own_server_asks_for_no_key_and_says_that_it_is_free(
     assert not app.exception
     assert "Its tokens cost nothing\\: self-hosted." in texts(app)
     credential = next(box for box in app.selectbox if box.label == "Credential")
-    assert credential.options == ["None stored: OLLAMA_API_KEY of the environment, else none"]
+    assert credential.options == ["None stored: OLLAMA_API_KEY if it is set"]
     assert "No price is known" in texts(
         open_agent(open_app, made(application, "Far", provider="OLLAMA", model_name="gemma4:cloud").id)
     )

@@ -69,6 +69,16 @@ def test_percentiles_are_named_at_their_ends_and_broken_where_nothing_ran(week: 
     assert figure["layout"]["yaxis"]["ticktext"] == ("0", "2.5 s", "5.0 s", "7.5 s", "10.0 s")
 
 
+def test_marks_of_many_days_leave_their_line_to_be_seen() -> None:
+    sizes = []
+    for period in (Period.DAYS_30, Period.DAYS_90):
+        days = buckets_of(span_of(period, zone=ZoneInfo("UTC"), now=datetime(2026, 11, 22, 14, tzinfo=UTC)))
+        line = charts.Series(name="p50", color="#112233", values=[1e6] * len(days.starts))
+        (trace,) = charts.lines([line], days, Unit.DURATION)["data"]
+        sizes.append(trace["marker"]["size"])
+    assert sizes == [5, 3]
+
+
 def test_line_ends_that_meet_have_labels_that_do_not(week: Buckets) -> None:
     same = [charts.Series(name=name, color="#112233", values=[5e6] * 7) for name in ("a", "b", "c")]
     moves = [label["yshift"] for label in charts.lines(same, week, Unit.DURATION)["layout"]["annotations"]]
