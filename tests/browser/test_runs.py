@@ -465,6 +465,19 @@ def test_the_end_of_a_run_arrives_on_its_page_though_a_drawing_of_it_is_lost(
     assert drawing.lost
 
 
+def test_the_list_shows_what_was_chosen_though_that_drawing_of_the_page_is_lost(
+    installed: Installation, page: Page
+) -> None:
+    drawing = LostDrawing(page)
+    page.goto(installed.url("/runs"))
+    expect(page.get_by_text("50 shown")).to_be_visible()
+    drawn(page)
+    drawing.wanted = True
+    choose(page, "Model", "own-model")
+    expect(page.get_by_text("1 run", exact=True)).to_be_visible()
+    assert drawing.lost
+
+
 # The export
 
 
