@@ -25,6 +25,7 @@ from core.storage.store import Store
 from dashboard import backend, downloads
 from dashboard.components.failure import show_failure
 from dashboard.origins import OwnOriginOnly
+from dashboard.preloading import PreloadCharts
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +64,7 @@ def create_app(application: Application, *, stand_by: bool = False) -> st.App:
         ROOT / "dashboard" / "app.py",
         lifespan=lifespan,
         routes=[Route("/healthz", healthz), *downloads.routes],
-        middleware=[Middleware(OwnOriginOnly)],
+        middleware=[Middleware(OwnOriginOnly), Middleware(PreloadCharts)],
         on_script_error=show_failure,
     )
 
