@@ -117,8 +117,11 @@ def log_run(
     Unknown tokens and an unknown price are null. The cost is a number with exactly its decimal digits, as in every JSON
     of ours.
     """
+    level = logging.INFO if error_code is None else logging.WARNING
+    if not _runs.isEnabledFor(level):
+        return
     _runs.log(
-        logging.INFO if error_code is None else logging.WARNING,
+        level,
         "run finished",
         extra={
             "run_id": str(run_id),

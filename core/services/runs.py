@@ -408,7 +408,7 @@ class RunService:
             provider=request.provider,
             model=request.model_name,
             timeout_seconds=timeout_seconds,
-            spec=replace(spec, api_key=None),
+            spec=spec if spec.api_key is None else replace(spec, api_key=None),
             backend=begins_on,
             backend_note=note,
         )
