@@ -100,6 +100,7 @@ class Database:
             self._snapshots = self._reader.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+            self._each_by_itself = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 
     def _open_sqlite(self, path: Path, opening: Opening) -> None:
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
@@ -171,13 +172,19 @@ class Database:
         ):
             yield connection
 
-    def commit(self, work: Callable[[Connection], Result]) -> Result:
+    def commit(self, work: Callable[[Connection], Result], *, one_statement: bool = False) -> Result:
         """As `write`, for the path that every run takes: on SQLite, threads that come together share a commit.
 
-        The work may be called twice, see `group_commit`.
+        Args:
+            work: It may be called twice, see `group_commit`.
+            one_statement: Whether it is no more than one on the driver's cursor, and a transaction by itself: Postgres
+                needs no BEGIN and no COMMIT then, each of which is a way there and back.
         """
         if self._group is not None:
             return self._group.run(work)
+        if one_statement:
+            with translated(), self._each_by_itself.connect() as connection:
+                return work(connection)
         with self.write() as connection:
             return work(connection)
 

@@ -53,11 +53,7 @@ def _one_if(*conditions: ColumnElement[Any]) -> ColumnElement[int]:
     return case((and_(*conditions), _ONE), else_=_ZERO)
 
 
-def _ended(*statuses: RunStatus) -> ColumnElement[bool]:
-    return or_(*(run.status == literal_column(f"'{status.value}'") for status in statuses))
-
-
-def facts(attempts: FromClause | None = None) -> Select[*tuple[Any, ...]]:
+def facts(attempts: FromClause | None = None, runs: FromClause | None = None) -> Select[*tuple[Any, ...]]:
     """A row for each attempt, with the names of `COLUMNS`.
 
     A run is counted by its final attempt, money and tokens by every one. Latency is the run's, of those that succeeded
@@ -69,10 +65,16 @@ def facts(attempts: FromClause | None = None) -> Select[*tuple[Any, ...]]:
 
     Args:
         attempts: Other rows with the columns of `attempt`; None is all that are stored.
+        runs: Other rows with the columns of `run`, likewise.
     """
     table = table_of(AttemptRow) if attempts is None else attempts
-    attempt = table.c
+    of_run = table_of(RunRow) if runs is None else runs
+    attempt, run = table.c, of_run.c
     final: ColumnElement[Any] = attempt.final
+
+    def ended(*statuses: RunStatus) -> ColumnElement[bool]:
+        return or_(*(run.status == literal_column(f"'{status.value}'") for status in statuses))
+
     columns: dict[str, ColumnElement[Any]] = {
         "attempt_id": attempt.id,
         "run_id": attempt.run_id,
@@ -85,12 +87,12 @@ def facts(attempts: FromClause | None = None) -> Select[*tuple[Any, ...]]:
         "backend": attempt.backend,
         "principal_id": run.principal_id,
         "error_code": case((final, run.error_code)),
-        "latency_us": case((and_(final, _ended(RunStatus.SUCCEEDED, RunStatus.FAILED)), run.latency_us)),
+        "latency_us": case((and_(final, ended(RunStatus.SUCCEEDED, RunStatus.FAILED)), run.latency_us)),
         "runs": _one_if(final),
-        "succeeded": _one_if(final, _ended(RunStatus.SUCCEEDED)),
-        "failed": _one_if(final, _ended(RunStatus.FAILED)),
-        "cancelled": _one_if(final, _ended(RunStatus.CANCELLED)),
-        "outcome_unknown": _one_if(final, _ended(RunStatus.OUTCOME_UNKNOWN)),
+        "succeeded": _one_if(final, ended(RunStatus.SUCCEEDED)),
+        "failed": _one_if(final, ended(RunStatus.FAILED)),
+        "cancelled": _one_if(final, ended(RunStatus.CANCELLED)),
+        "outcome_unknown": _one_if(final, ended(RunStatus.OUTCOME_UNKNOWN)),
         "attempts": _ONE,
         "unpriced_runs": _one_if(final, run.unpriced),
         "untold_attempts": _one_if(or_(attempt.input_tokens.is_(None), attempt.output_tokens.is_(None))),
@@ -101,5 +103,5 @@ def facts(attempts: FromClause | None = None) -> Select[*tuple[Any, ...]]:
         },
     }
     return select(*(columns[name].label(name) for name in COLUMNS)).select_from(
-        table.join(table_of(RunRow), run.id == attempt.run_id)
+        table.join(of_run, run.id == attempt.run_id)
     )

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -73,7 +73,13 @@ ENDING_VALUES: Final = ("of_run", "ended_us", "first_token_at_us", *(f"new_{name
 
 
 class RunStatements(ABC):
-    """Each is run in the connection's transaction, on the driver's cursor. See `run_statements_of`."""
+    """Each is run in the connection's transaction, on the driver's cursor. See `run_statements_of`.
+
+    Attributes:
+        in_one_statement: Whether a run is started, and ended with its attempt, in one statement each.
+    """
+
+    in_one_statement: ClassVar[bool] = False
 
     def __init__(self, dialect: Dialect) -> None:
         self._insert_facts = RowsStatement(_inserting_facts, dialect)
@@ -95,6 +101,16 @@ class RunStatements(ABC):
             False if one of them is not such a run: no answer is stored then, but the others may have ended.
         """
         ...
+
+    def end_at_once(
+        self, connection: Connection, ending: Values, answer: Packed | None, attempt: AttemptRecord
+    ) -> bool:
+        """As `end` and `insert_attempts`, in one statement: if it is not such a run, nothing at all is stored.
+
+        Raises:
+            NotImplementedError: Where `in_one_statement` is False.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def add_text(self, connection: Connection, packed: Packed) -> int:
@@ -170,6 +186,8 @@ class _OnSqlite(RunStatements):
 class _OnPostgres(RunStatements):
     """Several tables a statement: what costs is each way to the server and back."""
 
+    in_one_statement = True
+
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(dialect)
         adding = insert(_content).values(encoding=bindparam("text_encoding"), body=bindparam("text_body"))
@@ -181,6 +199,8 @@ class _OnPostgres(RunStatements):
         self._end_run = Statement(ending, dialect)
         self._end_answered_run = Statement(ending.values(response_content=number), dialect)
         self._insert_attempt = Statement(_inserting_with_facts(_attempt, ATTEMPT_FIELDS), dialect)
+        self._end_at_once = Statement(_ending_with_facts(answered=False), dialect)
+        self._end_answered_at_once = Statement(_ending_with_facts(answered=True), dialect)
 
     def start(self, connection: Connection, started: Sequence[tuple[Values, Packed]]) -> None:
         for row, request in started:
@@ -200,13 +220,20 @@ class _OnPostgres(RunStatements):
                 return False
         return True
 
+    def end_at_once(
+        self, connection: Connection, ending: Values, answer: Packed | None, attempt: AttemptRecord
+    ) -> bool:
+        values = {**ending, **_of_attempt(attempt)}
+        if answer is None:
+            return self._end_at_once.run(connection, values).rowcount == 1
+        return self._end_answered_at_once.run(connection, {**values, **_text(answer)}).rowcount == 1
+
     def add_text(self, connection: Connection, packed: Packed) -> int:
         return int(self._insert_content.run(connection, _text(packed)).fetchall()[0][0])
 
     def insert_attempts(self, connection: Connection, attempts: Sequence[AttemptRecord]) -> None:
         for attempt in attempts:
-            values = {f"attempt_{name}": getattr(attempt, name) for name in ATTEMPT_FIELDS}
-            self._insert_attempt.run(connection, values)
+            self._insert_attempt.run(connection, _of_attempt(attempt))
 
 
 def run_statements_of(dialect: Dialect) -> RunStatements:
@@ -216,6 +243,10 @@ def run_statements_of(dialect: Dialect) -> RunStatements:
 
 def _text(packed: Packed) -> Values:
     return {"text_encoding": packed[0], "text_body": packed[1]}
+
+
+def _of_attempt(attempt: AttemptRecord) -> Values:
+    return {f"attempt_{name}": getattr(attempt, name) for name in ATTEMPT_FIELDS}
 
 
 def _values(attempt: AttemptRecord, names: Sequence[str]) -> Values:
@@ -242,6 +273,35 @@ def _inserting_with_facts(table: Table, names: Sequence[str]) -> Insert:
     values: dict[str, Any] = {name: bindparam(f"attempt_{name}") for name in names}
     added = insert(table).values(values).returning(*table.c).cte("added")
     return insert(table_of(UsageTailRow)).from_select(list(COLUMNS), facts(added))
+
+
+def _ending_with_facts(*, answered: bool) -> Insert:
+    """Ends a run with its only attempt. Locked first: of a run that has ended meanwhile, not even the answer stays."""
+    mine = (
+        select(_run.c.id)
+        .where(
+            _run.c.id == bindparam("of_run"),
+            _run.c.status == RunStatus.RUNNING.value,
+            _run.c.attempts == 0,
+        )
+        .with_for_update()
+        .cte("mine")
+    )
+    ending = _ending(bindparam).where(_run.c.id == mine.c.id)
+    if answered:
+        texts = select(
+            bindparam("text_encoding", type_=_content.c.encoding.type),
+            bindparam("text_body", type_=_content.c.body.type),
+        ).select_from(mine)
+        added = (
+            insert(_content).from_select(["encoding", "body"], texts).returning(_content.c.id).cte("added")
+        )
+        ending = ending.values(response_content=select(added.c.id).scalar_subquery())
+    ended = ending.returning(*_run.c).cte("ended")
+    columns = [bindparam(f"attempt_{name}", type_=_attempt.c[name].type) for name in ATTEMPT_FIELDS]
+    tried = insert(_attempt).from_select(list(ATTEMPT_FIELDS), select(*columns).select_from(ended))
+    made = tried.returning(*_attempt.c).cte("made")
+    return insert(table_of(UsageTailRow)).from_select(list(COLUMNS), facts(made, ended))
 
 
 def _ending(value: Callable[[str], ColumnElement[Any]]) -> Update:

@@ -71,7 +71,10 @@ class RunWriter:
         """As `start`, for runs side by side: all of them are written, or none."""
         rows = [_new_run_row(item) for item in new]
         requests = [texts.pack(_to_json(_content_of(item))) for item in new]
-        self._database.commit(Shared(self._insert_started, list(zip(rows, requests, strict=True))))
+        self._database.commit(
+            Shared(self._insert_started, list(zip(rows, requests, strict=True))),
+            one_statement=len(new) == 1 and self._statements.in_one_statement,
+        )
 
     def _insert_started(
         self, connection: Connection, asked: Sequence[Sequence[tuple[Values, Packed]]]
@@ -142,6 +145,17 @@ class RunWriter:
         ending = _Ending(run_id, status, finished_at, error_code, error_message, fell_back_from, backend_note)
         answer = None if response is None else texts.pack(response)
         end = _End(ending, attempts, answer)
+        if (
+            end.usual
+            and self._statements.in_one_statement
+            and self._database.commit(
+                lambda connection: self._statements.end_at_once(
+                    connection, ending.values(attempts), answer, attempts[0]
+                ),
+                one_statement=True,
+            )
+        ):
+            return True
         return self._database.commit(Shared(self._end_several, end))
 
     def _end_several(self, connection: Connection, ends: Sequence["_End"]) -> Sequence[bool]:

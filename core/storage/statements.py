@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import BindParameter, ClauseElement, Connection, bindparam
@@ -13,6 +13,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from core.storage import texts
 from core.storage.columns import to_micros
 from core.storage.records import AttemptReason, Backend, RunStatus, Trigger
+
+if TYPE_CHECKING:
+    import psycopg
 
 MOST_ROWS: Final = 32
 """Of one statement: with forty columns still far from the 32,766 values that SQLite takes."""
@@ -52,13 +55,17 @@ class Statement:
         names: Sequence[str] | None = None,
         ending: str = "",
     ) -> None:
+        self._cursor = _sqlite_cursor
+        self._converters = _TO_SQLITE
+        if dialect.name != "sqlite":
+            dialect, self._cursor = _with_postgres_parameters(dialect)
+            self._converters = _TO_DRIVER
         compiled = construct.compile(dialect=dialect, column_keys=list(names) if names else None)
         assert isinstance(compiled, SQLCompiler)
         self._sql = str(compiled)
-        self._positional = compiled.positional
-        self._names = tuple(compiled.positiontup or ()) if compiled.positional else tuple(compiled.params)
-        self._asked = tuple((name.removesuffix(ending), compiled.params[name]) for name in self._names)
-        self._converters = _TO_SQLITE if dialect.name == "sqlite" else _TO_DRIVER
+        self._asked = tuple(
+            (name.removesuffix(ending), compiled.params[name]) for name in compiled.positiontup or ()
+        )
 
     def run(self, connection: Connection, values: Values) -> DBAPICursor:
         """Executes it on the driver's cursor, in the connection's transaction.
@@ -73,10 +80,8 @@ class Statement:
                 value = values[name]
             convert = converters.get(value.__class__)
             parameters.append(value if convert is None else convert(value))
-        cursor: DBAPICursor = connection.connection.cursor()
-        cursor.execute(
-            self._sql, parameters if self._positional else dict(zip(self._names, parameters, strict=True))
-        )
+        cursor = self._cursor(connection)
+        cursor.execute(self._sql, parameters)
         return cursor
 
 
@@ -117,6 +122,26 @@ class RowsStatement:
             ending = f"{_ROW}0" if size == 1 else ""
             found = self._of_size[size] = Statement(self._construct(size), self._dialect, ending=ending)
         return found
+
+
+def _sqlite_cursor(connection: Connection) -> DBAPICursor:
+    return connection.connection.cursor()
+
+
+def _with_postgres_parameters(dialect: Dialect) -> tuple[Dialect, Callable[[Connection], DBAPICursor]]:
+    """The dialect with Postgres's own parameters ($1), and what makes a cursor for them.
+
+    Psycopg's usual ones are looked for in the text, anew with each execution of a statement that has more than fifty.
+    """
+    from psycopg import RawCursor
+
+    kind: Any = type(dialect)
+
+    def cursor(connection: Connection) -> DBAPICursor:
+        made: Any = RawCursor(cast("psycopg.Connection", connection.connection.driver_connection))
+        return made
+
+    return kind(paramstyle="numeric_dollar"), cursor
 
 
 def _by_bind_name(rows: Sequence[Values]) -> Values:
