@@ -1,17 +1,22 @@
 """The life of a run: written before it is sent, continued, ended once."""
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import func, select
 
 from core import ids
 from core.errors import NotFound
+from core.storage.engine import Database
 from core.storage.records import AttemptReason, Backend, NewRun, RunFilter, RunStatus, Trigger
 from core.storage.store import Store
+from core.storage.tables import RunContentRow, table_of
 from tests.store.samples import PROJECT, WORKER, figures_of, finish, new_attempt, new_run, now, stored_run
 
 
@@ -505,3 +510,34 @@ def test_ids_rise_with_their_time() -> None:
     assert ids.lowest_at(at) < ids.uuid7(at) < ids.lowest_at(at + timedelta(milliseconds=1))
     assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
     assert isinstance(new_run(), NewRun)
+
+
+def test_of_two_who_end_a_run_at_the_same_moment_only_one_leaves_anything(
+    store: Store, database_url: str
+) -> None:
+    runs = [new_run() for _ in range(40)]
+    for run in runs:
+        store.runs.start(run)
+    other = Store.open(database_url)
+    meet = threading.Barrier(2)
+
+    def end_all(through: Store, answer: str) -> list[bool]:
+        ended: list[bool] = []
+        for run in runs:
+            meet.wait()
+            ended.append(finish(through, run, new_attempt(run), response=answer))
+        return ended
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(end_all, (store, other), ("first", "second"))
+    other.close()
+    assert all(a is not b for a, b in zip(first, second, strict=True))
+    for run, by_first in zip(runs, first, strict=True):
+        detail = store.runs.get(PROJECT, run.id)
+        assert (detail.response, len(detail.attempts)) == ("first" if by_first else "second", 1)
+    assert store.describe()["not_folded"] == len(runs)
+    database = Database(database_url)
+    with database.read() as connection:
+        texts = connection.execute(select(func.count()).select_from(table_of(RunContentRow))).scalar_one()
+    database.close()
+    assert texts == 2 * len(runs)
