@@ -1,6 +1,5 @@
 """What every test gets: no network, no keys, home and data directory of its own; real servers on demand."""
 
-import gc
 import logging
 import shutil
 import signal
@@ -64,13 +63,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)  # nobody's with `-p no:xdist`
 def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> LongestFirst | None:
     return LongestFirst(config, log, seconds=measured()) if config.getoption("dist") == "loadfile" else None
-
-
-def pytest_collection_finish() -> None:
-    # Modules and tests, half a million objects, are there until the end. Each full collection looked through all of
-    # them, for half a second and more, be it while a test's deadline ran.
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
