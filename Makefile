@@ -6,8 +6,8 @@
 .PHONY: help setup setup-dev run test check format lock lambda-package screenshots bench bench-scale clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
-# Many tests wait for a server, a browser or a deadline, so two processes are worth it even on one core.
-WORKERS ?= 2
+# Many tests wait for a server, a browser or a deadline, so three processes are worth it on two cores.
+WORKERS ?= 3
 BIN := .venv/bin
 PYTHON ?=
 export PYTHON
