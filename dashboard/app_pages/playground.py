@@ -18,13 +18,14 @@ _MODES = {opening.PROMPT: "Prompt", opening.CHAT: "Chat"}
 
 def page() -> None:
     """Draws the page."""
-    problem = link.adopt()
-    chat = opening.is_chat()
-    under_way = [] if chat else [run for run in actions.views().values() if run.under_way]
     with (
         page_header("Playground", "Try an agent or a configuration; every run is stored with its cost"),
         st.container(horizontal=True, vertical_alignment="center", gap="small"),
     ):
+        # In here, so that the page has its title where the database fails.
+        problem = link.adopt()
+        chat = opening.is_chat()
+        under_way = [] if chat else [run for run in actions.views().values() if run.under_way]
         st.segmented_control(
             "Mode",
             list(_MODES),

@@ -91,10 +91,11 @@ def follow(choice: TableChoice, *, compare: bool) -> None:
         )
 
 
-zone = queries.zone()
-options = queries.run_filter_options()
-unknown = unknown_in_address(options)
-with page_header("Runs", "Every run with its request, answer, time and cost; newest first."):
+with page_header("Runs", "Every run with its request, answer, time and cost; newest first"):
+    # In here, so that the page has its title where the database fails.
+    zone = queries.zone()
+    options = queries.run_filter_options()
+    unknown = unknown_in_address(options)
     chosen_range = choose_range(zone)
     export = st.button("Export", icon=":material/download:", key="runs-export")
 run_filter = run_filters(options, chosen_range=chosen_range, zone=zone)

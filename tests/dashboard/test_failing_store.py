@@ -246,6 +246,8 @@ def test_while_postgres_refuses_connections_every_page_says_so_and_recovers(
         assert [error.proto.title for error in app.error] == ["The database cannot be used right now"]
         assert "Postgres cannot be reached" in shown(app)
         assert "check that it runs, and the host, database, user and password in DATABASE_URL" in shown(app)
+        # Of a run or an agent the title is its own, which nobody can read now.
+        assert bool(app.title) is (page not in (routes.RUN_DETAIL, routes.AGENT))
     st.cache_data.clear()
     app = opened(page, on_postgres, **address)
     assert not app.exception
