@@ -103,7 +103,7 @@ class LambdaExecutor:
     def __init__(self, target: LambdaTarget) -> None:
         self.target = target
         self._aws = Aws(_PURPOSE, max_idle=max(target.max_concurrency, 1))
-        self._known = KnownFacts()
+        self._known = KnownFacts(lambda: self._aws.prepare("lambda", self._where()))
 
     def invoke(
         self, request: AgentRequest, *, on_delta: OnDelta | None = None, cancel: CancelToken | None = None

@@ -102,9 +102,14 @@ def read_facts(body: bytes, *, region: str) -> FunctionFacts:
 
 
 class KnownFacts:
-    """The function's configuration, asked for once a minute by one thread; the others wait only for the first."""
+    """The function's configuration, asked for once a minute by one thread; the others wait only for the first.
 
-    def __init__(self) -> None:
+    Args:
+        prepare: What has to be made before anybody can be asked: it is not what a slow network is told by.
+    """
+
+    def __init__(self, prepare: Callable[[], None] = lambda: None) -> None:
+        self._prepare = prepare
         self._lock = threading.Lock()
         self._facts: FunctionFacts | None = None
         self._until = 0.0
@@ -142,11 +147,12 @@ class KnownFacts:
             return self._facts
 
     def _ask(self, ask: Callable[[Limits], FunctionFacts], limits: Limits) -> FunctionFacts | None:
-        remaining = limits.remaining_seconds()
-        seconds = FACTS_SECONDS if remaining is None else min(FACTS_SECONDS, remaining)
         # Only an answer is kept: the next call asks, if this one is stopped.
-        facts, fresh, failures = self._facts, 0.0, self._failures
+        facts, fresh, failures, seconds = self._facts, 0.0, self._failures, FACTS_SECONDS
         try:
+            self._prepare()
+            remaining = limits.remaining_seconds()
+            seconds = FACTS_SECONDS if remaining is None else min(FACTS_SECONDS, remaining)
             facts = ask(Limits(timeout_seconds=seconds, cancel=limits.cancel))
             fresh, failures = FACTS_FRESH_SECONDS, 0
         except InvocationError as exc:

@@ -13,7 +13,8 @@ import os
 import ssl
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -270,16 +271,36 @@ class Aws:
             InvocationError: As in `core.providers.http`.
         """
         limits.check(sent=False)
-        errors = import_module("botocore.exceptions")
         exchange = _Exchange(target.bearer)
         token = _exchange.set(exchange)
         try:
-            session = self._session()
-            if target.signed:
-                session.require_credentials(limits)
-            client = session.client(service, target)
-            with http.bounded_by(limits):
-                getattr(client, operation)(**parameters)
+            with self._explaining():
+                session = self._session()
+                if target.signed:
+                    session.require_credentials(limits)
+                client = session.client(service, target)
+                with http.bounded_by(limits):
+                    getattr(client, operation)(**parameters)
+        finally:
+            _exchange.reset(token)
+        if exchange.reply is None:
+            raise ProviderUnavailable("boto3 sent nothing. Check for a plug-in of botocore's.", sent=False)
+        return exchange.reply
+
+    def prepare(self, service: str, target: Target) -> None:
+        """Makes the session and the client that `send` would take: half a second of work the first time, asking nobody.
+
+        Raises:
+            MissingApiKey, InvalidRequest: As in `send`.
+        """
+        with self._explaining():
+            self._session().client(service, target)
+
+    @contextmanager
+    def _explaining(self) -> Generator[None]:
+        errors = import_module("botocore.exceptions")
+        try:
+            yield
         except InvocationError:
             raise
         except (errors.NoCredentialsError, errors.CredentialRetrievalError) as exc:
@@ -290,11 +311,6 @@ class Aws:
                 f"{self._purpose.address}, and the AWS profile and its files.",
                 detail=repr(exc),
             ) from exc
-        finally:
-            _exchange.reset(token)
-        if exchange.reply is None:
-            raise ProviderUnavailable("boto3 sent nothing. Check for a plug-in of botocore's.", sent=False)
-        return exchange.reply
 
     def forget(self) -> None:
         """Has credentials looked for anew: those that there were are not taken any more."""

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from core.execution.lambda_answer import MAX_RESPONSE_BYTES
 from core.execution.lambda_function import FunctionFacts, KnownFacts
 from core.execution.retrying import attempt_until_final
 from core.interruption import CancelToken, Limits
+from core.providers.botocore_adapter import Aws
 from tests.support.lambda_service import Act, LambdaService
 from tests.support.vendor_server import Reply, VendorServer
 
@@ -171,6 +173,22 @@ def test_looks_that_fail_become_rarer_and_an_answer_ends_that(
     assert known.facts(ask, Limits()) is not None
     assert known.facts(ask, Limits()) is not None
     assert service.configuration_reads == 7
+
+
+def test_a_slow_machine_is_not_taken_for_a_slow_network(
+    service: LambdaService, make_executor: Make, request_of: RequestOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lambda_function, "FACTS_SECONDS", 2.0)
+    prepared = Aws.prepare
+
+    def slowly(aws: Aws, *what: Any) -> None:
+        prepared(aws, *what)
+        time.sleep(2.3)
+
+    monkeypatch.setattr(Aws, "prepare", slowly)
+    executor = make_executor()
+    assert executor.invoke(request_of()).response.error is None
+    assert (service.configuration_reads, service.executions) == (1, 1)
 
 
 def test_nothing_that_a_late_look_meets_spoils_the_answer() -> None:
