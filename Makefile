@@ -6,8 +6,8 @@
 .PHONY: help setup setup-dev run test check format lock lambda-package screenshots bench bench-scale clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
-# Many tests wait for a server, a browser or a deadline, so three processes are worth it on two cores.
-WORKERS ?= 3
+# Many tests wait for a server, a browser or a deadline; more processes than cores make those with a deadline late.
+WORKERS ?= 2
 BIN := .venv/bin
 PYTHON ?=
 export PYTHON

@@ -18,7 +18,7 @@ from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.storage.records import Trigger
 from tests.support.app_server import AppServer
-from tests.support.browser import VIEWPORT_1920, choose, choose_action, drawn
+from tests.support.browser import VIEWPORT_1920, choose, choose_action, downloaded, drawn
 from tests.support.browser import write as write_into
 from tests.support.stored_runs import opened_application
 
@@ -324,10 +324,9 @@ def test_agents_go_to_a_file_and_come_back_changed(
     installed: Installation, page: Page, tmp_path: Path
 ) -> None:
     page.goto(installed.agent_url("Kept"))
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Export").click()
-    file = tmp_path / downloading.value.suggested_filename
-    downloading.value.save_as(file)
+    export = downloaded(page, page.get_by_role("button", name="Export"))
+    file = tmp_path / export.suggested_filename
+    export.save_as(file)
     assert file.name == "kept.yaml"
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     (entry,) = document["agents"]

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from core.services.agent_config import AgentConfig
 from core.services.principal import LOCAL
 from tests.support.app_server import AppServer
-from tests.support.browser import choose, drawn
+from tests.support.browser import choose, downloaded, drawn
 from tests.support.stored_runs import opened_application
 
 
@@ -83,10 +83,8 @@ def test_an_agent_is_compared_and_its_figures_are_in_the_file(
     expect(cell(page, 0, MODEL)).to_have_text("own-1")
     expect(cell(page, 0, 6)).to_have_text("-0.0055")
     expect(cell(page, 0, 7)).to_have_text("-1.65")
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download CSV").click()
     file = tmp_path / "costs.csv"
-    downloading.value.save_as(file)
+    downloaded(page, page.get_by_role("button", name="Download CSV")).save_as(file)
     rows = {(r["provider"], r["model"]): r for r in csv.DictReader(io.StringIO(file.read_text()))}
     own = rows["OPENAI", "own-1"]
     assert (own["run_usd"], own["month_usd"], own["month_difference_usd"]) == ("0.002", "0.6", "-1.65")

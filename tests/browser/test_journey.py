@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.app_server import AppServer
-from tests.support.browser import choose, drawn, open_row, tall_bars
+from tests.support.browser import choose, downloaded, drawn, open_row, tall_bars
 
 COST, STATUS, MODEL = 5, 6, 8
 """Columns of the runs' table."""
@@ -97,8 +97,6 @@ def table_behind(page: Page, folder: Path) -> list[tuple[str, str, str]]:
     drawn(page).get_by_text("Table", exact=True).first.click()
     button = page.locator(".st-key-usage-cost-csv").get_by_role("button", name="Download CSV")
     expect(button).to_be_visible()
-    with page.expect_download() as started:
-        button.click()
-    started.value.save_as(folder / "usage.csv")
+    downloaded(page, button).save_as(folder / "usage.csv")
     rows = csv.DictReader(io.StringIO((folder / "usage.csv").read_text()))
     return [(row["model"], row["runs"], row["cost_usd"]) for row in rows]

@@ -23,7 +23,7 @@ from core.services.run_spec import RunSpec
 from core.services.seeding import seed_demo_agents
 from core.storage.records import Backend, NewRun, RunStatus, Trigger
 from tests.support.app_server import AppServer
-from tests.support.browser import VIEWPORT_1920, choose, drawn, open_row, tick, write
+from tests.support.browser import VIEWPORT_1920, choose, downloaded, drawn, open_row, tick, write
 from tests.support.lost_drawing import LostDrawing
 from tests.support.stored_runs import opened_application, store_run
 
@@ -496,10 +496,9 @@ def test_the_filtered_runs_are_exported_to_a_file(
     dialog.get_by_role("button", name="Export", exact=True).click()
     link = dialog.get_by_role("link", name="Download", exact=False)
     expect(link).to_be_visible()
-    with page.expect_download() as downloading:
-        link.click()
-    file = tmp_path / downloading.value.suggested_filename
-    downloading.value.save_as(file)
+    export = downloaded(page, link)
+    file = tmp_path / export.suggested_filename
+    export.save_as(file)
     text = file.read_text(encoding="utf-8")
     if form == "CSV":
         assert file.suffix == ".csv"

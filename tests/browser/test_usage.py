@@ -14,7 +14,7 @@ from core.contract import utc_now
 from core.services.agent_config import AgentConfig
 from core.services.principal import LOCAL
 from tests.support.app_server import AppServer
-from tests.support.browser import choose, drawn, tall_bars
+from tests.support.browser import choose, downloaded, drawn, tall_bars
 from tests.support.stored_runs import opened_application, store_run
 
 
@@ -75,12 +75,9 @@ def test_the_table_behind_a_chart_and_its_file_have_the_exact_figures(
     drawn(page).get_by_text("Table", exact=True).first.click()
     button = page.locator(".st-key-usage-cost-csv").get_by_role("button", name="Download CSV")
     expect(button).to_be_visible()
-    with page.expect_download() as started:
-        button.click()
-    assert re.fullmatch(
-        r"usage-cost-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.csv", started.value.suggested_filename
-    )
-    started.value.save_as(tmp_path / "usage.csv")
+    file = downloaded(page, button)
+    assert re.fullmatch(r"usage-cost-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.csv", file.suggested_filename)
+    file.save_as(tmp_path / "usage.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "usage.csv").read_text())))
     assert {row["model"]: row["cost_usd"] for row in rows} == {
         "gpt-5.4-mini": "0.000420001",

@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    Download,
     Error,
     Locator,
     Page,
@@ -204,6 +205,23 @@ def close_popover(page: Page) -> None:
         expect(panel).to_be_hidden(timeout=timeout)
 
     _with_patience(page, attempt)
+
+
+def downloaded(page: Page, button: Locator) -> Download:
+    """The file that a press of the button brings.
+
+    Streamlit makes the file when it is asked for, under a name that the next drawing of the page replaces: a press
+    while the page is being drawn may come to nothing.
+    """
+    got: list[Download] = []
+
+    def attempt(patience_ms: float) -> None:
+        with page.expect_download(timeout=patience_ms) as started:
+            button.click(timeout=patience_ms)
+        got.append(started.value)
+
+    _with_patience(page, attempt)
+    return got[0]
 
 
 def tall_bars(page: Page, chart: str, *, number: int, height: int = 50) -> None:
