@@ -250,11 +250,15 @@ class CredentialService:
         if given:
             redaction.remember(given)
             return ResolvedKey(secret=given)
-        if registry.get_spec(config.provider).offline:
+        spec = registry.get_spec(config.provider)
+        if spec.offline:
             return ResolvedKey()
         try:
-            return self._resolve(config, self._store.credentials.lately(principal.project_id))
-        except (MissingApiKey, InvalidInput, SecretUnreadable):
+            found = self._resolve(config, self._store.credentials.lately(principal.project_id))
+            if found.secret is None:
+                resolve_api_key(spec, Connection(base_url=config.base_url))
+            return found
+        except (MissingApiKey, InvalidInput, InvalidRequest, SecretUnreadable):
             # Another process may have mended that a moment ago.
             return self._resolve(config, self._store.credentials.list(principal.project_id))
 

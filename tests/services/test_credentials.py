@@ -176,8 +176,8 @@ def test_another_processs_changes_show_soon_and_at_once_where_a_key_is_missing(
         at_once()
         assert resolve(credentials).secret is None
         added = other.credentials.add(LOCAL, name="Production", provider="OPENAI", secret=KEY)
-        assert resolve(credentials).secret is None
         assert resolve(credentials, credential_id=added.id).secret == KEY
+        assert resolve(credentials).secret == KEY
         later()
         assert resolve(credentials).secret == KEY
         other.credentials.replace(LOCAL, added.id, secret=OTHER_KEY)
